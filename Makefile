@@ -1,0 +1,27 @@
+# Everything runs in a virtual environment of its own; needs only Python >= 3.11, make and git.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: install demo test lint clean
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+install: $(VENV)/installed
+
+demo: install  ## the main job on small data: Digits, then drawn street digits
+	$(BIN)/scholars run quickstart --out runs/quickstart
+
+test: install  ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: install  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) runs

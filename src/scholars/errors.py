@@ -1,0 +1,26 @@
+"""The errors that are for people: what was wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ScholarsError(Exception):
+    """Anything this package refuses or cannot do; its message is meant to be read."""
+
+
+class InputError(ScholarsError):
+    """Bad usage or bad input: a file, a name, a value. The command line exits with 2."""
+
+
+class Interrupted(ScholarsError):
+    """The work was asked to stop; what was trained is kept. The command line exits with 130."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence that names what is known, the nearest match first if there is one."""
+    options = list(known)
+    close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(options)}."

@@ -1,0 +1,122 @@
+"""What a task is: named, labelled images with a train part and a real, held-out test part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torchvision.transforms.v2 import functional as vision
+
+from scholars.errors import InputError, nearest
+
+# Resizing in pieces keeps the temporary float copies small whatever the size of the data set.
+_RESIZE_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Images:
+    """Labelled images.
+
+    images: ``[N, C, H, W]`` uint8 in 0..255, C is 1 (grey) or 3 (RGB)
+    labels: ``[N]`` int64, indices into the class names of the task
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
+            raise InputError(
+                f"images must be uint8 [N, C, H, W] with 1 or 3 channels, got {self.images.dtype} {self.images.shape}"
+            )
+        if len(self.images) != len(self.labels):
+            raise InputError(f"{len(self.images)} images but {len(self.labels)} labels")
+
+    def __getitem__(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Images:
+        return Images(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True)
+class Task:
+    """A labelled image-classification data set.
+
+    name: how people call it
+    classes: class names; label i means ``classes[i]``
+    train, test: the two parts; ``test`` is never trained on
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Images
+    test: Images
+
+    def __post_init__(self) -> None:
+        if len(set(self.classes)) != len(self.classes):
+            raise InputError(f"task {self.name!r}: class names repeat: {', '.join(self.classes)}")
+        for part, data in (("train", self.train), ("test", self.test)):
+            if len(data) == 0:
+                raise InputError(f"task {self.name!r}: the {part} part holds no image")
+            low, high = int(data.labels.min()), int(data.labels.max())
+            if low < 0 or high >= len(self.classes):
+                raise InputError(
+                    f"task {self.name!r}: {part} labels reach from {low} to {high}, "
+                    f"but there are {len(self.classes)} classes"
+                )
+
+    def resized(self, channels: int, size: int) -> Task:
+        """The same task with images ``[N, channels, size, size]``.
+
+        The shorter side is scaled to ``size`` (bilinear, antialiased) and the longer one cropped around its centre; grey
+        is repeated to RGB and RGB weighted to grey. Values stay uint8 in 0..255: every task gets the same
+        normalisation later, so that brightness never tells the solver which task it sees.
+        """
+        parts = {
+            part: Images(fit_images(data.images, channels, size), data.labels)
+            for part, data in (("train", self.train), ("test", self.test))
+        }
+        return replace(self, **parts)
+
+    def only(self, classes: Sequence[str]) -> Task:
+        """The part of this task that shows ``classes``, relabelled in the given order. Raises InputError."""
+        for name in classes:
+            if name not in self.classes:
+                raise InputError(f"task {self.name!r} has no class {name!r}. {nearest(name, self.classes)}")
+        if not classes or len(set(classes)) != len(classes):
+            raise InputError(f"task {self.name!r}: choose each class once, got {', '.join(classes) or 'none'}")
+        place = np.full(len(self.classes), -1, dtype=np.int64)
+        for new, name in enumerate(classes):
+            place[self.classes.index(name)] = new
+
+        def part(data: Images) -> Images:
+            kept = data[place[data.labels] >= 0]
+            return Images(kept.images, place[kept.labels])
+
+        return Task(self.name, tuple(classes), part(self.train), part(self.test))
+
+    def limited(self, count: int) -> Task:
+        """The same task with at most ``count`` training images, chosen at random but always the same ones."""
+        if len(self.train) <= count:
+            return self
+        keep = np.sort(np.random.default_rng(0).permutation(len(self.train))[:count])
+        return replace(self, train=self.train[keep])
+
+
+def fit_images(images: npt.NDArray[np.uint8], channels: int, size: int) -> npt.NDArray[np.uint8]:
+    """Bring ``[N, C, H, W]`` uint8 images to ``[N, channels, size, size]``; see `Task.resized`."""
+    if images.shape[1:] == (channels, size, size):
+        return images
+    out = np.empty((len(images), channels, size, size), dtype=np.uint8)
+    for start in range(0, len(images), _RESIZE_CHUNK):
+        chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + _RESIZE_CHUNK]))
+        if chunk.shape[1] == 3 and channels == 1:
+            chunk = vision.rgb_to_grayscale(chunk)
+        if tuple(chunk.shape[2:]) != (size, size):
+            chunk = vision.center_crop(vision.resize(chunk, [size], antialias=True), [size, size])
+        out[start : start + _RESIZE_CHUNK] = chunk.expand(-1, channels, -1, -1).numpy()
+    return out
