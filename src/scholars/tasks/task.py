@@ -28,17 +28,22 @@ class Images:
     labels: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
+        """The number of images."""
         return len(self.labels)
 
     def __post_init__(self) -> None:
+        """Refuse arrays of another shape or type, with InputError."""
         if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
             raise InputError(
                 f"images must be uint8 [N, C, H, W] with 1 or 3 channels, got {self.images.dtype} {self.images.shape}"
             )
+        if self.labels.dtype != np.int64 or self.labels.ndim != 1:
+            raise InputError(f"labels must be int64 [N], got {self.labels.dtype} {self.labels.shape}")
         if len(self.images) != len(self.labels):
             raise InputError(f"{len(self.images)} images but {len(self.labels)} labels")
 
     def __getitem__(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Images:
+        """The images and labels at these places."""
         return Images(self.images[index], self.labels[index])
 
 
@@ -57,6 +62,7 @@ class Task:
     test: Images
 
     def __post_init__(self) -> None:
+        """Refuse an empty part, repeated class names, and labels without a class, with InputError."""
         if len(set(self.classes)) != len(self.classes):
             raise InputError(f"task {self.name!r}: class names repeat: {', '.join(self.classes)}")
         for part, data in (("train", self.train), ("test", self.test)):
@@ -72,15 +78,15 @@ class Task:
     def resized(self, channels: int, size: int) -> Task:
         """The same task with images ``[N, channels, size, size]``.
 
-        The shorter side is scaled to ``size`` (bilinear, antialiased) and the longer one cropped around its centre; grey
-        is repeated to RGB and RGB weighted to grey. Values stay uint8 in 0..255: every task gets the same
+        The shorter side is scaled to ``size`` (bilinear, antialiased) and the longer one cropped around its centre;
+        grey is repeated to RGB and RGB weighted to grey. Values stay uint8 in 0..255: every task gets the same
         normalisation later, so that brightness never tells the solver which task it sees.
         """
-        parts = {
-            part: Images(fit_images(data.images, channels, size), data.labels)
-            for part, data in (("train", self.train), ("test", self.test))
-        }
-        return replace(self, **parts)
+
+        def part(data: Images) -> Images:
+            return Images(fit_images(data.images, channels, size), data.labels)
+
+        return replace(self, train=part(self.train), test=part(self.test))
 
     def only(self, classes: Sequence[str]) -> Task:
         """The part of this task that shows ``classes``, relabelled in the given order. Raises InputError."""

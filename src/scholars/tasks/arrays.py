@@ -1,0 +1,163 @@
+"""Tasks from ``.npz`` files, the way Keras keeps its data sets."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from scholars.errors import InputError
+from scholars.tasks.task import Images, Task
+
+_KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+# Without class names every number up to the highest label becomes a class. More than this is no image data set:
+# the labels are then ids of some kind, and counting up to them could exhaust the memory.
+_MOST_CLASSES = 65_536
+
+
+def read_arrays(path: Path, *, name: str | None = None, classes: Sequence[str] | None = None) -> Task:
+    """Read a task from an ``.npz`` file.
+
+    The file holds ``x_train``, ``y_train``, ``x_test``, ``y_test`` and, optionally, ``class_names``; other keys are
+    ignored. Images are uint8 ``[N, H, W]`` or ``[N, H, W, C]`` with C 1 or 3; labels are integers ``[N]`` or
+    ``[N, 1]``, counted from 0.
+
+    name: of the task; the file's name without its ending unless given
+    classes: their names where the file has no ``class_names``; the numbers 0, 1, 2 ... as text unless given
+
+    Raises InputError, naming the file and the array, for anything else. Nothing in the file is ever unpickled.
+    """
+    found = _load(path)
+    parts = {part: _part(path, part, found[f"x_{part}"], found[f"y_{part}"]) for part in ("train", "test")}
+    train, test = parts["train"], parts["test"]
+    if train.images.shape[1:] != test.images.shape[1:]:
+        raise InputError(
+            f"{path}: x_train has images of {_shape(train)} and x_test of {_shape(test)}; both parts need the same"
+        )
+    highest = int(max(train.labels.max(), test.labels.max()))
+    if "class_names" in found:
+        names = _class_names(path, found["class_names"])
+    elif classes is not None:
+        names = tuple(classes)
+    elif highest < _MOST_CLASSES:
+        names = tuple(str(label) for label in range(highest + 1))
+    else:
+        raise InputError(f"{path}: labels reach up to {highest}; number the classes 0, 1, 2 ... without large gaps")
+    if highest >= len(names):
+        raise InputError(
+            f"{path}: labels reach up to {highest}, but there are only {len(names)} class names "
+            f"({', '.join(names[:12])}{' ...' if len(names) > 12 else ''}); labels count from 0"
+        )
+    return Task(name or path.stem, names, train, test)
+
+
+def _load(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+    """The arrays of the file that matter, and nothing else of it."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{path}: holds a single array; save the four together with np.savez({_arguments()})")
+            missing = [key for key in _KEYS if key not in archive]
+            if missing:
+                there = ", ".join(archive.files) or "nothing"
+                raise InputError(
+                    f"{path}: {', '.join(missing)} missing (there is: {there}); save it with np.savez({_arguments()})"
+                )
+            return {key: _member(path, archive, key) for key in (*_KEYS, "class_names") if key in archive}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: is not an .npz file, or is cut off; copy or save it again ({error})") from error
+
+
+def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> npt.NDArray[np.generic]:
+    try:
+        array: object = archive[key]
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise InputError(f"{path}: {key} is damaged; copy or save the file again ({error})") from error
+        raise InputError(
+            f"{path}: {key} is an array of Python objects, which is never read because it could run code; "
+            "save plain numbers (images of one size) and text with dtype=str"
+        ) from error
+    except (OSError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: {key} is damaged; copy or save the file again ({error})") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: {key} is not an array; save it with np.savez({_arguments()})")
+    return array
+
+
+def _part(path: Path, part: str, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic]) -> Images:
+    images = _images(path, f"x_{part}", x)
+    labels = _labels(path, f"y_{part}", y)
+    if len(images) != len(labels):
+        raise InputError(f"{path}: {len(images)} images in x_{part} but {len(labels)} labels in y_{part}")
+    return Images(images, labels)
+
+
+def _images(path: Path, key: str, x: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    where = f"{path}: {key} is {x.dtype} {list(x.shape)}"
+    if x.dtype != np.uint8:
+        if x.dtype.kind == "f" and x.size and np.nanmin(x) >= 0 and np.nanmax(x) <= 1:
+            how = "values of 0..1 become it with (x * 255).round().astype(np.uint8)"
+        else:
+            how = "bring the values to 0..255 and save x.astype(np.uint8)"
+        raise InputError(f"{where}; images must be uint8: {how}")
+    if x.ndim == 3:
+        x = x[..., np.newaxis]
+    if x.ndim != 4 or x.shape[3] not in (1, 3):
+        first = x.ndim == 4 and x.shape[1] in (1, 3)
+        how = ": move the channels last with x.transpose(0, 2, 3, 1)" if first else ""
+        raise InputError(f"{where}; images must be [N, H, W] or [N, H, W, C] with 1 or 3 channels{how}")
+    if 0 in x.shape:
+        raise InputError(f"{where}: it holds no image")
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2), dtype=np.uint8)
+
+
+def _labels(path: Path, key: str, y: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    where = f"{path}: {key} is {y.dtype} {list(y.shape)}"
+    if y.ndim == 2 and y.shape[1] > 1:
+        raise InputError(f"{where}; labels must be [N]: one-hot rows become it with y.argmax(axis=1)")
+    if y.dtype.kind not in "iu":
+        raise InputError(f"{where}; labels must be integers: save y.astype(np.int64)")
+    if y.ndim == 2:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise InputError(f"{where}; labels must be [N], one integer for each image")
+    if len(y) == 0:
+        raise InputError(f"{where}: it holds no label")
+    if int(y.min()) < 0 or int(y.max()) > np.iinfo(np.int64).max:
+        raise InputError(f"{path}: {key} reaches from {y.min()} to {y.max()}; labels count from 0")
+    return y.astype(np.int64)
+
+
+def _class_names(path: Path, array: npt.NDArray[np.generic]) -> tuple[str, ...]:
+    if array.ndim != 1 or array.dtype.kind not in "US":
+        raise InputError(
+            f"{path}: class_names is {array.dtype} {list(array.shape)}; "
+            "it must be a list of text: np.array(names, dtype=str)"
+        )
+    try:
+        names = tuple(array.astype(np.str_).tolist())
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: class_names is not plain text; save np.array(names, dtype=str)") from error
+    if any(not name.strip() for name in names):
+        raise InputError(f"{path}: class_names has an empty name at place {[not n.strip() for n in names].index(True)}")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(f"{path}: class_names repeats {', '.join(repeated)}; each class needs a name of its own")
+    return names
+
+
+def _shape(part: Images) -> str:
+    channels, height, width = part.images.shape[1:]
+    return f"{height}x{width}x{channels}"
+
+
+def _arguments() -> str:
+    return "path, " + ", ".join(f"{key}={key}" for key in _KEYS)
