@@ -1,0 +1,6 @@
+"""Honest evaluation: on real test parts only, never on training data or dreams."""
+
+from scholars.evaluate.measures import average_accuracy, backward_transfer, forgetting, gap_closed
+from scholars.evaluate.real import accuracy
+
+__all__ = ["accuracy", "average_accuracy", "backward_transfer", "forgetting", "gap_closed"]

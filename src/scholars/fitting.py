@@ -1,0 +1,215 @@
+"""The one training loop: report, save, done?, step.
+
+Whatever trains - the solver, any generator - is a `Trainee`. All randomness of a step comes from (seed, stage, step), so
+a run that resumes from a checkpoint at step s goes on exactly as the uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from scholars import store
+from scholars.compute import randomness, seed_of
+from scholars.errors import Interrupted, ScholarsError
+from scholars.replay import Batch
+
+Draw = Callable[[], Batch]
+
+
+class Trainee(Protocol):
+    """Something that `fit` can train. Its state is that of its modules and optimizers, and nothing else."""
+
+    modules: Mapping[str, nn.Module]
+    optimizers: Mapping[str, Optimizer]
+
+    def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
+        """Take one step on as many batches as wanted; ``progress`` is the share of the steps already taken, in [0, 1).
+
+        Returns scalar tensors to be logged.
+        """
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A report from the loop: means of the logged values since the last one."""
+
+    stage: str
+    step: int
+    steps: int
+    metrics: Mapping[str, float]
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Session:
+    """What surrounds a training: who is told, where unfinished work is kept, when to stop.
+
+    folder: checkpoints go here, one file a stage; None keeps none
+    on_tick: called about a hundred times a stage
+    stopping: asked before every step; True saves and raises Interrupted
+    save_every: seconds between checkpoints
+    """
+
+    folder: Path | None = None
+    on_tick: Callable[[Tick], None] = field(default=lambda tick: None)
+    stopping: Callable[[], bool] = field(default=lambda: False)
+    save_every: float = 60.0
+
+
+def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, stage: str, session: Session) -> None:
+    """Train ``trainee`` for ``steps`` steps. Raises Interrupted when asked to stop, ScholarsError if it diverges."""
+    checkpoint = session.folder / f"{stage}.safetensors" if session.folder else None
+    position = f"{stage}, seed {seed}, {steps} steps"
+    step = _restore(checkpoint, position, trainee) if checkpoint and checkpoint.exists() else 0
+    every = max(1, steps // 100)
+    meter = _Meter()
+    saved = time.monotonic()
+    with randomness(fabric):
+        while True:
+            if step % every == 0 or step == steps:
+                tick = meter.tick(stage, step, steps)
+                session.on_tick(tick)
+                _check_finite(tick)
+            stopping = session.stopping()
+            if checkpoint and (stopping or step == steps or time.monotonic() - saved > session.save_every):
+                _save(checkpoint, position, step, trainee)
+                saved = time.monotonic()
+            if step == steps:
+                return
+            if stopping:
+                raise Interrupted(f"stopped in stage {stage!r} at step {step} of {steps}")
+            torch.manual_seed(seed_of(seed, stage, step))
+            meter.add(trainee.step(meter.counted(draw), step / steps))
+            step += 1
+
+
+class Descent:
+    """A trainee with one loss: AdamW, a one-cycle learning rate, optionally a moving average of the weights.
+
+    ``module`` is trained in place. With ``ema`` > 0 it holds the average instead and a copy is trained.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        module: nn.Module,
+        loss: Callable[[nn.Module, Batch], Tensor],
+        *,
+        rate: float,
+        weight_decay: float = 0.0,
+        ema: float = 0.0,
+    ) -> None:
+        self._loss, self._rate, self._ema, self._fabric = loss, rate, ema, fabric
+        self._module = module.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        live = copy.deepcopy(module) if ema else module
+        optimizer = torch.optim.AdamW(live.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
+        self._live, self._optimizer = fabric.setup(live, optimizer)
+        self.modules = {"module": module, "live": live} if ema else {"module": module}
+        self.optimizers = {"optimizer": optimizer}
+
+    def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
+        """One descent step on one batch."""
+        set_rate(self._optimizer, self._rate * one_cycle(progress))
+        self._live.train()
+        loss = self._loss(self._live, draw())
+        self._optimizer.zero_grad()
+        self._fabric.backward(loss)
+        norm = self._fabric.clip_gradients(self._live, self._optimizer, max_norm=5.0, error_if_nonfinite=False)
+        self._optimizer.step()
+        if self._ema:
+            average(self._module, self.modules["live"], self._ema)
+        return {"loss": loss.detach(), "gradient_norm": torch.as_tensor(norm).detach()}
+
+
+def one_cycle(progress: float, warm_up: float = 0.15) -> float:
+    """Share of the peak learning rate: linear up over ``warm_up``, then half a cosine down to zero."""
+    if progress < warm_up:
+        return 0.04 + 0.96 * progress / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
+
+
+def set_rate(optimizer: Optimizer, rate: float) -> None:
+    """Set the learning rate of every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+@torch.no_grad()
+def average(target: nn.Module, source: nn.Module, decay: float) -> None:
+    """target <- decay * target + (1 - decay) * source, parameters only; buffers are copied."""
+    torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), 1 - decay)
+    for mine, other in zip(target.buffers(), source.buffers(), strict=True):
+        mine.copy_(other)
+
+
+class _Meter:
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._steps = self._images = 0
+        self._since = time.perf_counter()
+
+    def counted(self, draw: Draw) -> Draw:
+        def wrapped() -> Batch:
+            batch = draw()
+            self._images += len(batch.images)
+            return batch
+
+        return wrapped
+
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
+        self._steps += 1
+
+    def tick(self, stage: str, step: int, steps: int) -> Tick:
+        means = {name: float(total) / self._steps for name, total in self._sums.items()}
+        seconds = time.perf_counter() - self._since
+        tick = Tick(stage, step, steps, means, self._images / seconds if seconds > 0 else 0.0)
+        self.__init__()  # type: ignore[misc]
+        return tick
+
+
+def _check_finite(tick: Tick) -> None:
+    bad = [name for name, value in tick.metrics.items() if not math.isfinite(value)]
+    if bad:
+        raise ScholarsError(
+            f"training diverged: {', '.join(bad)} is not finite in stage {tick.stage!r} by step {tick.step} of "
+            f"{tick.steps}. Nothing was saved. Try a lower learning rate (--set solver.rate=... or generator.KIND.rate=...)"
+        )
+
+
+def _save(path: Path, position: str, step: int, trainee: Trainee) -> None:
+    tensors = {
+        f"{name}/{key}": value for name, module in trainee.modules.items() for key, value in module.state_dict().items()
+    }
+    for name, optimizer in trainee.optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"{name}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
+    store.write_tensors(path, tensors, {"position": position, "step": str(step)})
+
+
+def _restore(path: Path, position: str, trainee: Trainee) -> int:
+    tensors, notes = store.read_tensors(path)
+    if notes.get("position") != position:
+        raise ScholarsError(f"{path} is a checkpoint of another training ({notes.get('position')}, not {position})")
+    for name, module in trainee.modules.items():
+        module.load_state_dict({key: tensors[f"{name}/{key}"] for key in module.state_dict()})
+    for name, optimizer in trainee.optimizers.items():
+        states: dict[int, dict[str, Tensor]] = {}
+        for path_, value in tensors.items():
+            if path_.startswith(f"{name}/"):
+                _, index, key = path_.split("/")
+                states.setdefault(int(index), {})[key] = value
+        optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(notes["step"])

@@ -1,0 +1,75 @@
+"""The two networks of a DCGAN (Radford et al. 2016, arXiv 1511.06434), sized for any image whose side is a multiple of 4."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def _smallest(size: int) -> tuple[int, int]:
+    """The side of the smallest feature map, and how many doublings lead from it to ``size``: 32 -> (4, 3), 28 -> (7, 2)."""
+    doublings = 0
+    while size % 2 == 0 and size > 7:
+        size, doublings = size // 2, doublings + 1
+    return size, doublings
+
+
+class Painter(nn.Module):
+    """Noise ``[B, latent]`` -> images ``[B, channels, size, size]`` in [-1, 1]."""
+
+    def __init__(self, latent: int, channels: int, size: int, width: int) -> None:
+        super().__init__()
+        side, doublings = _smallest(size)
+        wide = width << (doublings - 1)
+        self.enter = nn.Sequential(
+            nn.Linear(latent, wide * side * side, bias=False),
+            nn.Unflatten(1, (wide, side, side)),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(inplace=True),
+        )
+        layers: list[nn.Module] = []
+        for stage in reversed(range(1, doublings)):
+            out = width << (stage - 1)
+            layers += [
+                nn.ConvTranspose2d(out * 2, out, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(out),
+                nn.ReLU(inplace=True),
+            ]
+        self.body = nn.Sequential(*layers)
+        self.leave = nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1)
+        self.apply(_initialise)
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Paint one image per row of ``noise``."""
+        return torch.tanh(self.leave(self.body(self.enter(noise))))
+
+
+class Critic(nn.Module):
+    """Images ``[B, channels, size, size]`` -> scores ``[B]``.
+
+    No batch norm: the gradient penalty is about each image by itself (Gulrajani et al. 2017, section 4).
+    """
+
+    def __init__(self, channels: int, size: int, width: int) -> None:
+        super().__init__()
+        side, doublings = _smallest(size)
+        layers: list[nn.Module] = []
+        for stage in range(doublings):
+            out = width << stage
+            layers += [nn.Conv2d(channels, out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+            channels = out
+        self.body = nn.Sequential(*layers)
+        self.leave = nn.Conv2d(channels, 1, side)
+        self.apply(_initialise)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Score each image."""
+        return torch.flatten(self.leave(self.body(images)))
+
+
+def _initialise(module: nn.Module) -> None:
+    """N(0, 0.02) weights, the DCGAN paper's choice."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,129 @@
+"""Flow matching with straight paths (Lipman et al. 2023, arXiv 2210.02747; Liu et al. 2022, rectified flow).
+
+Between noise x0 ~ N(0, I) and an image x1 runs the path  x_t = (1 - t) x0 + t x1,  whose velocity is  x1 - x0.
+A network v(x, t, y) is fitted to it (eq. 23 with sigma_min = 0):
+
+    L = E_{t, x0, (x1, y)} | v(x_t, t, y) - (x1 - x0) |^2
+
+and an image is drawn by integrating  dx/dt = v(x, t, y)  from noise at t = 0 to t = 1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from scholars.compute import to_float
+from scholars.config import FlowSettings
+from scholars.fitting import Descent, Trainee
+from scholars.generators.base import Generator
+from scholars.replay import Batch
+
+
+class Flow(Generator):
+    """A class-conditional flow over ``[B, C, size, size]`` images."""
+
+    conditional = True
+
+    def __init__(self, settings: FlowSettings, channels: int, size: int, classes: int) -> None:
+        super().__init__()
+        self.settings, self.channels, self.size = settings, channels, size
+        self.net = UNet(channels * settings.patch**2, settings.width, classes)
+
+    def trainee(self, fabric: Fabric) -> Trainee:
+        """One descent on the flow matching loss."""
+        s = self.settings
+        return Descent(fabric, self, self._loss, rate=s.rate, ema=s.ema)
+
+    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        """The velocity v(x, t, y) in patch space: x ``[B, C p^2, H/p, W/p]``, t ``[B]``, labels ``[B]``."""
+        return cast(Tensor, self.net(x, t, labels))
+
+    def sample(self, labels: Tensor) -> Tensor:
+        """Integrate from noise in ``sampling_steps`` equal steps, by Euler's or Heun's method."""
+        s = self.settings
+        side = self.size // s.patch
+        x = torch.randn(len(labels), self.channels * s.patch**2, side, side, device=labels.device)
+        x = x.contiguous(memory_format=torch.channels_last)
+        step = 1 / s.sampling_steps
+        for i in range(s.sampling_steps):
+            velocity = self._at(x, i * step, labels)
+            if s.solver == "heun" and i + 1 < s.sampling_steps:
+                velocity = (velocity + self._at(x + step * velocity, (i + 1) * step, labels)) / 2
+            x = x + step * velocity
+        return F.pixel_shuffle(x, s.patch)
+
+    def _at(self, x: Tensor, t: float, labels: Tensor) -> Tensor:
+        return self(x, torch.full((len(x),), t, device=x.device), labels).float()
+
+    def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        x1 = F.pixel_unshuffle(to_float(batch.images), self.settings.patch)
+        x0 = torch.randn_like(x1)
+        # Logit-normal times (Esser et al. 2024): the middle of the path is the hard part.
+        t = torch.sigmoid(torch.randn(len(x1), device=x1.device))
+        velocity = model(torch.lerp(x0, x1, t[:, None, None, None]), t, batch.labels)
+        return F.mse_loss(velocity.float(), x1 - x0)
+
+
+class Block(nn.Module):
+    """A residual block of two 3x3 convolutions; time and class scale and shift its normalised input."""
+
+    def __init__(self, channels: int, out: int, embedding: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        self.modulation = nn.Linear(embedding, 2 * channels)
+        self.first = nn.Conv2d(channels, out, 3, padding=1)
+        self.second = nn.Conv2d(out, out, 3, padding=1)
+        self.skip = nn.Conv2d(channels, out, 1) if channels != out else nn.Identity()
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """x ``[B, channels, H, W]``, embedding ``[B, E]`` -> ``[B, out, H, W]``."""
+        scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
+        h = torch.addcmul(shift, self.norm(x), 1 + scale)
+        h = self.second(F.silu(self.first(F.silu(h))))
+        return cast(Tensor, self.skip(x) + h)
+
+
+class UNet(nn.Module):
+    """Three levels of ``width`` times 1, 2 and 4 channels; works on any height and width of 4 or more."""
+
+    def __init__(self, channels: int, width: int, classes: int) -> None:
+        super().__init__()
+        w1, w2, w3, e = width, 2 * width, 4 * width, 4 * width
+        frequencies = math.pi * torch.exp2(torch.linspace(0, 6, 32))
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.time = nn.Sequential(nn.Linear(64, e), nn.SiLU(), nn.Linear(e, e))
+        self.label = nn.Embedding(classes, e)
+        self.enter = nn.Conv2d(channels, w1, 3, padding=1)
+        self.down1 = Block(w1, w1, e)
+        self.pool1 = nn.Conv2d(w1, w2, 3, stride=2, padding=1)
+        self.down2 = Block(w2, w2, e)
+        self.pool2 = nn.Conv2d(w2, w3, 3, stride=2, padding=1)
+        self.middle = nn.ModuleList([Block(w3, w3, e), Block(w3, w3, e)])
+        self.up2 = Block(w3 + w2, w2, e)
+        self.up1 = Block(w2 + w1, w1, e)
+        self.norm = nn.GroupNorm(1, w1)
+        self.leave = nn.Conv2d(w1, channels, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(cast(Tensor, self.leave.bias))
+
+    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        """x ``[B, channels, H, W]``, t ``[B]`` in [0, 1], labels ``[B]`` -> like x."""
+        angles = t[:, None] * cast(Tensor, self.frequencies)
+        embedding = F.silu(self.time(torch.cat([angles.cos(), angles.sin()], dim=1)) + self.label(labels))
+        a = self.down1(self.enter(x), embedding)
+        b = self.down2(self.pool1(a), embedding)
+        h = self.pool2(b)
+        for block in self.middle:
+            h = block(h, embedding)
+        h = self.up2(torch.cat([F.interpolate(h, size=b.shape[2:]), b], dim=1), embedding)
+        h = self.up1(torch.cat([F.interpolate(h, size=a.shape[2:]), a], dim=1), embedding)
+        return cast(Tensor, self.leave(F.silu(self.norm(h))))

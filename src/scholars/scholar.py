@@ -1,0 +1,198 @@
+"""What a scholar is: a generator and a solver that know the same tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from pydantic import Field, ValidationError
+from torch import Tensor, nn
+
+from scholars import store
+from scholars.compute import open_fabric, randomness, seed_of, to_uint8
+from scholars.config import ComputeSettings, Section, Settings
+from scholars.errors import InputError, nearest
+from scholars.generators import Generator, build_generator
+from scholars.replay import Batch
+from scholars.solvers import CNN
+from scholars.tasks.task import fit_images
+
+# Images per pass without gradients: large enough to keep the cores busy, small enough for any memory. Dreams are seeded
+# per chunk, so this number is part of what (seed, n) means.
+CHUNK = 500
+
+
+class TaskRecord(Section):
+    """One task of a scholar's lineage."""
+
+    name: str = Field(description="what the task was called")
+    classes: tuple[str, ...] = Field(description="its class names")
+    train_count: int = Field(description="real training images")
+    test_count: int = Field(description="real test images")
+    accuracy: float = Field(description="on its real test part, just after it was learned, in [0, 1]")
+    seed: int = Field(description="the seed it was learned with")
+    learned_at: str = Field(description="date and time, ISO 8601, UTC")
+    seconds: dict[str, float] = Field(description="wall time of each stage: bank, solver, generator")
+    settings: Settings = Field(description="the full configuration it was learned with")
+
+
+@dataclass(frozen=True, eq=False)
+class Scholar:
+    """A generator and a solver that know the same tasks. Immutable once learned; made by `scholars.learn`.
+
+    solver: uint8 images ``[B, C, H, W]`` -> logits ``[B, K]``
+    generator: draws images; None for a scholar that was learned from stored data
+    classes: the K class names, in the order of the solver's outputs
+    lineage: every task learned, the first one first
+    settings: how the last task was learned, and how the next one will be unless told otherwise
+    """
+
+    solver: nn.Module
+    generator: Generator | None
+    classes: tuple[str, ...]
+    lineage: tuple[TaskRecord, ...]
+    settings: Settings
+
+    @property
+    def generation(self) -> int:
+        """The place in the lineage: 1 after the first task."""
+        return len(self.lineage)
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """uint8 images ``[N, C, H, W]`` of the scholar's own shape -> class probabilities ``[N, K]`` float32, on the CPU."""
+        fabric = open_fabric(self.settings.compute)
+        self.solver.eval()
+        with torch.inference_mode(), fabric.autocast():
+            chunks = [
+                F.softmax(self.solver(part.to(fabric.device)).float(), dim=1).cpu() for part in images.split(CHUNK)
+            ]
+        return torch.cat(chunks) if chunks else torch.empty(0, len(self.classes))
+
+    def predict_proba(
+        self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], among: str | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Class probabilities ``[B, K]``, columns in the order of ``classes``.
+
+        images: ``[B, C, H, W]`` uint8 of any size, with 1 or 3 channels, or PIL images
+        among: the name of a learned task; only its classes are considered then (task-incremental)
+        """
+        shape = self.settings.image
+        probabilities = self.probabilities(torch.from_numpy(_as_array(images, shape.channels, shape.size)))
+        if among is not None:
+            tasks = {record.name: record.classes for record in self.lineage}
+            if among not in tasks:
+                raise InputError(f"this scholar never learned a task {among!r}. {nearest(among, tasks)}")
+            allowed = torch.tensor([name in tasks[among] for name in self.classes])
+            probabilities = F.normalize(probabilities * allowed, p=1, dim=1)
+        return probabilities.numpy()
+
+    def predict(
+        self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], among: str | None = None
+    ) -> list[str]:
+        """The most probable class name of each image; arguments as for `predict_proba`."""
+        return [self.classes[i] for i in self.predict_proba(images, among).argmax(axis=1)]
+
+    def score(self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], labels: Sequence[str]) -> float:
+        """The share of images, in [0, 1], whose predicted class name is the one in ``labels``."""
+        predicted = self.predict(images)
+        if len(predicted) != len(labels) or not predicted:
+            raise InputError(f"score needs one label per image, got {len(predicted)} images and {len(labels)} labels")
+        return float(np.mean([a == b for a, b in zip(predicted, labels, strict=True)]))
+
+    def dream(self, count: int, *, seed: int = 0) -> Batch:
+        """Draw ``count`` dreams: images ``[n, C, H, W]`` uint8 and the solver's probabilities ``[n, K]``.
+
+        A conditional generator dreams of all classes in turn. The same seed gives the same dreams, and fewer of them are
+        the first of more. Raises InputError for a scholar without a generator.
+        """
+        batches = list(self.dreaming(count, seed=seed))
+        return Batch(torch.cat([b.images for b in batches]), torch.cat([b.targets for b in batches]))
+
+    def dreaming(self, count: int, *, seed: int = 0) -> Iterator[Batch]:
+        """The same dreams as `dream`, in chunks, so that memory stays small however many there are."""
+        if count < 1:
+            raise InputError(f"cannot dream {count} images: ask for one or more")
+        for start in range(0, count, CHUNK):
+            images = self._dreams(start // CHUNK, seed)[: count - start]
+            yield Batch(images, self.probabilities(images))
+
+    def _dreams(self, chunk: int, seed: int) -> Tensor:
+        if self.generator is None:
+            raise InputError("this scholar has no generator: it was learned from stored data, and cannot dream")
+        fabric = open_fabric(self.settings.compute)
+        self.generator.eval()
+        with torch.inference_mode(), fabric.autocast(), randomness(fabric):
+            torch.manual_seed(seed_of(seed, "dream", chunk))
+            labels = torch.arange(chunk * CHUNK, (chunk + 1) * CHUNK, device=fabric.device) % len(self.classes)
+            images = to_uint8(self.generator.sample(labels)).cpu().contiguous()
+        return torch.from_numpy(fit_images(images.numpy(), self.settings.image.channels, self.settings.image.size))
+
+    def save(self, folder: str | Path) -> None:
+        """Write the scholar as a folder (format: docs/format.md), atomically; a scholar that is there is replaced."""
+        weights = {"solver": self.solver.state_dict()}
+        if self.generator is not None:
+            weights["generator"] = self.generator.state_dict()
+        description = {
+            "classes": list(self.classes),
+            "image": self.settings.image.model_dump(mode="json"),
+            "generation": self.generation,
+            "lineage": [record.model_dump(mode="json") for record in self.lineage],
+        }
+        store.write_scholar(Path(folder), description, weights)
+
+    @classmethod
+    def load(cls, folder: str | Path, compute: ComputeSettings | None = None) -> Scholar:
+        """Open a scholar's folder; runs no code from it. Raises InputError where it is missing, damaged or newer.
+
+        compute: device and precision to use here; where it was learned does not matter
+        """
+        where = str(folder)
+        description, weights = store.read_scholar(Path(folder))
+        try:
+            contents = _Contents.model_validate({key: description.get(key) for key in _Contents.model_fields})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{where}/{store.DESCRIPTION} is not valid at {place!r}: {first['msg']}") from None
+        if "solver" not in weights:
+            raise InputError(f"{where} has no solver weights")
+        settings = contents.lineage[-1].settings.model_copy(update={"compute": compute or ComputeSettings()})
+        fabric = open_fabric(settings.compute)
+        solver = CNN(settings.solver, settings.image, len(contents.classes))
+        store.load_weights(solver, weights["solver"], f"{where}/solver")
+        generator = None
+        if "generator" in weights:
+            generator = build_generator(settings.generator, settings.image, len(contents.classes))
+            store.load_weights(generator, weights["generator"], f"{where}/generator")
+            generator.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        solver.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(solver, generator, contents.classes, contents.lineage, settings)
+
+
+class _Contents(Section):
+    classes: tuple[str, ...] = Field(min_length=1)
+    lineage: tuple[TaskRecord, ...] = Field(min_length=1)
+
+
+def _as_array(images: Any, channels: int, size: int) -> npt.NDArray[np.uint8]:
+    if isinstance(images, Tensor):
+        images = images.cpu().numpy()
+    if isinstance(images, np.ndarray):
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise InputError(
+                f"images must be uint8 [B, C, H, W] with 1 or 3 channels, got {images.dtype} {list(images.shape)}"
+            )
+        return fit_images(images, channels, size)
+    mode = "L" if channels == 1 else "RGB"
+    arrays = [np.asarray(image.convert(mode)).reshape(1, image.height, image.width, channels) for image in images]
+    return np.concatenate(
+        [fit_images(a.transpose(0, 3, 1, 2), channels, size) for a in arrays]
+        or [np.empty((0, channels, size, size), np.uint8)]
+    )

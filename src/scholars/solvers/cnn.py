@@ -1,0 +1,56 @@
+"""A batch-norm CNN: three stages of two 3x3 convolutions, each stage half the size and twice the channels."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from scholars.compute import to_float
+from scholars.config import ImageSettings, SolverSettings
+
+
+class CNN(nn.Module):
+    """uint8 images ``[B, C, H, W]`` -> class logits ``[B, K]``, for any H, W of 8 or more."""
+
+    def __init__(self, settings: SolverSettings, image: ImageSettings, classes: int) -> None:
+        super().__init__()
+        width = settings.width
+        layers: list[nn.Module] = []
+        channels = image.channels
+        for stage in range(3):
+            if stage:
+                layers.append(nn.MaxPool2d(2))
+            for _ in range(2):
+                out = width << stage
+                layers += [
+                    nn.Conv2d(channels, out, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(out),
+                    nn.ReLU(inplace=True),
+                ]
+                channels = out
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(2 * channels, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """uint8 images ``[B, C, H, W]`` -> the features that the last layer sees, ``[B, D]``."""
+        maps = self.body(to_float(images))
+        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class logits ``[B, K]``."""
+        return cast(Tensor, self.head(self.features(images)))
+
+
+def shifted(images: Tensor, pixels: int) -> Tensor:
+    """Each image moved by up to ``pixels`` up, down, left and right; the border is repeated. ``[B, C, H, W]``."""
+    if pixels == 0:
+        return images
+    count, _, height, width = images.shape
+    dy, dx = torch.randint(-pixels, pixels + 1, (2, count, 1), device=images.device)
+    rows = (torch.arange(height, device=images.device) + dy).clamp_(0, height - 1)
+    columns = (torch.arange(width, device=images.device) + dx).clamp_(0, width - 1)
+    batch = torch.arange(count, device=images.device)[:, None, None]
+    # Indexed channels-last: one gather of whole pixels.
+    return images.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

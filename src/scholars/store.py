@@ -1,0 +1,162 @@
+"""Files, written atomically and read without pickle. This module alone knows how a scholar looks on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from scholars.errors import InputError
+
+FORMAT = 1
+DESCRIPTION = "scholar.json"
+_SUFFIX = ".safetensors"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place, whole, at the end of the block; or vanishes with an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text``, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON document, atomically. NaN and infinity are refused: they are not JSON."""
+    write_text(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON document that is an object. Raises InputError."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: expected a JSON object")
+    return document
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str] | None = None) -> None:
+    """Write named tensors as one safetensors file, atomically."""
+    with replacing(path) as temporary:
+        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        save_file(plain, temporary, dict(notes or {}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file: tensors and notes. Raises InputError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is not a readable safetensors file: {error}") from None
+
+
+def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Write a scholar's folder: ``scholar.json`` and one safetensors file per part.
+
+    A folder that is already there is replaced: the new one is complete on disk before the old one is moved away.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    try:
+        for part, tensors in weights.items():
+            write_tensors(fresh / f"{part}{_SUFFIX}", tensors)
+        files = {f"{part}{_SUFFIX}": _digest(fresh / f"{part}{_SUFFIX}") for part in weights}
+        write_json(fresh / DESCRIPTION, {"format": FORMAT, **description, "sha256": files})
+        fresh.chmod(0o755)
+        if folder.exists():
+            _exchange(fresh, folder)
+        else:
+            fresh.rename(folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+    """Read a scholar's folder: description and weights by part. Raises InputError if anything is missing or altered."""
+    if not (folder / DESCRIPTION).is_file():
+        raise InputError(f"{folder} is not a scholar: it has no {DESCRIPTION}")
+    description = read_json(folder / DESCRIPTION)
+    version = description.get("format")
+    if version != FORMAT:
+        raise InputError(
+            f"{folder} has format {version!r}; this version of scholars reads format {FORMAT}: update scholars"
+        )
+    files = description.get("sha256")
+    if not isinstance(files, dict) or not files:
+        raise InputError(f"{folder / DESCRIPTION} names no weight files")
+    weights: dict[str, dict[str, Tensor]] = {}
+    for name, digest in files.items():
+        path = folder / name
+        if Path(name).name != name or not name.endswith(_SUFFIX):
+            raise InputError(f"{folder / DESCRIPTION} names {name!r}, which is no weight file of this folder")
+        if not path.is_file():
+            raise InputError(f"{folder}: {name} is missing")
+        if _digest(path) != digest:
+            raise InputError(f"{path} was altered or damaged: its SHA-256 is not the one in {DESCRIPTION}")
+        weights[name.removesuffix(_SUFFIX)] = read_tensors(path)[0]
+    return description, weights
+
+
+def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Load ``tensors`` into ``module``. Raises InputError where names or shapes do not match."""
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in tensors.items()}
+    if expected != found:
+        differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        name = differing[0]
+        raise InputError(
+            f"{where}: the weights do not fit the description, first at {name!r}: "
+            f"described {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}"
+        )
+    module.load_state_dict(dict(tensors))
+
+
+def _exchange(fresh: Path, folder: Path) -> None:
+    """Put ``fresh`` in the place of ``folder`` and remove the old one."""
+    retired = folder.with_name(f".{folder.name}.old.tmp")
+    shutil.rmtree(retired, ignore_errors=True)
+    folder.rename(retired)
+    fresh.rename(folder)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
