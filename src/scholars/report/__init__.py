@@ -1,0 +1,10 @@
+"""What a run leaves for people: a table at its end, pictures, and one page of HTML.
+
+Everything here reads ``results.json``, as written or as the mapping it came from, and trains nothing.
+"""
+
+from scholars.report import plots
+from scholars.report.page import write_report
+from scholars.report.tables import summary_table
+
+__all__ = ["plots", "summary_table", "write_report"]

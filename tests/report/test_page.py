@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import base64
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scholars.errors import InputError
+from scholars.report import plots, write_report
+from scholars.report.results import parse
+from scholars.report.words import DASH, headline, number, percent
+
+from .documents import one_run, results, single
+
+MINUS = "\N{MINUS SIGN}"
+
+
+class Page(HTMLParser):
+    """A page's texts by the tag that holds them, and every attribute in it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.texts: list[tuple[str, str]] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self._open = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._open = tag
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        if text := " ".join(data.split()):
+            self.texts.append((self._open, text))
+
+    def all(self, tag: str) -> list[str]:
+        return [text for name, text in self.texts if name == tag]
+
+
+def report(folder: Path, document: dict[str, Any]) -> Page:
+    (folder / "results.json").write_text(json.dumps(document), encoding="utf-8")
+    return Page(write_report(folder))
+
+
+def test_headline_has_the_figures(tmp_path: Path) -> None:
+    page = report(tmp_path, results())
+    assert page.all("h1") == [
+        "After learning mnist, then svhn, replay is right on 93.0 % of the real test images, averaged over the tasks; "
+        "training on the new task alone keeps 59.5 %. Replay closes 93 % of the gap between new data alone and joint "
+        "training."
+    ]
+
+
+def test_headline_of_less() -> None:
+    assert headline(parse(single())) == (
+        "After learning mnist, replay is right on 98.7\N{NO-BREAK SPACE}% of the real test images."
+    )
+    joint = results(runs=[one_run(0, "joint", [[0.9, 0.8]])], summary={})
+    assert headline(parse(joint)).startswith("After learning mnist, then svhn, joint training is right on")
+    many = results(tasks=list("abcdef"))
+    assert headline(parse(many)).startswith("After learning 6 tasks one after another, replay is right on")
+    assert headline(parse(results(runs=[]))) == "No method has finished yet."
+
+
+def test_tables_have_the_figures(tmp_path: Path) -> None:
+    cells = report(tmp_path, results()).all("td")
+    methods, matrices = cells[:18], cells[18:-3]
+    assert methods == [
+        *("93.0 ± 1.4", "3.0", f"{MINUS}3.0", "93.1", "2,002", "1,500"),
+        *("59.5 ± 4.2", "73.0", f"{MINUS}73.0", "0.0", "1,001", "1,500"),
+        *("95.5 ± 0.7", DASH, DASH, "100.0", "100", "1,500"),
+    ]
+    assert matrices == [*("98.0", "95.0", "91.0"), *("98.0", "25.0", "94.0"), *("98.0", "93.0")]
+
+
+def test_environment_configuration_and_command(tmp_path: Path) -> None:
+    page = report(tmp_path, results())
+    assert page.all("td")[-3:] == ["2", DASH, "torch: 2.13.0, numpy: 2.1"]
+    assert page.all("code") == ["scholars run tiny", "name: tiny solver: steps: 800"]
+    document = results(environment={"command": ["scholars", "run", "my recipe.yaml"]})
+    assert "scholars run 'my recipe.yaml'" in report(tmp_path, document).all("code")
+    assert "To repeat it" not in report(tmp_path, results(environment={})).all("h2")
+
+
+def test_pictures_are_inside_the_page(tmp_path: Path) -> None:
+    plots.save(plots.accuracy(results()), tmp_path / "accuracy.png")
+    page = report(tmp_path, results())
+    (source,) = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
+    kind, _, data = source.partition(",")
+    assert kind == "data:image/png;base64"
+    assert base64.b64decode(data) == (tmp_path / "accuracy.png").read_bytes()
+    (alt,) = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
+    assert "mnist: replay 95.0, naive 25.0, joint 98.0; svhn: replay 91.0, naive 94.0, joint 93.0." in alt
+
+
+def test_the_page_fetches_nothing(tmp_path: Path) -> None:
+    page = report(tmp_path, results())
+    assert not [name for _, name, _ in page.attributes if name in ("href", "srcset")]
+    assert not [tag for tag, _, _ in page.attributes if tag in ("link", "script", "iframe")]
+    assert "url(" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert any("default-src 'none'" in value for _, _, value in page.attributes)
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><img src=http://x>', "{{ 7 * 7 }}", "O'Brien & co"])
+def test_names_are_escaped(name: str, tmp_path: Path) -> None:
+    document = single(name)
+    document.update(recipe=name, generator=name, environment={name: name, "command": name}, config={"name": name})
+    document["runs"][0]["method"] = name
+    for picture in ("accuracy", "dreams", "losses"):
+        (tmp_path / f"{picture}.png").write_bytes(b"png")
+    page = report(tmp_path, document)
+    assert page.all("td")[-1] == name
+    assert name in page.all("code")
+    assert not page.all("script")
+    assert [value for tag, attribute, value in page.attributes if (tag, attribute) == ("img", "src")] == [
+        "data:image/png;base64," + base64.b64encode(b"png").decode()
+    ] * 3
+
+
+def test_one_task_alone_and_missing_figures(tmp_path: Path) -> None:
+    document = single()
+    document["runs"][0].update(peak_memory_mb=None)
+    assert report(tmp_path, document).all("td")[:7] == ["98.7", DASH, DASH, DASH, "100", DASH, "98.7"]
+    report(tmp_path, results(runs=[], summary={}))
+
+
+def test_it_goes_where_it_is_told(tmp_path: Path) -> None:
+    report(tmp_path, results())
+    assert (tmp_path / "report.html").is_file()
+    elsewhere = tmp_path / "deep" / "page.html"
+    assert write_report(tmp_path, elsewhere) == elsewhere
+    assert elsewhere.read_bytes() == (tmp_path / "report.html").read_bytes()
+
+
+def test_a_folder_without_results(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"has no results\.json"):
+        write_report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": 2}, "schema 2; this version of scholars reads schema 1: update scholars"),
+        ({"schema": None}, "schema None; this version of scholars reads schema 1$"),
+        ({"tasks": 3}, "tasks: "),
+        ({"runs": [{"seed": 0, "method": "replay"}]}, r"runs\.0\.accuracy: "),
+    ],
+)
+def test_other_documents_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        report(tmp_path, results(**change))
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_numbers() -> None:
+    assert percent(0.9876) == "98.8"
+    assert percent(-0.00001) == "0.0"
+    assert percent(None) == DASH
+    assert number(1234567.8) == "1,234,568"
+    assert number(-12.0) == f"{MINUS}12"
