@@ -5,13 +5,20 @@
 >>> two = learn(open_task("svhn"), previous=one)  # mnist's data is not read  # doctest: +SKIP
 """
 
-from scholars.config import Recipe, Settings, read_recipe
-from scholars.errors import InputError, Interrupted, ScholarsError
-from scholars.evaluate import accuracy
-from scholars.fitting import Session
-from scholars.learning import learn
-from scholars.scholar import Scholar
-from scholars.tasks import Images, Task, open_task
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scholars.config import Recipe, Settings, read_recipe
+    from scholars.errors import InputError, Interrupted, ScholarsError
+    from scholars.evaluate import accuracy
+    from scholars.experiment import run
+    from scholars.fitting import Session
+    from scholars.learning import learn
+    from scholars.scholar import Scholar
+    from scholars.tasks import Images, Task, open_task
 
 __all__ = [
     "Images",
@@ -27,4 +34,24 @@ __all__ = [
     "learn",
     "open_task",
     "read_recipe",
+    "run",
 ]
+
+# Names are imported at their first use: `scholars --help` must not wait for torch.
+_HOMES = {
+    "config": ("Recipe", "Settings", "read_recipe"),
+    "errors": ("InputError", "Interrupted", "ScholarsError"),
+    "evaluate": ("accuracy",),
+    "experiment": ("run",),
+    "fitting": ("Session",),
+    "learning": ("learn",),
+    "scholar": ("Scholar",),
+    "tasks": ("Images", "Task", "open_task"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"scholars.{home}"), name)
+    raise AttributeError(f"module 'scholars' has no attribute {name!r}")

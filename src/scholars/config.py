@@ -92,10 +92,14 @@ class GeneratorSettings(Section):
     flow: FlowSettings = FlowSettings()
     wgan_gp: WGANGPSettings = Field(WGANGPSettings(), alias="wgan-gp")
 
+    def kinds(self) -> dict[str, FlowSettings | WGANGPSettings]:
+        """The settings of every kind, by its name."""
+        return {"flow": self.flow, "wgan-gp": self.wgan_gp}
+
     @property
     def chosen(self) -> FlowSettings | WGANGPSettings:
         """The settings of the chosen kind."""
-        return self.flow if self.kind == "flow" else self.wgan_gp
+        return self.kinds()[self.kind]
 
 
 class ReplaySettings(Section):

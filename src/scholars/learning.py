@@ -57,17 +57,19 @@ def learn(
     session = session or Session()
     _check(task, previous, settings)
     fabric = open_fabric(settings.compute)
+    # Every generation has its own randomness, whatever seed its task is learned with.
+    position = seed_of(seed, "generation", previous.generation + 1 if previous else 1)
     seconds: dict[str, float] = {}
     classes = union(previous.classes if previous else (), *(t.classes for t in stored or ()), task.classes)
 
     with _timed(seconds, "bank"):
         mix = _mix(task, previous, stored, classes, settings, seed, session)
     with _timed(seconds, "solver"):
-        solver = _teach_solver(mix, previous, len(classes), settings, seed, fabric, session)
+        solver = _teach_solver(mix, previous, len(classes), settings, position, fabric, session)
     generator = None
     if stored is None:
         with _timed(seconds, "generator"):
-            generator = _teach_generator(mix, previous, len(classes), settings, seed, fabric, session)
+            generator = _teach_generator(mix, previous, len(classes), settings, position, fabric, session)
 
     scholar = Scholar(solver, generator, classes, previous.lineage if previous else (), settings)
     record = TaskRecord(
@@ -108,7 +110,9 @@ def _mix(
     if previous is None:
         return Mix([(1.0, new)])
     r = ratio_of_new(ratio, [*(len(record.classes) for record in previous.lineage), len(task.classes)])
-    return Mix([(r, new), (1 - r, _dreamt(previous, len(classes), settings, seed, session))])
+    bank = dream_bank(previous, settings, seed, session)
+    past = Pool(bank.images, bank.targets if settings.replay.labels == "soft" else bank.labels, len(classes))
+    return Mix([(r, new), (1 - r, past)])
 
 
 def _real(task: Task, classes: Sequence[str], settings: Settings) -> Pool:
@@ -116,8 +120,9 @@ def _real(task: Task, classes: Sequence[str], settings: Settings) -> Pool:
     return Pool.of(data, [classes.index(name) for name in task.classes], len(classes))
 
 
-def _dreamt(previous: Scholar, classes: int, settings: Settings, seed: int, session: Session) -> Pool:
-    """The bank: dreams of the previous scholar, labelled by it."""
+def dream_bank(previous: Scholar, settings: Settings, seed: int, session: Session | None = None) -> Batch:
+    """The bank: ``replay.bank`` dreams of the previous scholar, labelled by it; the same ones that `learn` replays."""
+    session = session or Session()
     count, done = settings.replay.bank, 0
     batches: list[Batch] = []
     began = time.perf_counter()
@@ -127,8 +132,7 @@ def _dreamt(previous: Scholar, classes: int, settings: Settings, seed: int, sess
         batches.append(batch)
         done += len(batch.images)
         session.on_tick(Tick("bank", done, count, {}, done / (time.perf_counter() - began)))
-    images, targets = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    return Pool(images, targets if settings.replay.labels == "soft" else targets.argmax(1), classes)
+    return Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
 
 
 def _teach_solver(

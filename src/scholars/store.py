@@ -33,6 +33,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
+        # mkstemp's files are their owner's alone; what takes their place has a new file's ordinary permissions.
+        temporary.chmod(0o666 & ~_umask())
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
@@ -90,7 +92,7 @@ def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping
             write_tensors(fresh / f"{part}{_SUFFIX}", tensors)
         files = {f"{part}{_SUFFIX}": _digest(fresh / f"{part}{_SUFFIX}") for part in weights}
         write_json(fresh / DESCRIPTION, {"format": FORMAT, **description, "sha256": files})
-        fresh.chmod(0o755)
+        fresh.chmod(0o777 & ~_umask())
         if folder.exists():
             _exchange(fresh, folder)
         else:
@@ -147,6 +149,12 @@ def _exchange(fresh: Path, folder: Path) -> None:
     folder.rename(retired)
     fresh.rename(folder)
     shutil.rmtree(retired, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _digest(path: Path) -> str:

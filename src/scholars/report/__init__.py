@@ -4,7 +4,8 @@ Everything here reads ``results.json``, as written or as the mapping it came fro
 """
 
 from scholars.report import plots
+from scholars.report.illustrate import illustrate
 from scholars.report.page import write_report
 from scholars.report.tables import summary_table
 
-__all__ = ["plots", "summary_table", "write_report"]
+__all__ = ["illustrate", "plots", "summary_table", "write_report"]

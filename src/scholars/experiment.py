@@ -1,0 +1,241 @@
+"""A recipe becomes scholars, brackets and ``results.json``.
+
+Every (seed, method) learns the stream task by task. What is done is kept in the run's folder after each task, so a run
+that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+
+from scholars import store
+from scholars.config import Method, Recipe
+from scholars.environment import environment, peak_memory_mb, restart_peak_memory
+from scholars.errors import InputError
+from scholars.evaluate import accuracy, average_accuracy, backward_transfer, forgetting, gap_closed
+from scholars.fitting import Session, Tick
+from scholars.gallery import write_image_folder
+from scholars.learning import dream_bank, learn
+from scholars.scholar import Scholar
+from scholars.tasks import Task, open_task
+
+SCHEMA = 1
+# Real test images of each task kept in the run's folder, for the report to show beside dreams.
+SAMPLES = 40
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in an experiment something happens."""
+
+    seed: int
+    method: Method
+    task: str
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told what during an experiment.
+
+    on_tick: training progress
+    on_row: the accuracies after a task, one per task so far
+    stopping: True asks the experiment to stop; it can be resumed
+    """
+
+    on_tick: Callable[[Place, Tick], None] = field(default=lambda place, tick: None)
+    on_row: Callable[[Place, Sequence[float]], None] = field(default=lambda place, row: None)
+    stopping: Callable[[], bool] = field(default=lambda: False)
+
+
+def open_tasks(recipe: Recipe, data_dir: str | Path | None) -> list[Task]:
+    """Open the recipe's stream. Raises InputError, naming the task at fault."""
+    tasks = []
+    for spec in recipe.tasks:
+        task = open_task(spec.source, data_dir=data_dir, size=recipe.image.size)
+        task = task.only(spec.classes) if spec.classes else task
+        task = task.limited(spec.limit) if spec.limit else task
+        tasks.append(replace(task, name=spec.name or task.name).resized(recipe.image.channels, recipe.image.size))
+    names = [task.name for task in tasks]
+    if len(set(names)) != len(names):
+        raise InputError(f"tasks need different names, got {', '.join(names)}: give them with 'name:'")
+    if len(tasks[0].classes) < 2:
+        raise InputError(f"task {names[0]!r} has one class only; the first task of a stream needs two or more")
+    return tasks
+
+
+def run(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    resume: bool = False,
+    command: str | None = None,
+    watch: Watch | None = None,
+) -> dict[str, Any]:
+    """Run ``recipe`` in the folder ``out`` and return what it wrote there as ``results.json``.
+
+    resume: go on with the run that is in ``out``; without it, a folder that holds anything is refused
+    command: how to repeat the run, kept in the results
+
+    Raises InputError, with nothing written, for bad input; Interrupted when asked to stop.
+    """
+    return _Run(recipe, Path(out), data_dir, resume, command, watch or Watch()).go()
+
+
+class _Run:
+    """One run in its folder: ``run.json``, ``results.json``, ``scholars/``, and ``work/`` while it is under way."""
+
+    def __init__(
+        self, recipe: Recipe, out: Path, data_dir: str | Path | None, resume: bool, command: str | None, watch: Watch
+    ) -> None:
+        self.recipe, self.out, self.watch, self.command = recipe, out, watch, command
+        self.work = out / "work"
+        _check_folder(recipe, out, resume)
+        self.tasks = open_tasks(recipe, data_dir)
+        self.first: dict[int, Scholar] = {}
+
+    def go(self) -> dict[str, Any]:
+        if (self.out / "results.json").is_file() and not self.work.is_dir():
+            return store.read_json(self.out / "results.json")
+        self.work.mkdir(parents=True, exist_ok=True)
+        store.write_json(self.out / "run.json", self.recipe.model_dump(mode="json"))
+        store.write_tensors(
+            self.out / "samples.safetensors",
+            {task.name: torch.from_numpy(task.test.images[:SAMPLES]) for task in self.tasks},
+        )
+        runs: list[dict[str, Any]] = []
+        for seed in self.recipe.seeds:
+            for method in self.recipe.methods:
+                runs.append(self._method(seed, method))
+                store.write_json(self.out / "results.json", self._results(runs))
+        shutil.rmtree(self.work, ignore_errors=True)
+        return self._results(runs)
+
+    def _method(self, seed: int, method: Method) -> dict[str, Any]:
+        done: list[dict[str, Any]] = []
+        scholar: Scholar | None = None
+        for index in range(len(self.tasks)) if method != "joint" else [len(self.tasks) - 1]:
+            folder = self._folder(seed, method, index)
+            note = self.work / f"{seed}-{method}-{index + 1}.json"
+            if note.is_file():
+                done.append(store.read_json(note))
+                scholar = Scholar.load(folder, self.recipe.compute)
+            else:
+                restart_peak_memory()
+                scholar, seconds = self._learn(seed, method, index, scholar)
+                row = [accuracy(scholar, task) for task in self.tasks[: index + 1]]
+                scholar.save(folder)
+                done.append({"row": row, "seconds": round(seconds, 3), "peak": round(peak_memory_mb(), 1)})
+                store.write_json(note, done[-1])
+                self.watch.on_row(Place(seed, method, self.tasks[index].name), row)
+            if index == 0:
+                self.first.setdefault(seed, scholar)
+        rows = [entry["row"] for entry in done]
+        return {
+            "seed": seed,
+            "method": method,
+            "accuracy": rows,
+            "average_accuracy": average_accuracy(rows),
+            "forgetting": forgetting(rows),
+            "backward_transfer": backward_transfer(rows),
+            "seconds": round(sum(entry["seconds"] for entry in done), 3),
+            "seconds_per_task": [entry["seconds"] for entry in done],
+            "peak_memory_mb": max(entry["peak"] for entry in done),
+        }
+
+    def _learn(self, seed: int, method: Method, index: int, previous: Scholar | None) -> tuple[Scholar, float]:
+        """The scholar after task ``index``, and what learning it cost in seconds."""
+        task, settings = self.tasks[index], self.recipe.settings()
+        if index == 0 and seed in self.first and method in ("naive", "exact"):
+            # Without a past the methods do not differ: one solver serves them all, and its cost counts for each.
+            first = self.first[seed]
+            return replace(first, generator=None), first.lineage[0].seconds["solver"]
+        if method == "joint":
+            # As many steps as the other methods take over the whole stream.
+            solver = settings.solver.model_copy(update={"steps": settings.solver.steps * len(self.tasks)})
+            settings = settings.model_copy(update={"solver": solver})
+        stored = {"replay": None, "naive": [], "exact": self.tasks[:index], "joint": self.tasks[:index]}[method]
+        kept = self.work / f"{seed}-{method}-{index + 1}-checkpoints"
+        began = time.perf_counter()
+        learned = learn(
+            task,
+            previous,
+            settings=settings,
+            seed=seed,
+            stored=stored,
+            session=Session(kept, self._ticker(Place(seed, method, task.name)), self.watch.stopping),
+        )
+        seconds = time.perf_counter() - began
+        if self.recipe.export_dreams and method == "replay" and previous is not None:
+            bank = dream_bank(previous, settings, seed)
+            write_image_folder(self.out / "dreams" / str(index), bank.images, bank.labels, previous.classes)
+        shutil.rmtree(kept, ignore_errors=True)
+        return learned, seconds
+
+    def _folder(self, seed: int, method: Method, index: int) -> Path:
+        if method == "replay" and seed == self.recipe.seeds[0]:
+            return self.out / "scholars" / str(index + 1)
+        return self.work / f"{seed}-{method}-{index + 1}"
+
+    def _ticker(self, place: Place) -> Callable[[Tick], None]:
+        def on_tick(tick: Tick) -> None:
+            with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**asdict(place), **asdict(tick)}) + "\n")
+            self.watch.on_tick(place, tick)
+
+        return on_tick
+
+    def _results(self, runs: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "recipe": self.recipe.name,
+            "tasks": [task.name for task in self.tasks],
+            "seeds": list(self.recipe.seeds),
+            "generator": self.recipe.generator.kind,
+            "runs": runs,
+            "summary": summary(runs),
+            "environment": {**environment(self.recipe.compute), "command": self.command},
+            "config": self.recipe.model_dump(mode="json"),
+        }
+
+
+def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Per method: mean, sample standard deviation and number of the average accuracies, and the gap closed."""
+    accuracies: dict[str, list[float]] = {}
+    for entry in runs:
+        accuracies.setdefault(entry["method"], []).append(entry["average_accuracy"])
+    means = {method: fmean(values) for method, values in accuracies.items()}
+    bracketed = "naive" in means and "joint" in means
+    return {
+        method: {
+            "average_accuracy": {
+                "mean": means[method],
+                "std": stdev(values) if len(values) > 1 else 0.0,
+                "n": len(values),
+            },
+            "gap_closed": gap_closed(means[method], means["naive"], means["joint"]) if bracketed else None,
+        }
+        for method, values in accuracies.items()
+    }
+
+
+def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; --out takes a folder")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not (out / "run.json").is_file():
+        raise InputError(f"{out} is not empty and holds no run: choose another --out")
+    if store.read_json(out / "run.json") != recipe.model_dump(mode="json"):
+        raise InputError(f"{out} already holds another run (see its run.json): choose another --out, or remove it")
+    if not resume:
+        raise InputError(f"{out} already holds this run: go on with it by --resume, or choose another --out")

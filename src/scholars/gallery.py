@@ -1,0 +1,44 @@
+"""Images as files: one folder per class, as torchvision's ImageFolder and this project's own image folders read them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from scholars.errors import InputError
+
+
+def write_image_folder(folder: Path, images: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
+    """Write ``folder/CLASS/000123.png`` for each image, and a folder for each class even if it holds none.
+
+    images: ``[N, C, H, W]`` uint8; labels: ``[N]`` indices into ``classes``. The folder appears whole or not at all; one
+    that this function wrote before is replaced. Raises InputError where class names cannot be told apart as folders.
+    """
+    names = [_folder_name(name) for name in classes]
+    if len({name.casefold() for name in names}) != len(names):
+        raise InputError(f"class names cannot be told apart as folders: {', '.join(sorted(classes))}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    try:
+        for name in names:
+            (fresh / name).mkdir()
+        for index, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
+            pixels = image.permute(1, 2, 0).squeeze(2) if image.shape[0] == 1 else image.permute(1, 2, 0)
+            Image.fromarray(pixels.contiguous().numpy()).save(fresh / names[label] / f"{index:06d}.png")
+        fresh.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _folder_name(name: str) -> str:
+    """A class name as a folder's: no separators, no hidden or relative names, nothing outside the parent."""
+    return re.sub(r"[\x00-\x1f/\\\\:*?\"<>|]", "_", name).lstrip(".") or "_"

@@ -1,0 +1,78 @@
+"""What a person sees while a run goes on: task, stage, speed, time left; one plain line a stage where it is no terminal."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from scholars.experiment import Place, Watch
+from scholars.fitting import Tick
+
+
+@contextmanager
+def watching(console: Console) -> Iterator[Watch]:
+    """A `Watch` that shows progress on ``console``, and stops the run, after its current step, on SIGINT or SIGTERM."""
+    with _stop_on_signal(console) as stop:
+        progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        display = _Display(console, progress)
+        with progress:
+            yield Watch(display.on_tick, display.on_row, stop.is_set)
+
+
+class _Display:
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console, self._progress = console, progress
+        self._bar = progress.add_task("starting", total=None, speed="")
+        self._shown: tuple[Place, str] | None = None
+
+    def on_tick(self, place: Place, tick: Tick) -> None:
+        if self._shown != (place, tick.stage):
+            self._shown = (place, tick.stage)
+            self._progress.reset(self._bar, total=tick.steps)
+            if not self._console.is_terminal:
+                self._console.print(f"{place.task}: {place.method}, {tick.stage}, {tick.steps} steps")
+        self._progress.update(
+            self._bar,
+            completed=tick.step,
+            description=f"[bold]{place.task}[/]  {place.method}  {tick.stage}",
+            speed=f"{tick.images_per_second:,.0f} images/s" if tick.images_per_second else "",
+        )
+
+    def on_row(self, place: Place, row: Sequence[float]) -> None:
+        figures = "  ".join(f"{100 * value:.1f} %" for value in row)
+        self._console.print(f"seed {place.seed}, {place.method}, after {place.task}: {figures}", highlight=False)
+
+
+@contextmanager
+def _stop_on_signal(console: Console) -> Iterator[threading.Event]:
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        console.print("Stopping after this step; once more to stop at once.")
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, on_signal) for number in signals}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
