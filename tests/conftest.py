@@ -1,0 +1,53 @@
+"""Small things that many tests share."""
+
+from __future__ import annotations
+
+import pytest
+
+from scholars.config import Settings, build
+from scholars.scholar import Scholar
+from scholars.tasks import Task, open_task
+
+TINY = {
+    "image": {"size": 16, "channels": 1},
+    "solver": {"width": 8, "steps": 60, "batch": 32},
+    "generator": {
+        "flow": {"width": 8, "steps": 12, "batch": 16, "sampling_steps": 2},
+        "wgan-gp": {"width": 8, "steps": 3, "batch": 16, "latent": 16, "critic_steps": 2},
+    },
+    "replay": {"bank": 600},
+}
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Settings:
+    """Settings so small that a task is learned in seconds; what they learn is not the point."""
+    return build(Settings, TINY, None, where="tests")
+
+
+@pytest.fixture(scope="session")
+def low() -> Task:
+    """The digits 0..4 of scikit-learn's Digits."""
+    return open_task("digits").only(("0", "1", "2", "3", "4"))
+
+
+@pytest.fixture(scope="session")
+def high() -> Task:
+    """The digits 5..9."""
+    return open_task("digits").only(("5", "6", "7", "8", "9"))
+
+
+@pytest.fixture(scope="session")
+def one(low: Task, tiny: Settings) -> Scholar:
+    """A scholar that learned `low`."""
+    from scholars.learning import learn
+
+    return learn(low, settings=tiny)
+
+
+@pytest.fixture(scope="session")
+def two(high: Task, one: Scholar) -> Scholar:
+    """A scholar that learned `low`, then `high`."""
+    from scholars.learning import learn
+
+    return learn(high, one)

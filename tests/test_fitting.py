@@ -1,0 +1,113 @@
+"""The training loop: reports, stops, and goes on bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scholars.compute import open_fabric
+from scholars.config import ComputeSettings
+from scholars.errors import Interrupted, ScholarsError
+from scholars.fitting import Descent, Session, Tick, average, fit, one_cycle
+from scholars.replay import Batch, Pool
+
+FABRIC = open_fabric(ComputeSettings())
+POOL = Pool(
+    torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)),
+    torch.arange(40) % 3,
+    3,
+)
+
+
+def network() -> nn.Module:
+    torch.manual_seed(1)
+    # Dropout draws from the global generator: a resumed run must still see the same masks.
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 3))
+
+
+def loss(model: nn.Module, batch: Batch) -> Tensor:
+    return F.cross_entropy(model(batch.images / 255).float(), batch.targets)
+
+
+def train(ema: float, session: Session, steps: int = 30, seed: int = 5, rate: float = 1e-2) -> nn.Module:
+    module = network()
+    trainee = Descent(FABRIC, module, loss, rate=rate, ema=ema)
+    fit(trainee, lambda: POOL.draw(8), fabric=FABRIC, steps=steps, seed=seed, stage="test", session=session)
+    return module
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("stop_at", [1, 13, 29])
+def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path: Path, ema: float, stop_at: int) -> None:
+    asked = iter(range(1000))
+    with pytest.raises(Interrupted):
+        train(ema, Session(tmp_path, stopping=lambda: next(asked) >= stop_at))
+    steps: list[int] = []
+    resumed = train(ema, Session(tmp_path, on_tick=lambda tick: steps.append(tick.step)))
+    assert steps[0] == stop_at
+    assert same(resumed, train(ema, Session()))
+
+
+def test_a_finished_stage_is_not_trained_again(tmp_path: Path) -> None:
+    first = train(0.9, Session(tmp_path))
+    steps: list[int] = []
+    assert same(first, train(0.9, Session(tmp_path, on_tick=lambda tick: steps.append(tick.step))))
+    assert steps == [30]
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    train(0.0, Session(tmp_path))
+    with pytest.raises(ScholarsError, match="another training"):
+        train(0.0, Session(tmp_path), seed=6)
+
+
+def test_seeds_differ_and_repeat() -> None:
+    assert same(train(0.0, Session()), train(0.0, Session()))
+    assert not same(train(0.0, Session()), train(0.0, Session(), seed=6))
+
+
+def test_the_callers_random_state_is_left_alone() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    module = network()
+    trainee = Descent(FABRIC, module, loss, rate=1e-2)
+    torch.manual_seed(7)
+    fit(trainee, lambda: POOL.draw(8), fabric=FABRIC, steps=3, seed=0, stage="test", session=Session())
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_ticks_tell_the_mean_loss_and_the_last_step() -> None:
+    ticks: list[Tick] = []
+    train(0.0, Session(on_tick=ticks.append), steps=250)
+    assert ticks[-1].step == ticks[-1].steps == 250
+    assert ticks[1].step == 2
+    assert ticks[1].metrics["loss"] > ticks[-1].metrics["loss"]
+
+
+def test_divergence_is_an_error_that_names_the_stage() -> None:
+    module = network()
+    trainee = Descent(FABRIC, module, lambda model, batch: loss(model, batch) * float("nan"), rate=1e-2)
+    with pytest.raises(ScholarsError, match="'test'.*lower learning rate"):
+        fit(trainee, lambda: POOL.draw(8), fabric=FABRIC, steps=9, seed=0, stage="test", session=Session())
+
+
+def test_average_is_a_convex_combination() -> None:
+    a, b = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    nn.init.constant_(a.weight, 1.0)
+    nn.init.constant_(b.weight, 3.0)
+    average(a, b, 0.75)
+    assert a.weight.item() == pytest.approx(0.75 * 1 + 0.25 * 3)
+
+
+def test_one_cycle_rises_then_falls_to_zero() -> None:
+    assert one_cycle(0.0) == pytest.approx(0.04)
+    assert one_cycle(0.15) == pytest.approx(1.0)
+    assert one_cycle(1.0) == pytest.approx(0.0)
