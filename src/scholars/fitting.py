@@ -206,10 +206,14 @@ def _restore(path: Path, position: str, trainee: Trainee) -> int:
     for name, module in trainee.modules.items():
         module.load_state_dict({key: tensors[f"{name}/{key}"] for key in module.state_dict()})
     for name, optimizer in trainee.optimizers.items():
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         states: dict[int, dict[str, Tensor]] = {}
-        for path_, value in tensors.items():
-            if path_.startswith(f"{name}/"):
-                _, index, key = path_.split("/")
-                states.setdefault(int(index), {})[key] = value
+        for place, value in tensors.items():
+            if place.startswith(f"{name}/"):
+                _, index, key = place.split("/")
+                like = parameters[int(index)]
+                # Fused optimizers walk parameter and state side by side in memory: both need the same layout.
+                state = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+                states.setdefault(int(index), {})[key] = state
         optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(notes["step"])

@@ -1,0 +1,97 @@
+"""Settings, recipes, and what is said when they are wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scholars.config import METHODS, Recipe, Settings, build, parse_changes, read_recipe, shipped_recipes
+from scholars.errors import InputError
+
+
+@pytest.mark.parametrize("name", sorted(shipped_recipes()))
+def test_shipped_recipes_are_valid_and_described(name: str) -> None:
+    recipe = read_recipe(name)
+    assert recipe.name == name
+    assert len(recipe.description) > 20
+    assert len(recipe.tasks) >= 2
+    # A recipe survives its own JSON: results.json and scholar.json hold nothing less.
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+    assert Settings.model_validate_json(recipe.settings().model_dump_json()) == recipe.settings()
+
+
+def write(folder: Path, document: object) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
+    path = write(tmp_path, {"tasks": ["digits", {"source": "mnist", "classes": ["1"], "limit": 5}]})
+    recipe = read_recipe(path, {"replay.ratio": "auto", "generator.wgan-gp.steps": 7, "seeds": [3, 4]})
+    assert recipe.name == "mine"
+    assert [task.source for task in recipe.tasks] == ["digits", "mnist"]
+    assert recipe.replay.ratio == "auto"
+    assert recipe.generator.wgan_gp.steps == 7
+    assert recipe.seeds == (3, 4)
+    assert recipe.methods == METHODS
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"tasks": []}, "tasks"),
+        ({"tasks": ["a"], "solver": {"stepz": 3}}, r"unknown key 'solver\.stepz'.*Did you mean 'steps'"),
+        ({"tasks": [{"source": "a", "clases": ["x"]}]}, r"unknown key 'tasks\.0\.clases'.*'classes'"),
+        ({"tasks": ["a"], "metods": ["naive"]}, "unknown key 'metods'.*'methods'"),
+        ({"tasks": ["a"], "methods": ["naive", "naive"]}, "methods: names something twice"),
+        ({"tasks": ["a"], "seeds": [1, 1]}, "seeds: names something twice"),
+        ({"tasks": ["a"], "replay": {"ratio": 0}}, r"replay\.ratio: .*greater than 0"),
+        ({"tasks": ["a"], "replay": {"ratio": "often"}}, r"replay\.ratio"),
+        ({"tasks": ["a"], "generator": {"kind": "gan2"}}, r"generator\.kind: .*'flow'"),
+        ({"tasks": ["a"], "image": {"size": 30}}, r"image\.size: .*multiple of 4"),
+        ({"tasks": ["a"], "solver": {"rate": float("inf")}}, r"solver\.rate"),
+        ({"tasks": ["a"], "solver": 3}, "solver: .*got 3"),
+        ([1, 2], "a recipe is a mapping"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_is_named(tmp_path: Path, document: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_recipe(write(tmp_path, document))
+
+
+def test_unreadable_recipes(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    for content in (b"a: [1", b"\xff\xfe\x00", b"!!python/object/apply:os.system ['true']", b"[" * 5000):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"bad\.yaml"):
+            read_recipe(path)
+    with pytest.raises(InputError, match="Did you mean 'mnist-svhn'"):
+        read_recipe("mnist-svnh")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("replay.rato=1", "in 'replay' there is no 'rato'.*'ratio'"),
+        ("replay=1", "replay: .*got 1"),
+        ("solver.steps.more=1", r"in 'solver\.steps' there is no 'more'"),
+        ("novalue", "KEY=VALUE"),
+        ("=3", "KEY=VALUE"),
+        ("solver.steps=[", "not a readable value"),
+    ],
+)
+def test_what_is_wrong_in_a_change_is_named(change: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build(Settings, {}, parse_changes([change]), where="--set")
+
+
+@given(steps=st.integers(1, 10_000_000), ratio=st.floats(0.001, 1), labels=st.sampled_from(["soft", "hard"]))
+def test_changes_arrive(steps: int, ratio: float, labels: str) -> None:
+    changes = parse_changes([f"solver.steps={steps}", f"replay.ratio={ratio!r}", f"replay.labels={labels}"])
+    settings = build(Settings, {}, changes, where="--set")
+    assert (settings.solver.steps, settings.replay.ratio, settings.replay.labels) == (steps, ratio, labels)

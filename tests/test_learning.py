@@ -1,0 +1,139 @@
+"""How a scholar learns: what it trains on, what it keeps, what it refuses; and that forgetting is cured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scholars.config import Settings, build
+from scholars.errors import InputError, Interrupted
+from scholars.evaluate import accuracy
+from scholars.fitting import Session
+from scholars.learning import dream_bank, learn, union
+from scholars.scholar import Scholar
+from scholars.tasks import Images, Task
+
+
+def changed(settings: Settings, **changes: object) -> Settings:
+    dotted = {key.replace("__", "."): value for key, value in changes.items()}
+    return build(Settings, settings.model_dump(), dotted, where="tests")
+
+
+def same(a: Scholar, b: Scholar) -> bool:
+    pairs = [(a.solver, b.solver), (a.generator, b.generator)]
+    return all(
+        torch.equal(x, y)
+        for left, right in pairs
+        if left is not None and right is not None
+        for x, y in zip(left.state_dict().values(), right.state_dict().values(), strict=True)
+    )
+
+
+def test_known_names_share_their_output_and_new_ones_append() -> None:
+    assert union(("a", "b"), ("c", "b"), ("a", "d")) == ("a", "b", "c", "d")
+
+
+def test_the_record_says_what_was_learned(two: Scholar, high: Task) -> None:
+    assert [record.name for record in two.lineage] == ["digits", "digits"]
+    assert two.lineage[1].classes == high.classes
+    assert two.lineage[1].train_count == len(high.train)
+    assert two.lineage[1].accuracy == accuracy(two, high)
+    assert two.classes == tuple("0123456789")
+
+
+def test_equal_seeds_agree_and_different_ones_do_not(high: Task, one: Scholar, two: Scholar) -> None:
+    assert same(learn(high, one), two)
+    assert not same(learn(high, one, seed=1), two)
+
+
+def test_the_previous_scholar_is_left_as_it_was(high: Task, one: Scholar) -> None:
+    before = {name: value.clone() for name, value in one.solver.state_dict().items()}
+    learn(high, one)
+    assert all(torch.equal(before[name], value) for name, value in one.solver.state_dict().items())
+
+
+@pytest.mark.parametrize(("kind", "stop_at"), [("flow", 3), ("flow", 40), ("flow", 61), ("flow", 70), ("wgan-gp", 63)])
+def test_interrupted_learning_goes_on_bit_for_bit(
+    low: Task, tiny: Settings, tmp_path: Path, kind: str, stop_at: int
+) -> None:
+    settings = changed(tiny, generator__kind=kind)
+    asked = iter(range(10_000))
+    with pytest.raises(Interrupted):
+        learn(low, settings=settings, session=Session(tmp_path, stopping=lambda: next(asked) >= stop_at))
+    assert same(learn(low, settings=settings, session=Session(tmp_path)), learn(low, settings=settings))
+
+
+def test_an_interrupted_bank_stops_too(high: Task, one: Scholar) -> None:
+    with pytest.raises(Interrupted, match="dreaming"):
+        learn(high, one, session=Session(stopping=lambda: True))
+
+
+def test_the_bank_is_balanced_over_classes_and_labelled_by_the_solver(one: Scholar) -> None:
+    bank = dream_bank(one, one.settings, seed=0)
+    assert len(bank.images) == 600
+    assert torch.allclose(bank.targets, one.probabilities(bank.images))
+    assert torch.equal(bank.images, dream_bank(one, one.settings, seed=0).images)
+    assert not torch.equal(bank.images, dream_bank(one, one.settings, seed=1).images)
+
+
+def test_a_later_task_may_bring_one_class(one: Scholar, high: Task) -> None:
+    three = learn(high.only(("7",)), one)
+    assert three.classes == ("0", "1", "2", "3", "4", "7")
+    assert three.solver(torch.zeros(2, 1, 16, 16, dtype=torch.uint8)).shape == (2, 6)
+
+
+def test_a_first_task_needs_two_classes(high: Task, tiny: Settings) -> None:
+    with pytest.raises(InputError, match="needs two or more"):
+        learn(high.only(("7",)), settings=tiny)
+
+
+def test_what_does_not_fit_the_previous_scholar_is_refused(one: Scholar, high: Task) -> None:
+    with pytest.raises(InputError, match="image shape is fixed"):
+        learn(high, one, settings=changed(one.settings, image__size=20))
+    with pytest.raises(InputError, match=r"solver\.start=fresh"):
+        learn(high, one, settings=changed(one.settings, solver__width=4))
+    fresh = changed(one.settings, solver__width=4, solver__start="fresh")
+    assert learn(high, one, settings=fresh).generation == 2
+
+
+def test_a_generator_may_work_at_its_own_size(high: Task, low: Task, tiny: Settings) -> None:
+    settings = changed(tiny, generator__size=12, generator__kind="wgan-gp")
+    first = learn(low, settings=settings)
+    assert first.dream(3).images.shape == (3, 1, 16, 16)
+    assert first.generator is not None
+    assert first.generator.sample(torch.zeros(3, dtype=torch.int64)).shape == (3, 1, 12, 12)
+    assert learn(high, first).generation == 2
+
+
+def test_colours_and_sizes_come_to_the_scholars_shape(one: Scholar) -> None:
+    rng = np.random.default_rng(0)
+    images = Images(rng.integers(0, 256, (40, 3, 21, 30), dtype=np.uint8), np.arange(40) % 2)
+    other = learn(Task("colours", ("red", "4"), images, images), one)
+    assert other.classes == ("0", "1", "2", "3", "4", "red")
+    assert other.settings.image == one.settings.image
+
+
+def test_replay_cures_forgetting_without_old_data(low: Task, high: Task) -> None:
+    """The mission in a minute: naive training forgets the first digits, dreams of them keep them."""
+    settings = build(
+        Settings,
+        {
+            "image": {"size": 16, "channels": 1},
+            "solver": {"width": 16, "steps": 150, "batch": 64},
+            "generator": {"flow": {"width": 16, "steps": 500, "batch": 64, "rate": 4e-3}},
+            "replay": {"bank": 2000},
+        },
+        None,
+        where="tests",
+    )
+    first = learn(low, settings=settings)
+    kept = accuracy(first, low)
+    naive = learn(high, first, stored=[])
+    replayed = learn(high, first)
+    assert kept > 0.95
+    assert accuracy(naive, low) < 0.3
+    assert accuracy(replayed, low) > 0.8
+    assert accuracy(replayed, high) > 0.9

@@ -1,0 +1,107 @@
+"""What a scholar can do, in memory and from disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from scholars.errors import InputError
+from scholars.evaluate import accuracy
+from scholars.learning import learn
+from scholars.scholar import Scholar
+from scholars.tasks import Task
+
+
+def test_a_round_trip_changes_nothing(two: Scholar, high: Task, tmp_path: Path) -> None:
+    two.save(tmp_path / "scholar")
+    loaded = Scholar.load(tmp_path / "scholar")
+    assert loaded.classes == two.classes
+    assert loaded.lineage == two.lineage
+    assert loaded.generation == 2
+    assert np.array_equal(loaded.predict_proba(high.test.images), two.predict_proba(high.test.images))
+    assert torch.equal(loaded.dream(20, seed=3).images, two.dream(20, seed=3).images)
+
+
+def test_learning_goes_on_from_disk_exactly(one: Scholar, high: Task, two: Scholar, tmp_path: Path) -> None:
+    one.save(tmp_path / "scholar")
+    again = learn(high, Scholar.load(tmp_path / "scholar"))
+    for part in ("solver", "generator"):
+        a, b = getattr(again, part).state_dict(), getattr(two, part).state_dict()
+        assert all(torch.equal(a[name], b[name]) for name in b)
+
+
+def test_predict_takes_arrays_tensors_and_pil_images_of_any_size(one: Scholar, low: Task) -> None:
+    images = low.test.images[:12]
+    names = one.predict(images)
+    assert names == one.predict(torch.from_numpy(images))
+    assert names == one.predict([Image.fromarray(image[0]) for image in images])
+    assert len(one.predict([Image.new("RGBA", (50, 30)), Image.new("L", (9, 20))])) == 2
+    assert one.predict([]) == []
+    truth = [low.classes[i] for i in low.test.labels[:12]]
+    assert one.score(images, truth) == np.mean([a == b for a, b in zip(names, truth, strict=True)])
+
+
+def test_probabilities_sum_to_one_and_heed_among(two: Scholar, low: Task) -> None:
+    everything = two.predict_proba(low.test.images)
+    assert everything.shape == (len(low.test), 10)
+    assert np.allclose(everything.sum(1), 1, atol=1e-5)
+    among = two.predict_proba(low.test.images, among="digits")
+    assert np.allclose(among[:, 5:], 0) or np.allclose(among[:, :5], 0)
+    with pytest.raises(InputError, match="never learned a task 'nist'"):
+        two.predict(low.test.images, among="nist")
+
+
+def test_wrong_images_are_refused(one: Scholar) -> None:
+    with pytest.raises(InputError, match="uint8"):
+        one.predict(np.zeros((2, 1, 8, 8), np.float32))
+    with pytest.raises(InputError, match=r"\[2, 8, 8, 3\]"):
+        one.predict(np.zeros((2, 8, 8, 3), np.uint8))
+
+
+def test_dreams_repeat_and_fewer_are_the_first_of_more(one: Scholar) -> None:
+    images, targets = one.dream(600, seed=4)
+    assert images.shape == (600, 1, 16, 16)
+    assert images.dtype == torch.uint8
+    assert targets.shape == (600, 5)
+    assert torch.equal(one.dream(510, seed=4).images, images[:510])
+    assert not torch.equal(one.dream(600, seed=5).images, images)
+    with pytest.raises(InputError, match="one or more"):
+        one.dream(0)
+
+
+def test_a_scholar_without_generator_says_so(low: Task, one: Scholar, tmp_path: Path) -> None:
+    solver_only = learn(low, settings=one.settings, stored=[])
+    solver_only.save(tmp_path / "scholar")
+    with pytest.raises(InputError, match="no generator"):
+        Scholar.load(tmp_path / "scholar").dream(3)
+
+
+def test_a_description_that_does_not_fit_the_weights_is_refused(one: Scholar, tmp_path: Path) -> None:
+    one.save(tmp_path / "scholar")
+    path = tmp_path / "scholar" / "scholar.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, "classes": ["a", "b"]}))
+    with pytest.raises(InputError, match="do not fit the description"):
+        Scholar.load(tmp_path / "scholar")
+    path.write_text(json.dumps({**document, "lineage": []}))
+    with pytest.raises(InputError, match="'lineage'"):
+        Scholar.load(tmp_path / "scholar")
+    path.write_text(json.dumps({**document, "lineage": [{**document["lineage"][0], "accuracy": "high"}]}))
+    with pytest.raises(InputError, match=r"'lineage\.0\.accuracy'"):
+        Scholar.load(tmp_path / "scholar")
+
+
+def test_accuracy_is_of_the_real_test_part(one: Scholar, low: Task) -> None:
+    truth = [low.classes[i] for i in low.test.labels]
+    assert accuracy(one, low) == pytest.approx(one.score(low.test.images, truth))
+    assert one.lineage[0].accuracy == accuracy(one, low)
+
+
+def test_accuracy_of_an_unknown_class_is_refused(one: Scholar, high: Task) -> None:
+    with pytest.raises(InputError, match="knows no class '5'"):
+        accuracy(one, high)

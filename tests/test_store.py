@@ -1,0 +1,111 @@
+"""A folder on disk is whole, or it is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scholars import store
+from scholars.errors import InputError
+
+WEIGHTS = {"solver": {"a": torch.arange(6.0).reshape(2, 3)}, "generator": {"b": torch.ones(2, dtype=torch.int64)}}
+
+
+def write(folder: Path) -> Path:
+    store.write_scholar(folder, {"classes": ["x"]}, WEIGHTS)
+    return folder
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    description, weights = store.read_scholar(write(tmp_path / "scholar"))
+    assert description["classes"] == ["x"]
+    assert torch.equal(weights["solver"]["a"], WEIGHTS["solver"]["a"])
+    assert weights["generator"]["b"].dtype == torch.int64
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        "generator.safetensors",
+        "scholar",
+        "scholar.json",
+        "solver.safetensors",
+    ]
+
+
+def test_replacing_leaves_nothing_behind(tmp_path: Path) -> None:
+    write(tmp_path / "scholar")
+    store.write_scholar(tmp_path / "scholar", {"classes": ["y"]}, {"solver": WEIGHTS["solver"]})
+    description, weights = store.read_scholar(tmp_path / "scholar")
+    assert description["classes"] == ["y"]
+    assert list(weights) == ["solver"]
+    assert [path.name for path in tmp_path.iterdir()] == ["scholar"]
+
+
+def test_a_failed_write_keeps_the_old_one(tmp_path: Path) -> None:
+    write(tmp_path / "scholar")
+    with pytest.raises(ValueError, match="JSON"):
+        store.write_scholar(tmp_path / "scholar", {"classes": [float("nan")]}, WEIGHTS)
+    assert store.read_scholar(tmp_path / "scholar")[0]["classes"] == ["x"]
+    assert [path.name for path in tmp_path.iterdir()] == ["scholar"]
+
+
+def test_a_failed_text_write_keeps_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    store.write_text(path, "old")
+    with pytest.raises(RuntimeError), store.replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "scholar.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no scholar\.json"):
+        store.read_scholar(tmp_path)
+    folder = write(tmp_path / "altered")
+    data = bytearray((folder / "solver.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "solver.safetensors").write_bytes(data)
+    with pytest.raises(InputError, match=r"solver\.safetensors was altered"):
+        store.read_scholar(folder)
+    (folder / "solver.safetensors").unlink()
+    with pytest.raises(InputError, match=r"solver\.safetensors is missing"):
+        store.read_scholar(folder)
+    folder = write(tmp_path / "newer")
+    edit(folder, format=99)
+    with pytest.raises(InputError, match="format 99.*update"):
+        store.read_scholar(folder)
+    (folder / "scholar.json").write_text("[1")
+    with pytest.raises(InputError, match="cannot be read as JSON"):
+        store.read_scholar(folder)
+
+
+@pytest.mark.parametrize("name", ["../solver.safetensors", "/etc/passwd", "solver.pt"])
+def test_only_weight_files_of_the_folder_are_read(tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path / "scholar")
+    edit(folder, sha256={name: "0"})
+    with pytest.raises(InputError, match="no weight file of this folder"):
+        store.read_scholar(folder)
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_as_weights_are_refused_politely(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("bytes") / "x.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="not a readable safetensors file"):
+        store.read_tensors(path)
+
+
+def test_weights_that_do_not_fit_are_named() -> None:
+    module = torch.nn.Linear(3, 2)
+    with pytest.raises(InputError, match=r"'weight': described \(2, 3\), found \(4, 3\)"):
+        store.load_weights(module, {"weight": torch.zeros(4, 3), "bias": torch.zeros(2)}, "here")
+    with pytest.raises(InputError, match=r"'extra': described nothing"):
+        store.load_weights(module, {**module.state_dict(), "extra": torch.zeros(1)}, "here")
