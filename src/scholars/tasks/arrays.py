@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -59,9 +61,8 @@ def read_arrays(path: Path, *, name: str | None = None, classes: Sequence[str] |
 def _load(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     """The arrays of the file that matter, and nothing else of it."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path}: holds a single array; save the four together with np.savez({_arguments()})")
+        # Opened here because numpy leaves a file open that turns out to be no zip archive.
+        with path.open("rb") as file, _archive(path, file) as archive:
             missing = [key for key in _KEYS if key not in archive]
             if missing:
                 there = ", ".join(archive.files) or "nothing"
@@ -71,8 +72,16 @@ def _load(path: Path) -> dict[str, npt.NDArray[np.generic]]:
             return {key: _member(path, archive, key) for key in (*_KEYS, "class_names") if key in archive}
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: is not an .npz file, or is cut off; copy or save it again ({error})") from error
+
+
+def _archive(path: Path, file: BinaryIO) -> np.lib.npyio.NpzFile:
+    try:
+        loaded: object = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: is not an .npz file, or is cut off; copy or save it again") from error
+    if not isinstance(loaded, np.lib.npyio.NpzFile):
+        raise InputError(f"{path}: holds a single array; save the four together with np.savez({_arguments()})")
+    return loaded
 
 
 def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> npt.NDArray[np.generic]:
@@ -85,7 +94,8 @@ def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> npt.NDArray[
             f"{path}: {key} is an array of Python objects, which is never read because it could run code; "
             "save plain numbers (images of one size) and text with dtype=str"
         ) from error
-    except (OSError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        # zipfile raises RuntimeError for what is encrypted, and its NotImplementedError for unknown compression.
         raise InputError(f"{path}: {key} is damaged; copy or save the file again ({error})") from error
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: {key} is not an array; save it with np.savez({_arguments()})")
@@ -103,7 +113,7 @@ def _part(path: Path, part: str, x: npt.NDArray[np.generic], y: npt.NDArray[np.g
 def _images(path: Path, key: str, x: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
     where = f"{path}: {key} is {x.dtype} {list(x.shape)}"
     if x.dtype != np.uint8:
-        if x.dtype.kind == "f" and x.size and np.nanmin(x) >= 0 and np.nanmax(x) <= 1:
+        if x.dtype.kind == "f" and x.size and np.min(x) >= 0 and np.max(x) <= 1:  # false where one is NaN
             how = "values of 0..1 become it with (x * 255).round().astype(np.uint8)"
         else:
             how = "bring the values to 0..255 and save x.astype(np.uint8)"
@@ -148,7 +158,7 @@ def _class_names(path: Path, array: npt.NDArray[np.generic]) -> tuple[str, ...]:
         raise InputError(f"{path}: class_names is not plain text; save np.array(names, dtype=str)") from error
     if any(not name.strip() for name in names):
         raise InputError(f"{path}: class_names has an empty name at place {[not n.strip() for n in names].index(True)}")
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise InputError(f"{path}: class_names repeats {', '.join(repeated)}; each class needs a name of its own")
     return names

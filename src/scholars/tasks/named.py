@@ -137,7 +137,8 @@ def _data_directory(given: str | Path | None) -> Path:
         return platformdirs.user_cache_path("scholars", appauthor=False)
     root = Path(asked).expanduser()
     if not root.is_dir():
-        raise InputError(f"data directory {root} (from {by}) does not exist; make it, or name another with --data-dir")
+        what = "is not a folder" if root.exists() else "does not exist; make it"
+        raise InputError(f"data directory {root} (from {by}) {what}, or name another with --data-dir")
     return root
 
 
@@ -153,6 +154,7 @@ def _task(name: str, source: _Source, root: Path, *, download: bool) -> Task:
 
 def _download(name: str, source: _Source, root: Path, missing: list[str]) -> None:
     """Let torchvision download into a folder of its own, and move the files to their place once they can be read."""
+    new = not root.exists()
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as folder:
@@ -167,6 +169,9 @@ def _download(name: str, source: _Source, root: Path, missing: list[str]) -> Non
                 (root / file).parent.mkdir(parents=True, exist_ok=True)
                 (stage / file).replace(root / file)
     except Exception as error:  # from the network, the disk, or whatever torchvision makes of a damaged file
+        if new:
+            with contextlib.suppress(OSError):
+                root.rmdir()
         raise InputError(_not_found(name, source, root, missing, error)) from error
 
 

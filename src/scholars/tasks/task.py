@@ -119,7 +119,8 @@ def fit_images(images: npt.NDArray[np.uint8], channels: int, size: int) -> npt.N
         return images
     out = np.empty((len(images), channels, size, size), dtype=np.uint8)
     for start in range(0, len(images), _RESIZE_CHUNK):
-        chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + _RESIZE_CHUNK]))
+        # torch warns about arrays it could not write to, such as those that Pillow lends.
+        chunk = torch.from_numpy(np.require(images[start : start + _RESIZE_CHUNK], requirements=["C", "W"]))
         if chunk.shape[1] == 3 and channels == 1:
             chunk = vision.rgb_to_grayscale(chunk)
         if tuple(chunk.shape[2:]) != (size, size):
