@@ -49,8 +49,8 @@ def read_folder(path: str | Path, size: int | None = None) -> Task:
     The folder holds ``train/CLASS/*`` and ``test/CLASS/*``, or ``CLASS/*`` alone. Then about 20 % of each class are
     held out, at least one image of it and never all: those whose content has a low SHA-256. That side stays the same
     when files are renamed or others added (a class so small that its test image had to be picked can change it), and
-    equal files are on the same side. Folders inside a class folder belong to the class. Hidden files and folders, other
-    file endings, and anything beside ``train`` and ``test``, or beside the class folders, is ignored.
+    equal files of a class stay together. Folders inside a class folder belong to the class. Hidden files and folders,
+    other file endings, and anything beside ``train`` and ``test``, or beside the class folders, is ignored.
 
     size: the side of the squares that every image becomes, by scaling its shorter side and cropping the longer one
         around its centre; unless given, the shortest side of all the images, but at most 64
@@ -115,8 +115,8 @@ def _classes(root: Path, folder: Path) -> dict[str, list[Path]]:
     entries = _entries(root, folder)
     found = {entry.name: _files(root, entry, ()) for entry in entries if entry.is_dir()}
     if not found:
-        what = f"{len(entries)} images but no folder for their class" if entries else "no folder with images"
-        raise InputError(f"{folder}: holds {what}; sort the images into one folder for each class: {folder}/CLASS/*")
+        what = "images, but not in a folder for their class" if entries else "no folder with images"
+        raise InputError(f"{folder}: holds {what}; sort them into one folder for each class: {folder / 'CLASS'}/*")
     empty = [name for name, files in found.items() if not files]
     if empty:
         raise InputError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from scholars.errors import InputError, nearest
 from scholars.tasks.arrays import read_arrays
 from scholars.tasks.digits import digits
+from scholars.tasks.folder import read_folder
 from scholars.tasks.named import SOURCES, named
 from scholars.tasks.task import Task
 
@@ -27,8 +28,13 @@ def open_task(source: str | Path, *, data_dir: str | Path | None = None, size: i
     if isinstance(source, str) and source in NAMES:
         return _by_name(source, data_dir)
     path = Path(source).expanduser()
-    if path.is_file():
-        return read_arrays(path)
+    # Path("") is the current folder, which nobody means by giving an empty name.
+    if source != "" and path.exists():
+        if path.is_dir():
+            return read_folder(path, size)
+        if path.is_file() and path.suffix.lower() == ".npz":
+            return read_arrays(path)
+        raise InputError(f"{path}: is neither an image folder nor an .npz file")
     raise InputError(
         f"{str(source)!r} is neither a known task nor a file or folder that exists. "
         f"{nearest(str(source).lower(), NAMES)}"

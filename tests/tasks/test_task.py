@@ -1,0 +1,141 @@
+"""What a task refuses, and what its views of itself keep."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scholars.errors import InputError
+from scholars.tasks import Images, Task
+from scholars.tasks.task import fit_images
+
+
+def images(labels: list[int], channels: int = 1, height: int = 4, width: int = 4) -> Images:
+    """Images that show their own place in the data set."""
+    pixels = np.empty((len(labels), channels, height, width), dtype=np.uint8)
+    pixels[:] = np.arange(len(labels)).reshape(-1, 1, 1, 1)
+    return Images(pixels, np.array(labels, dtype=np.int64))
+
+
+def task(train: list[int], test: list[int], classes: tuple[str, ...] = ("a", "b", "c", "d")) -> Task:
+    return Task("letters", classes, images(train), images(test))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "labels", "said"),
+    [
+        (np.zeros((2, 1, 4, 4)), np.zeros(2, dtype=np.int64), "uint8"),
+        (np.zeros((2, 4, 4), dtype=np.uint8), np.zeros(2, dtype=np.int64), "N, C, H, W"),
+        (np.zeros((2, 4, 4, 3), dtype=np.uint8), np.zeros(2, dtype=np.int64), "1 or 3 channels"),
+        (np.zeros((2, 1, 4, 4), dtype=np.uint8), np.zeros(2), "int64"),
+        (np.zeros((2, 1, 4, 4), dtype=np.uint8), np.zeros((2, 1), dtype=np.int64), "int64"),
+        (np.zeros((2, 1, 4, 4), dtype=np.uint8), np.zeros(3, dtype=np.int64), "2 images but 3 labels"),
+    ],
+)
+def test_images_refuse_other_arrays(pixels: np.ndarray, labels: np.ndarray, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Images(pixels, labels)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "classes", "said"),
+    [
+        ([], [0], ("a",), "the train part holds no image"),
+        ([0], [], ("a",), "the test part holds no image"),
+        ([0, 1], [0], ("a",), "train labels reach from 0 to 1, but there are 1 classes"),
+        ([0], [-1], ("a",), "test labels reach from -1"),
+        ([0], [0], ("a", "a"), "repeat"),
+    ],
+)
+def test_a_task_refuses(train: list[int], test: list[int], classes: tuple[str, ...], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        task(train, test, classes)
+
+
+@given(st.lists(st.integers(0, 3), max_size=20), st.permutations("abcd"), st.integers(1, 4))
+def test_only_keeps_every_image_of_the_classes_under_its_name(labels: list[int], order: list[str], count: int) -> None:
+    whole = task([*labels, 0, 1, 2, 3], [0, 1, 2, 3])
+    chosen = order[:count]
+    part = whole.only(chosen)
+    assert part.classes == tuple(chosen)
+
+    def shown(of: Task) -> list[tuple[int, str]]:
+        pairs = zip(of.train.images[:, 0, 0, 0], of.train.labels, strict=True)
+        return [(int(pixel), of.classes[label]) for pixel, label in pairs]
+
+    assert shown(part) == [(pixel, name) for pixel, name in shown(whole) if name in chosen]
+    assert len(part.test) == count
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"), [(["e"], "no class 'e'"), (["a", "a"], "each class once"), ([], "got none")]
+)
+def test_only_refuses(classes: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        task([0, 1], [0]).only(classes)
+
+
+def test_only_refuses_a_class_without_test_images() -> None:
+    with pytest.raises(InputError, match="the test part holds no image"):
+        task([0, 1], [0]).only(["b"])
+
+
+def test_limited_takes_the_same_images_every_time_and_leaves_the_test_part() -> None:
+    whole = task([0, 1, 2, 3] * 10, [0, 1, 2, 3])
+    first, again = whole.limited(12), whole.limited(12)
+    assert np.array_equal(first.train.images, again.train.images)
+    assert len(np.unique(first.train.images[:, 0, 0, 0])) == 12
+    assert first.test is whole.test
+    assert whole.limited(40) is whole
+
+
+@given(
+    count=st.integers(1, 3),
+    channels=st.sampled_from([1, 3]),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    wanted=st.sampled_from([1, 3]),
+    size=st.integers(2, 40),  # torch's resizing of colour to a single pixel fails inside
+)
+def test_resized_shapes(count: int, channels: int, height: int, width: int, wanted: int, size: int) -> None:
+    pixels = np.full((count, channels, height, width), 77, dtype=np.uint8)
+    fitted = fit_images(pixels, wanted, size)
+    assert fitted.shape == (count, wanted, size, size)
+    assert fitted.dtype == np.uint8
+    assert np.abs(fitted.astype(int) - 77).max() <= 1  # no border is added
+
+
+def test_resized_crops_around_the_centre() -> None:
+    pixels = np.zeros((1, 1, 4, 12), dtype=np.uint8)
+    pixels[..., 4:8] = 200
+    assert (fit_images(pixels, 1, 4) == 200).all()
+
+
+def test_resized_turns_colour_to_grey_by_weight_and_grey_to_equal_channels() -> None:
+    green = np.zeros((1, 3, 4, 4), dtype=np.uint8)
+    green[:, 1] = 255
+    blue = green[:, [0, 2, 1]]
+    assert fit_images(green, 1, 4).mean() > fit_images(blue, 1, 4).mean() > 0
+    colour = fit_images(np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4), 3, 8)
+    assert (colour == colour[:, :1]).all()
+
+
+def test_resized_works_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 3, 9, 7), dtype=np.uint8)
+    whole = fit_images(pixels, 1, 5)
+    monkeypatch.setattr("scholars.tasks.task._RESIZE_CHUNK", 4)
+    assert np.array_equal(fit_images(pixels, 1, 5), whole)
+
+
+def test_resized_reads_arrays_that_are_not_its_own_silently() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 1, 6, 6), dtype=np.uint8)
+    expected = fit_images(pixels, 3, 4)
+    pixels.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(fit_images(pixels, 3, 4), expected)
+        assert np.array_equal(fit_images(pixels[:, :, ::-1], 3, 4)[:, :, ::-1], expected)
