@@ -58,6 +58,8 @@ def test_shares_hand_on_what_is_known() -> None:
     assert shares("auto", [2, 2, 6]) == pytest.approx([0.2, 0.2, 0.6])
 
 
-@given(ratio=st.one_of(st.just("auto"), st.floats(0.01, 1)), brought=st.lists(st.integers(1, 50), min_size=1, max_size=9))
+@given(
+    ratio=st.one_of(st.just("auto"), st.floats(0.01, 1)), brought=st.lists(st.integers(1, 50), min_size=1, max_size=9)
+)
 def test_shares_sum_to_one(ratio: float, brought: list[int]) -> None:
     assert sum(shares(ratio, brought)) == pytest.approx(1)

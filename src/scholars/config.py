@@ -58,9 +58,9 @@ class SolverSettings(Section):
 class FlowSettings(Section):
     """Flow matching (Lipman et al. 2023) with a small class-conditional U-Net."""
 
-    steps: Steps = Field(1500, description="training steps per task")
-    batch: BatchSize = Field(128, description="images a step")
-    rate: Rate = Field(2e-3, description="peak learning rate")
+    steps: Steps = Field(3000, description="training steps per task")
+    batch: BatchSize = Field(32, description="images a step")
+    rate: Rate = Field(5e-3, description="peak learning rate")
     width: Width = Field(32, description="channels at the finest level; the next levels have 2 and 4 times as many")
     patch: Literal[1, 2, 4] = Field(2, description="pixels a side that are folded into channels before the U-Net")
     ema: float = Field(0.995, ge=0, lt=1, description="decay of the moving average of the weights used to sample")

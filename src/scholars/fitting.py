@@ -132,7 +132,7 @@ class Descent:
         return {"loss": loss.detach(), "gradient_norm": torch.as_tensor(norm).detach()}
 
 
-def one_cycle(progress: float, warm_up: float = 0.15) -> float:
+def one_cycle(progress: float, warm_up: float = 0.1) -> float:
     """Share of the peak learning rate: linear up over ``warm_up``, then half a cosine down to zero."""
     if progress < warm_up:
         return 0.04 + 0.96 * progress / warm_up

@@ -59,7 +59,8 @@ class Critic(nn.Module):
             layers += [nn.Conv2d(channels, out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
             channels = out
         self.body = nn.Sequential(*layers)
-        self.leave = nn.Conv2d(channels, 1, side)
+        # No bias: only differences of scores count, and a constant cancels in them.
+        self.leave = nn.Conv2d(channels, 1, side, bias=False)
         self.apply(_initialise)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -9,9 +9,10 @@ from scholars.tasks.arrays import read_arrays
 from scholars.tasks.digits import digits
 from scholars.tasks.folder import read_folder
 from scholars.tasks.named import SOURCES, named
+from scholars.tasks.street import street
 from scholars.tasks.task import Task
 
-NAMES: tuple[str, ...] = (*SOURCES, "digits")
+NAMES: tuple[str, ...] = (*SOURCES, "digits", "street")
 
 
 def open_task(source: str | Path, *, data_dir: str | Path | None = None, size: int | None = None) -> Task:
@@ -44,4 +45,6 @@ def open_task(source: str | Path, *, data_dir: str | Path | None = None, size: i
 def _by_name(name: str, data_dir: str | Path | None) -> Task:
     if name == "digits":
         return digits()
+    if name == "street":
+        return street()
     return named(name, data_dir)

@@ -1,0 +1,142 @@
+"""The command line as scripts and people meet it: output, exit codes, messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import TINY
+
+from scholars.cli import _spread
+from scholars.config import shipped_recipes
+from scholars.scholar import Scholar
+
+RECIPE = {
+    "description": "Small enough for a test of the command line.",
+    "tasks": [
+        {"source": "digits", "name": "low", "classes": list("01234")},
+        {"source": "digits", "name": "high", "classes": list("56789")},
+    ],
+    **TINY,
+}
+
+
+def scholars(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scholars", *words], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(RECIPE))
+    return path
+
+
+def test_a_run_prints_a_table_and_where_the_report_is(recipe: Path, tmp_path: Path) -> None:
+    done = scholars("run", str(recipe), "--out", "out", "--seed", "3", "--methods", "replay,naive", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "replay" in done.stdout
+    assert "out/report.html" in done.stdout
+    assert "low: replay, solver, 60 steps" in done.stderr
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names >= {"results.json", "report.html", "accuracy.png", "dreams.png", "losses.png", "metrics.jsonl"}
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["seeds"] == [3]
+    assert results["environment"]["command"].startswith("scholars run ")
+
+    shown = scholars("inspect", "out/scholars/2", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert "generation 2, 10 classes" in shown.stdout
+    document = json.loads(scholars("inspect", "out/scholars/2", "--json", cwd=tmp_path).stdout)
+    assert [task["name"] for task in document["lineage"]] == ["low", "high"]
+    assert document["lineage"][1]["settings"]["replay"]["bank"] == 600
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "mnist-svnh"], "Did you mean 'mnist-svhn'"),
+        (["run", "tiny.yaml", "--generator", "wgan-pg"], "generator.kind"),
+        (["run", "tiny.yaml", "--set", "replay.rato=1"], "there is no 'rato'. Did you mean 'ratio'"),
+        (["run", "tiny.yaml", "--set", "replay.ratio=2"], "replay.ratio"),
+        (["run", "tiny.yaml", "--methods", "replay,magic"], "methods"),
+        (["run", "tiny.yaml", "--seed", "1", "1"], "twice"),
+        (["run", "tiny.yaml", "--out", "tiny.yaml"], "is a file"),
+        (["run", "mnist-svhn", "--data-dir", "nowhere"], "nowhere"),
+        (["run", "tiny.yaml", "--seed", "x"], "x"),
+        (["inspect", "nothing"], "is not a scholar"),
+        (["fly"], "fly"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(recipe: Path, tmp_path: Path, words: list[str], message: str) -> None:
+    done = scholars(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+def test_ctrl_c_keeps_what_was_trained_and_resume_goes_on(recipe: Path, tmp_path: Path) -> None:
+    words = ["run", str(recipe), "--out", "out", "--methods", "naive", "--set", "solver.steps=4000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scholars", *words],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    log = tmp_path / "out" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.is_file() and len(log.read_text().splitlines()) > 2):
+        assert time.monotonic() < deadline, "no training was seen"
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "add --resume" in errors
+    assert "Traceback" not in errors
+    stopped = len(log.read_text().splitlines())
+    last = json.loads(log.read_text().splitlines()[-1])
+    again = scholars(*words, "--resume", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    resumed = [json.loads(line) for line in log.read_text().splitlines()[stopped:]]
+    # The first report after the stop is at the step where the last one was, or later: nothing was trained again.
+    assert resumed[0]["step"] >= last["step"]
+    assert 0 < last["step"] < 4000
+
+
+def test_lists(tmp_path: Path) -> None:
+    recipes = scholars("recipes", cwd=tmp_path)
+    assert recipes.returncode == 0
+    assert all(name in recipes.stdout for name in shipped_recipes())
+    generators = scholars("generators", cwd=tmp_path)
+    assert "flow (default)" in generators.stdout
+    assert "generator.wgan-gp.critic_steps" in generators.stdout
+
+
+def test_inspect_leaves_a_scholar_as_it_is(two: Scholar, tmp_path: Path) -> None:
+    two.save(tmp_path / "s")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "s").iterdir()}
+    assert scholars("inspect", "s", cwd=tmp_path).returncode == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "s").iterdir()} == before
+
+
+def test_options_take_several_values() -> None:
+    assert _spread(["run", "--seed", "0", "1", "2", "r"]) == ["run", "--seed", "0", "--seed", "1", "--seed", "2", "r"]
+    assert _spread(["--set", "a=1", "b=2", "--resume", "c=3"]) == ["--set", "a=1", "--set", "b=2", "--resume", "c=3"]
+    assert _spread(["run", "7", "--seed", "1", "--out", "2"]) == ["run", "7", "--seed", "1", "--out", "2"]
+
+
+def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:
+    code = "import sys; sys.argv = ['scholars', '--help']\nfrom scholars.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)

@@ -1,0 +1,162 @@
+"""A recipe becomes results: the contract of results.json, the brackets, resuming, refusing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TINY
+from torchvision.datasets import ImageFolder
+
+from scholars.config import Recipe, build
+from scholars.errors import InputError, Interrupted
+from scholars.experiment import Watch, run, summary
+from scholars.scholar import Scholar
+
+TASKS = [
+    {"source": "digits", "name": "low", "classes": list("01234")},
+    {"source": "digits", "name": "high", "classes": list("56789"), "limit": 300},
+]
+
+
+def recipe(**changes: Any) -> Recipe:
+    return build(Recipe, {"name": "tiny", "tasks": TASKS, **TINY, **changes}, None, where="tests")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "out"
+    run(recipe(seeds=[0, 1], export_dreams=True), folder, command="scholars run tiny")
+    return folder
+
+
+def results(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return document
+
+
+def test_the_contract(done: Path) -> None:
+    document = results(done)
+    assert document["schema"] == 1
+    assert document["tasks"] == ["low", "high"]
+    assert document["generator"] == "flow"
+    assert document["environment"]["command"] == "scholars run tiny"
+    assert Recipe.model_validate(document["config"]) == recipe(seeds=[0, 1], export_dreams=True)
+    assert [(entry["seed"], entry["method"]) for entry in document["runs"]] == [
+        (seed, method) for seed in (0, 1) for method in ("replay", "naive", "exact", "joint")
+    ]
+    for entry in document["runs"]:
+        rows = entry["accuracy"]
+        assert [len(row) for row in rows] == ([2] if entry["method"] == "joint" else [1, 2])
+        assert all(0 <= value <= 1 for row in rows for value in row)
+        assert entry["average_accuracy"] == pytest.approx(sum(rows[-1]) / 2)
+        assert (entry["forgetting"] is None) == (entry["method"] == "joint")
+        assert entry["seconds"] == pytest.approx(sum(entry["seconds_per_task"]), abs=0.01)
+        assert entry["peak_memory_mb"] > 50
+
+
+def test_what_a_run_leaves(done: Path) -> None:
+    assert sorted(path.name for path in done.iterdir()) == [
+        "dreams",
+        "metrics.jsonl",
+        "results.json",
+        "run.json",
+        "samples.safetensors",
+        "scholars",
+    ]
+    assert Scholar.load(done / "scholars" / "1").classes == tuple("01234")
+    last = Scholar.load(done / "scholars" / "2")
+    assert last.classes == tuple("0123456789")
+    assert last.lineage[1].train_count == 300
+    line = json.loads((done / "metrics.jsonl").read_text().splitlines()[1])
+    assert line.keys() >= {"seed", "method", "task", "stage", "step", "steps", "metrics", "images_per_second"}
+
+
+def test_the_dreams_that_were_replayed_are_an_image_folder(done: Path) -> None:
+    folder = ImageFolder(str(done / "dreams" / "1"), allow_empty=True)
+    assert folder.classes == list("01234")
+    assert len(folder) == 600
+
+
+def test_methods_share_the_first_task(done: Path) -> None:
+    first = {entry["method"]: entry["accuracy"][0] for entry in results(done)["runs"] if entry["seed"] == 0}
+    assert first["replay"] == first["naive"] == first["exact"]
+
+
+def test_the_brackets_bracket(done: Path) -> None:
+    accuracy = {method: entry["average_accuracy"]["mean"] for method, entry in results(done)["summary"].items()}
+    assert accuracy["naive"] < 0.6 < accuracy["exact"]
+    assert accuracy["joint"] > 0.8
+
+
+def plain(document: dict[str, Any]) -> list[Any]:
+    """What must agree between equal runs: everything but the cost."""
+    return [(entry["seed"], entry["method"], entry["accuracy"]) for entry in document["runs"]]
+
+
+@pytest.mark.parametrize("stop_at", [100, 250])
+def test_an_interrupted_run_resumes_to_the_same_results(done: Path, tmp_path: Path, stop_at: int) -> None:
+    asked = iter(range(100_000))
+    plan = recipe(seeds=[0, 1], export_dreams=True)
+    with pytest.raises(Interrupted):
+        run(plan, tmp_path / "out", watch=Watch(stopping=lambda: next(asked) >= stop_at))
+    run(plan, tmp_path / "out", resume=True)
+    assert plain(results(tmp_path / "out")) == plain(results(done))
+    for generation in "12":
+        for part in ("solver", "generator"):
+            file = Path("scholars") / generation / f"{part}.safetensors"
+            assert (tmp_path / "out" / file).read_bytes() == (done / file).read_bytes()
+
+
+def test_a_finished_run_resumes_to_itself(done: Path) -> None:
+    before = (done / "results.json").read_bytes()
+    assert run(recipe(seeds=[0, 1], export_dreams=True), done, resume=True) == json.loads(before)
+    assert (done / "results.json").read_bytes() == before
+
+
+def test_folders_that_hold_something_else_are_refused(done: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="already holds another run"):
+        run(recipe(), done, resume=True)
+    with pytest.raises(InputError, match="--resume"):
+        run(recipe(seeds=[0, 1], export_dreams=True), done)
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds no run"):
+        run(recipe(), tmp_path)
+    with pytest.raises(InputError, match="is a file"):
+        run(recipe(), tmp_path / "note.txt")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        (["digits", "digits"], "different names"),
+        ([{"source": "digits", "classes": ["3"]}], "one class only"),
+        ([{"source": "digits", "classes": ["3", "eleven"]}], "no class 'eleven'"),
+        (["digitz"], "digits"),
+    ],
+)
+def test_bad_streams_are_refused_with_nothing_written(tmp_path: Path, tasks: list[Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run(recipe(tasks=tasks), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_generator_kind_is_one_setting_away(tmp_path: Path) -> None:
+    plan = recipe(methods=["replay"])
+    plan = plan.model_copy(update={"generator": plan.generator.model_copy(update={"kind": "wgan-gp"})})
+    document = run(plan, tmp_path / "out")
+    assert document["generator"] == "wgan-gp"
+    assert document["summary"]["replay"]["gap_closed"] is None
+
+
+def test_summary_is_of_seeds() -> None:
+    runs = [
+        {"method": method, "average_accuracy": value}
+        for method, values in {"replay": (0.8, 0.9), "naive": (0.5, 0.5), "joint": (0.9, 1.0)}.items()
+        for value in values
+    ]
+    assert summary(runs)["replay"]["average_accuracy"] == pytest.approx({"mean": 0.85, "std": 0.0707107, "n": 2})
+    assert summary(runs)["replay"]["gap_closed"] == pytest.approx(0.35 / 0.45)
+    assert summary(runs[:1])["replay"] == {"average_accuracy": {"mean": 0.8, "std": 0.0, "n": 1}, "gap_closed": None}
