@@ -47,7 +47,7 @@ class SolverSettings(Section):
     """The classifier and its training, per task."""
 
     width: Width = Field(32, description="channels of the first of three stages; each next stage has twice as many")
-    steps: Steps = Field(800, description="training steps per task")
+    steps: Steps = Field(1200, description="training steps per task")
     batch: BatchSize = Field(128, description="images a step, new and replayed together")
     rate: Rate = Field(3e-3, description="peak learning rate of the one-cycle schedule")
     weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW's decoupled weight decay")
@@ -58,8 +58,8 @@ class SolverSettings(Section):
 class FlowSettings(Section):
     """Flow matching (Lipman et al. 2023) with a small class-conditional U-Net."""
 
-    steps: Steps = Field(3000, description="training steps per task")
-    batch: BatchSize = Field(32, description="images a step")
+    steps: Steps = Field(1800, description="training steps per task")
+    batch: BatchSize = Field(64, description="images a step")
     rate: Rate = Field(5e-3, description="peak learning rate")
     width: Width = Field(32, description="channels at the finest level; the next levels have 2 and 4 times as many")
     patch: Literal[1, 2, 4] = Field(2, description="pixels a side that are folded into channels before the U-Net")
@@ -71,12 +71,12 @@ class FlowSettings(Section):
 class WGANGPSettings(Section):
     """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017), DCGAN networks."""
 
-    steps: Steps = Field(600, description="generator steps per task")
+    steps: Steps = Field(500, description="generator steps per task")
     batch: BatchSize = Field(64, description="images a step, of each of critic and generator")
     critic_steps: int = Field(5, ge=1, le=100, description="critic steps per generator step (the paper's 5)")
     penalty: float = Field(10.0, ge=0, le=1e4, description="gradient penalty coefficient (the paper's lambda = 10)")
     rate: Rate = Field(2e-4, description="Adam's learning rate, for both networks; decays linearly to zero")
-    width: Width = Field(64, description="channels of the networks' widest image layer")
+    width: Width = Field(48, description="channels of the networks' largest feature maps; each halving doubles them")
     latent: int = Field(128, ge=1, le=4096, description="dimensions of the noise")
     ema: float = Field(0.99, ge=0, lt=1, description="decay of the moving average of the weights used to sample")
 
