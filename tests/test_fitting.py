@@ -97,7 +97,7 @@ def test_ticks_tell_the_mean_loss_and_the_last_step() -> None:
 def test_divergence_is_an_error_that_names_the_stage() -> None:
     module = network()
     trainee = Descent(FABRIC, module, lambda model, batch: loss(model, batch) * float("nan"), rate=1e-2)
-    with pytest.raises(ScholarsError, match="'test'.*lower learning rate"):
+    with pytest.raises(ScholarsError, match=r"'test'.*lower learning rate"):
         fit(trainee, lambda: POOL.draw(8), fabric=FABRIC, steps=9, seed=0, stage="test", session=Session())
 
 

@@ -80,7 +80,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
         store.read_scholar(folder)
     folder = write(tmp_path / "newer")
     edit(folder, format=99)
-    with pytest.raises(InputError, match="format 99.*update"):
+    with pytest.raises(InputError, match=r"format 99.*update"):
         store.read_scholar(folder)
     (folder / "scholar.json").write_text("[1")
     with pytest.raises(InputError, match="cannot be read as JSON"):

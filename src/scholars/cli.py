@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -24,25 +25,25 @@ app = typer.Typer(
 out = Console()
 messages = Console(stderr=True)
 
-DataDir = Annotated[Optional[Path], typer.Option(help="Where data sets are looked for, and downloaded to.")]
-Changes = Annotated[list[str], typer.Option("--set", help="KEY=VALUE: change one setting; repeatable.")]
+DataDir = Annotated[Path | None, typer.Option(help="Where data sets are looked for, and downloaded to.")]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: change one setting; repeatable.")]
 
 
 @app.command()
 def run(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe (see `scholars recipes`) or a YAML file.")],
-    folder: Annotated[Optional[Path], typer.Option("--out", help="The run's folder; default: runs/RECIPE.")] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="The run's folder; default: runs/RECIPE.")] = None,
     data_dir: DataDir = None,
-    seed: Annotated[list[int], typer.Option(help="One or more seeds; default: the recipe's.")] = [],
-    methods: Annotated[Optional[str], typer.Option(help="Of replay,naive,exact,joint; default: the recipe's.")] = None,
-    generator: Annotated[Optional[str], typer.Option(help="See `scholars generators`.")] = None,
-    changes: Changes = [],
+    seed: Annotated[list[int] | None, typer.Option(help="One or more seeds; default: the recipe's.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Of replay,naive,exact,joint; default: the recipe's.")] = None,
+    generator: Annotated[str | None, typer.Option(help="See `scholars generators`.")] = None,
+    changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
 ) -> None:
     """Run an experiment: a stream of tasks, by replay and its brackets; writes results.json and a report."""
     from scholars.config import parse_changes, read_recipe
 
-    given = parse_changes(changes)
+    given = parse_changes(changes or [])
     if seed:
         given["seeds"] = seed
     if methods:
@@ -132,7 +133,10 @@ def main() -> None:
 
 def _spread(words: list[str]) -> list[str]:
     """``--seed 0 1 2`` -> ``--seed 0 --seed 1 --seed 2``, and likewise ``--set A=1 B=2``."""
-    belongs = {"--seed": str.isdigit, "--set": lambda word: "=" in word and not word.startswith("-")}
+    belongs: dict[str, Callable[[str], bool]] = {
+        "--seed": lambda word: word.isdigit(),
+        "--set": lambda word: "=" in word and not word.startswith("-"),
+    }
     result: list[str] = []
     option, taken = "", 0
     for word in words:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from scholars.config import ComputeSettings
 from scholars.errors import InputError
@@ -50,6 +51,12 @@ def randomness(fabric: Fabric) -> Iterator[None]:
     devices = [device.index or 0] if device.type not in ("cpu", "mps") else []
     with torch.random.fork_rng(devices, device_type=device.type if devices else "cuda"):
         yield
+
+
+def place(module: nn.Module, fabric: Fabric) -> None:
+    """Move ``module`` to the device, convolution weights in the layout that is fastest for them."""
+    module.to(fabric.device)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know tensors' to only
 
 
 def to_float(images: torch.Tensor) -> torch.Tensor:

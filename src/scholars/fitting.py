@@ -1,7 +1,7 @@
 """The one training loop: report, save, done?, step.
 
-Whatever trains - the solver, any generator - is a `Trainee`. All randomness of a step comes from (seed, stage, step), so
-a run that resumes from a checkpoint at step s goes on exactly as the uninterrupted one.
+Whatever trains - the solver, any generator - is a `Trainee`. All randomness of a step comes from (seed, stage, step),
+so a run that resumes from a checkpoint at step s goes on exactly as the uninterrupted one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from scholars import store
-from scholars.compute import randomness, seed_of
+from scholars.compute import place, randomness, seed_of
 from scholars.errors import Interrupted, ScholarsError
 from scholars.replay import Batch
 
@@ -111,12 +111,13 @@ class Descent:
         ema: float = 0.0,
     ) -> None:
         self._loss, self._rate, self._ema, self._fabric = loss, rate, ema, fabric
-        self._module = module.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        place(module, fabric)
+        self._module = module
         live = copy.deepcopy(module) if ema else module
         optimizer = torch.optim.AdamW(live.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
         self._live, self._optimizer = fabric.setup(live, optimizer)
-        self.modules = {"module": module, "live": live} if ema else {"module": module}
-        self.optimizers = {"optimizer": optimizer}
+        self.modules: Mapping[str, nn.Module] = {"module": module, "live": live} if ema else {"module": module}
+        self.optimizers: Mapping[str, Optimizer] = {"optimizer": optimizer}
 
     def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
         """One descent step on one batch."""
@@ -185,7 +186,7 @@ def _check_finite(tick: Tick) -> None:
     if bad:
         raise ScholarsError(
             f"training diverged: {', '.join(bad)} is not finite in stage {tick.stage!r} by step {tick.step} of "
-            f"{tick.steps}. Nothing was saved. Try a lower learning rate (--set solver.rate=... or generator.KIND.rate=...)"
+            f"{tick.steps}. Nothing was saved. Try a lower learning rate (solver.rate, generator.KIND.rate)"
         )
 
 
@@ -208,9 +209,9 @@ def _restore(path: Path, position: str, trainee: Trainee) -> int:
     for name, optimizer in trainee.optimizers.items():
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         states: dict[int, dict[str, Tensor]] = {}
-        for place, value in tensors.items():
-            if place.startswith(f"{name}/"):
-                _, index, key = place.split("/")
+        for entry, value in tensors.items():
+            if entry.startswith(f"{name}/"):
+                _, index, key = entry.split("/")
                 like = parameters[int(index)]
                 # Fused optimizers walk parameter and state side by side in memory: both need the same layout.
                 state = torch.empty_like(like).copy_(value) if value.shape == like.shape else value

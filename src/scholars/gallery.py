@@ -1,4 +1,4 @@
-"""Images as files: one folder per class, as torchvision's ImageFolder and this project's own image folders read them."""
+"""Images as files: one folder per class, as torchvision's ImageFolder and this project's own reader expect them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from scholars.errors import InputError
 def write_image_folder(folder: Path, images: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
     """Write ``folder/CLASS/000123.png`` for each image, and a folder for each class even if it holds none.
 
-    images: ``[N, C, H, W]`` uint8; labels: ``[N]`` indices into ``classes``. The folder appears whole or not at all; one
-    that this function wrote before is replaced. Raises InputError where class names cannot be told apart as folders.
+    images: ``[N, C, H, W]`` uint8; labels: ``[N]`` indices into ``classes``. The folder appears whole or not
+    at all; one that this function wrote before is replaced. Raises InputError where class names cannot be told apart.
     """
     names = [_folder_name(name) for name in classes]
     if len({name.casefold() for name in names}) != len(names):

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: task, stage, speed, time left; one plain line a stage where it is no terminal."""
+"""What a person sees while a run goes on: task, stage, speed, time left. One plain line a stage without a terminal."""
 
 from __future__ import annotations
 

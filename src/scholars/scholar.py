@@ -66,12 +66,13 @@ class Scholar:
         return len(self.lineage)
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """uint8 images ``[N, C, H, W]`` of the scholar's own shape -> class probabilities ``[N, K]`` float32, on the CPU."""
+        """uint8 images ``[N, C, H, W]`` of the scholar's own shape -> class probabilities ``[N, K]``, on the CPU."""
         fabric = open_fabric(self.settings.compute)
         self.solver.eval()
         with torch.inference_mode(), fabric.autocast():
             chunks = [
-                F.softmax(self.solver(part.to(fabric.device)).float(), dim=1).cpu() for part in images.split(CHUNK)
+                F.softmax(self.solver(part.to(fabric.device)).float(), dim=1).cpu()
+                for part in torch.split(images, CHUNK)
             ]
         return torch.cat(chunks) if chunks else torch.empty(0, len(self.classes))
 
@@ -109,8 +110,8 @@ class Scholar:
     def dream(self, count: int, *, seed: int = 0) -> Batch:
         """Draw ``count`` dreams: images ``[n, C, H, W]`` uint8 and the solver's probabilities ``[n, K]``.
 
-        A conditional generator dreams of all classes in turn. The same seed gives the same dreams, and fewer of them are
-        the first of more. Raises InputError for a scholar without a generator.
+        A conditional generator dreams of all classes in turn. The same seed gives the same dreams, and fewer of them
+        are the first of more. Raises InputError for a scholar without a generator.
         """
         batches = list(self.dreaming(count, seed=seed))
         return Batch(torch.cat([b.images for b in batches]), torch.cat([b.targets for b in batches]))
@@ -171,8 +172,8 @@ class Scholar:
         if "generator" in weights:
             generator = build_generator(settings.generator, settings.image, len(contents.classes))
             store.load_weights(generator, weights["generator"], f"{where}/generator")
-            generator.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        solver.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            place(generator, fabric)
+        place(solver, fabric)
         return cls(solver, generator, contents.classes, contents.lineage, settings)
 
 

@@ -26,7 +26,7 @@ _SUFFIX = ".safetensors"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place, whole, at the end of the block; or vanishes with an error."""
+    """A temporary path beside ``path`` that takes its place at the end of the block, or vanishes with an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     os.close(handle)

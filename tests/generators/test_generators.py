@@ -91,7 +91,7 @@ def test_the_flow_heeds_its_label() -> None:
         flow.trainee(FABRIC),
         lambda: pool.draw(32),
         fabric=FABRIC,
-        steps=150,
+        steps=300,
         seed=0,
         stage="generator",
         session=Session(),

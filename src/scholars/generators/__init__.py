@@ -7,7 +7,7 @@ from scholars.generators.base import Generator
 from scholars.generators.flow import Flow
 from scholars.generators.wgan_gp import WGANGP
 
-__all__ = ["KINDS", "Flow", "Generator", "WGANGP", "build_generator"]
+__all__ = ["KINDS", "WGANGP", "Flow", "Generator", "build_generator"]
 
 KINDS: dict[str, type[Generator]] = {"flow": Flow, "wgan-gp": WGANGP}
 """Every kind of generator by the name it has in the settings."""

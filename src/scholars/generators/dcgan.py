@@ -1,4 +1,4 @@
-"""The two networks of a DCGAN (Radford et al. 2016, arXiv 1511.06434), sized for any image whose side is a multiple of 4."""
+"""The two networks of a DCGAN (Radford et al. 2016, arXiv 1511.06434), for any image side that is a multiple of 4."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def _smallest(size: int) -> tuple[int, int]:
-    """The side of the smallest feature map, and how many doublings lead from it to ``size``: 32 -> (4, 3), 28 -> (7, 2)."""
+    """The side of the smallest feature map and how many doublings lead from it to ``size``: 32: (4, 3), 28: (7, 2)."""
     doublings = 0
     while size % 2 == 0 and size > 7:
         size, doublings = size // 2, doublings + 1

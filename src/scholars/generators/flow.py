@@ -56,7 +56,8 @@ class Flow(Generator):
             if s.solver == "heun" and i + 1 < s.sampling_steps:
                 velocity = (velocity + self._at(x + step * velocity, (i + 1) * step, labels)) / 2
             x = x + step * velocity
-        return F.pixel_shuffle(x, s.patch)
+        images: Tensor = F.pixel_shuffle(x, s.patch)
+        return images
 
     def _at(self, x: Tensor, t: float, labels: Tensor) -> Tensor:
         return self(x, torch.full((len(x),), t, device=x.device), labels).float()
@@ -112,8 +113,8 @@ class UNet(nn.Module):
         self.up1 = Block(w2 + w1, w1, e)
         self.norm = nn.GroupNorm(1, w1)
         self.leave = nn.Conv2d(w1, channels, 3, padding=1)
-        # The velocity holds the noise itself. A straight way for it, with a gain that follows the time, halves the steps
-        # that training takes to a given loss (docs/measurements.md): the U-Net need not copy what it is given.
+        # The velocity holds the noise itself. With a straight way for it, whose gain follows the time, training takes
+        # about half the steps to a given loss (docs/measurements.md): the U-Net need not copy what it is given.
         self.straight = nn.Conv2d(channels, channels, 1)
         self.gain = nn.Linear(e, channels)
         for layer in (self.leave, self.straight, self.gain):

@@ -11,12 +11,15 @@ The critic takes ``critic_steps`` steps for each of the painter's.
 from __future__ import annotations
 
 import copy
+import functools
+from collections.abc import Mapping
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from scholars.compute import to_float
+from scholars.compute import place, to_float
 from scholars.config import WGANGPSettings
 from scholars.fitting import Draw, Trainee, average, set_rate
 from scholars.generators.base import Generator
@@ -50,17 +53,18 @@ class Game:
 
     def __init__(self, fabric: Fabric, generator: WGANGP) -> None:
         self._fabric, self._settings = fabric, generator.settings
-        generator.to(fabric.device)
-        # Adam with beta_1 = 0, beta_2 = 0.9: the paper's algorithm 1.
-        adam = {"lr": self._settings.rate, "betas": (0.0, 0.9), "fused": True}
-        live = copy.deepcopy(generator.painter).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        critic = generator.critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        place(generator, fabric)
         # Bare modules under autocast, not Fabric's wrapped ones: those refuse the inner gradient of the penalty.
-        self._painter, self._critic, self._average = live, critic, generator.painter
-        self._painter_adam = torch.optim.Adam(live.parameters(), **adam)
-        self._critic_adam = torch.optim.Adam(critic.parameters(), **adam)
-        self.modules: dict[str, nn.Module] = {"generator": generator, "live": live}
-        self.optimizers = {"painter_adam": self._painter_adam, "critic_adam": self._critic_adam}
+        self._painter, self._average = copy.deepcopy(generator.painter), generator.painter
+        self._critic: nn.Module = generator.critic
+        # beta_1 = 0, beta_2 = 0.9: the paper's algorithm 1.
+        adam = functools.partial(torch.optim.Adam, lr=self._settings.rate, betas=(0.0, 0.9), fused=True)
+        self._painter_adam, self._critic_adam = adam(self._painter.parameters()), adam(self._critic.parameters())
+        self.modules: Mapping[str, nn.Module] = {"generator": generator, "live": self._painter}
+        self.optimizers: Mapping[str, Optimizer] = {
+            "painter_adam": self._painter_adam,
+            "critic_adam": self._critic_adam,
+        }
 
     def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
         """``critic_steps`` steps of the critic, each on a batch of its own, then one of the painter."""
