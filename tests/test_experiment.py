@@ -10,7 +10,7 @@ import pytest
 from conftest import TINY
 from torchvision.datasets import ImageFolder
 
-from scholars.config import Recipe, build
+from scholars.config import Recipe, build, read_recipe
 from scholars.errors import InputError, Interrupted
 from scholars.experiment import Watch, run, summary
 from scholars.scholar import Scholar
@@ -160,3 +160,25 @@ def test_summary_is_of_seeds() -> None:
     assert summary(runs)["replay"]["average_accuracy"] == pytest.approx({"mean": 0.85, "std": 0.0707107, "n": 2})
     assert summary(runs)["replay"]["gap_closed"] == pytest.approx(0.35 / 0.45)
     assert summary(runs[:1])["replay"] == {"average_accuracy": {"mean": 0.8, "std": 0.0, "n": 1}, "gap_closed": None}
+
+
+def test_the_articles_pipeline_on_small_data(tmp_path: Path) -> None:
+    """Generator at its own size, hard labels, fresh starts, dreams as an image folder; only the data is another."""
+    small = {
+        "tasks": [{"source": "digits", "limit": 200}, {"source": "digits", "name": "again", "limit": 100}],
+        "methods": ["replay"],
+        "solver.steps": 5,
+        "solver.width": 8,
+        "generator.size": 36,
+        "generator.wgan-gp.steps": 2,
+        "generator.wgan-gp.width": 4,
+        "generator.wgan-gp.batch": 8,
+        "replay.bank": 40,
+    }
+    plan = read_recipe("article", small)
+    assert (plan.replay.labels, plan.solver.start, plan.generator.start) == ("hard", "fresh", "fresh")
+    document = run(plan, tmp_path / "out")
+    assert len(document["runs"][0]["accuracy"]) == 2
+    folder = ImageFolder(str(tmp_path / "out" / "dreams" / "1"), allow_empty=True)
+    assert len(folder) == 40
+    assert folder[0][0].size == (28, 28)

@@ -1,0 +1,50 @@
+"""Devices, precision and positions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scholars.compute import open_fabric, randomness, seed_of
+from scholars.config import ComputeSettings
+from scholars.environment import environment, peak_memory_mb
+from scholars.errors import InputError
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InputError, match=r"compute\.device='abacus'"):
+        open_fabric(ComputeSettings(device="abacus"))
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match=r"compute\.device='cuda'"):
+            open_fabric(ComputeSettings(device="cuda"))
+
+
+def test_precision_is_what_was_asked_for() -> None:
+    with open_fabric(ComputeSettings(device="cpu", precision="bf16-mixed")).autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+    with open_fabric(ComputeSettings(device="cpu", precision="32-true")).autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_every_position_has_a_seed_of_its_own() -> None:
+    seeds = {seed_of(seed, stage, step) for seed in range(5) for stage in ("solver", "bank") for step in range(-1, 50)}
+    assert len(seeds) == 5 * 2 * 51
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert seed_of(3, "solver", 7) == seed_of(3, "solver", 7)
+
+
+def test_randomness_is_given_back() -> None:
+    fabric = open_fabric(ComputeSettings())
+    torch.manual_seed(1)
+    expected = torch.rand(2)
+    torch.manual_seed(1)
+    with randomness(fabric):
+        torch.manual_seed(99)
+        torch.rand(7)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_the_environment_is_plain_and_complete() -> None:
+    facts = environment(ComputeSettings())
+    assert facts.keys() >= {"python", "processor", "cores", "device", "precision", "packages"}
+    assert peak_memory_mb() > 10
