@@ -33,7 +33,7 @@ def open_fabric(settings: ComputeSettings) -> Fabric:
 def _multiplies_bf16(device: torch.device) -> bool:
     """Whether bf16 is fast, not merely emulated: emulation is slower than fp32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported") if device.type == "cpu" else ()
     return any(getattr(torch.cpu, probe, bool)() for probe in probes)
 
@@ -56,7 +56,7 @@ def randomness(fabric: Fabric) -> Iterator[None]:
 def place(module: nn.Module, fabric: Fabric) -> None:
     """Move ``module`` to the device, convolution weights in the layout that is fastest for them."""
     module.to(fabric.device)
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know tensors' to only
+    module.to(memory_format=torch.channels_last)
 
 
 def to_float(images: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from torch import Tensor, nn
 
 from scholars import store
-from scholars.compute import open_fabric, randomness, seed_of, to_uint8
+from scholars.compute import open_fabric, place, randomness, seed_of, to_uint8
 from scholars.config import ComputeSettings, Section, Settings
 from scholars.errors import InputError, nearest
 from scholars.generators import Generator, build_generator
@@ -160,8 +160,8 @@ class Scholar:
             contents = _Contents.model_validate({key: description.get(key) for key in _Contents.model_fields})
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{where}/{store.DESCRIPTION} is not valid at {place!r}: {first['msg']}") from None
+            key = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{where}/{store.DESCRIPTION} is not valid at {key!r}: {first['msg']}") from None
         if "solver" not in weights:
             raise InputError(f"{where} has no solver weights")
         settings = contents.lineage[-1].settings.model_copy(update={"compute": compute or ComputeSettings()})

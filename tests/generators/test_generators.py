@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -29,6 +27,11 @@ def seeded(generator: Generator, labels: torch.Tensor, seed: int = 0) -> torch.T
         return generator.sample(labels)
 
 
+def train(generator: Generator, pool: Pool, batch: int, steps: int) -> None:
+    trainee = generator.trainee(FABRIC)
+    fit(trainee, lambda: pool.draw(batch), fabric=FABRIC, steps=steps, seed=0, stage="generator", session=Session())
+
+
 def test_the_list_of_kinds_is_that_of_the_settings() -> None:
     assert list(KINDS) == list(GeneratorSettings().kinds())
 
@@ -41,15 +44,7 @@ def test_any_image_shape(kind: str, size: int, channels: int) -> None:
     assert images.shape == (5, channels, size, size)
     assert bool(torch.isfinite(images).all())
     pool = Pool(torch.zeros(9, channels, size, size, dtype=torch.uint8), torch.arange(9) % 3, 3)
-    fit(
-        generator.trainee(FABRIC),
-        lambda: pool.draw(4),
-        fabric=FABRIC,
-        steps=2,
-        seed=0,
-        stage="generator",
-        session=Session(),
-    )
+    train(generator, pool, batch=4, steps=2)
     assert not torch.equal(seeded(generator, torch.tensor([0, 1, 2, 2, 1])), images)
 
 
@@ -63,20 +58,12 @@ def test_sampling_follows_the_seed(kind: str) -> None:
 
 
 @KIND
-def test_every_weight_learns(kind: str, tmp_path: Path) -> None:
+def test_every_weight_learns(kind: str) -> None:
     """An optimiser built on the wrong network's parameters would leave some weights where they were."""
     generator = build_generator(settings(kind), ImageSettings(size=16, channels=1), classes=3)
     before = {name: value.detach().clone() for name, value in generator.named_parameters()}
     pool = Pool(torch.randint(0, 256, (64, 1, 16, 16), dtype=torch.uint8), torch.arange(64) % 3, 3)
-    fit(
-        generator.trainee(FABRIC),
-        lambda: pool.draw(16),
-        fabric=FABRIC,
-        steps=6,
-        seed=0,
-        stage="generator",
-        session=Session(tmp_path),
-    )
+    train(generator, pool, batch=16, steps=6)
     unchanged = [name for name, value in generator.named_parameters() if torch.equal(value, before[name])]
     assert unchanged == []
 
@@ -87,15 +74,7 @@ def test_the_flow_heeds_its_label() -> None:
     flow = Flow(FlowSettings(width=8, rate=5e-3, ema=0.9, sampling_steps=4), channels=1, size=8, classes=2)
     images = torch.cat([torch.full((8, 1, 8, 8), 40), torch.full((8, 1, 8, 8), 210)]).to(torch.uint8)
     pool = Pool(images, torch.arange(16) // 8, 2)
-    fit(
-        flow.trainee(FABRIC),
-        lambda: pool.draw(32),
-        fabric=FABRIC,
-        steps=300,
-        seed=0,
-        stage="generator",
-        session=Session(),
-    )
+    train(flow, pool, batch=32, steps=300)
     drawn = to_uint8(seeded(flow, torch.tensor([0] * 20 + [1] * 20))).float().mean((1, 2, 3))
     assert drawn[:20].mean().item() == pytest.approx(40, abs=20)
     assert drawn[20:].mean().item() == pytest.approx(210, abs=20)

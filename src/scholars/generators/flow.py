@@ -60,7 +60,8 @@ class Flow(Generator):
         return images
 
     def _at(self, x: Tensor, t: float, labels: Tensor) -> Tensor:
-        return self(x, torch.full((len(x),), t, device=x.device), labels).float()
+        velocity: Tensor = self(x, torch.full((len(x),), t, device=x.device), labels)
+        return velocity.float()
 
     def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
         x1 = F.pixel_unshuffle(to_float(batch.images), self.settings.patch)

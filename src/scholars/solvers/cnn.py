@@ -18,7 +18,7 @@ class CNN(nn.Module):
         super().__init__()
         width = settings.width
         layers: list[nn.Module] = []
-        channels = image.channels
+        channels: int = image.channels
         for stage in range(3):
             if stage:
                 layers.append(nn.MaxPool2d(2))
