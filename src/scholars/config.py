@@ -71,7 +71,7 @@ class FlowSettings(Section):
 class WGANGPSettings(Section):
     """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017), DCGAN networks."""
 
-    steps: Steps = Field(500, description="generator steps per task")
+    steps: Steps = Field(300, description="generator steps per task")
     batch: BatchSize = Field(64, description="images a step, of each of critic and generator")
     critic_steps: int = Field(5, ge=1, le=100, description="critic steps per generator step (the paper's 5)")
     penalty: float = Field(10.0, ge=0, le=1e4, description="gradient penalty coefficient (the paper's lambda = 10)")
