@@ -13,7 +13,7 @@ $(VENV)/installed: pyproject.toml
 install: $(VENV)/installed
 
 demo: install  ## the main job on small data: Digits, then drawn street digits
-	$(BIN)/scholars run quickstart --out runs/quickstart
+	$(BIN)/scholars run quickstart --out runs/quickstart --resume
 
 test: install  ## the whole test suite
 	$(BIN)/python -m pytest

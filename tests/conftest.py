@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from scholars.config import Settings, build
 from scholars.scholar import Scholar
 from scholars.tasks import Task, open_task
+
+# How long an example takes says something about the machine, not about the code.
+hypothesis_settings.register_profile("scholars", deadline=None)
+hypothesis_settings.load_profile("scholars")
 
 TINY = {
     "image": {"size": 16, "channels": 1},
