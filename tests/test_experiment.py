@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +183,17 @@ def test_the_articles_pipeline_on_small_data(tmp_path: Path) -> None:
     folder = ImageFolder(str(tmp_path / "out" / "dreams" / "1"), allow_empty=True)
     assert len(folder) == 40
     assert folder[0][0].size == (28, 28)
+
+
+def test_the_pictures_follow_the_stream(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scholars.report import illustrate, plots
+
+    folder = tmp_path / "out"
+    shutil.copytree(done, folder)
+    shown: list[str] = []
+    draw = plots.dreams
+    monkeypatch.setattr(plots, "dreams", lambda grids: shown.extend(title for title, _ in grids) or draw(grids))
+    illustrate(folder)
+    # In the order of learning, which is not that of the alphabet.
+    assert shown == ["real low", "real high", "dreams of generation 1", "dreams of generation 2"]
+    assert {path.name for path in folder.glob("*.png")} == {"accuracy.png", "dreams.png", "losses.png"}

@@ -14,13 +14,14 @@ from scholars.scholar import Scholar
 
 def illustrate(folder: Path) -> None:
     """Write ``accuracy.png``, ``losses.png`` and, where there are scholars, ``dreams.png`` into a run's folder."""
-    plots.save(plots.accuracy(store.read_json(folder / "results.json")), folder / "accuracy.png")
+    results = store.read_json(folder / "results.json")
+    plots.save(plots.accuracy(results), folder / "accuracy.png")
     ticks = _ticks(folder / "metrics.jsonl")
     if ticks:
         plots.save(plots.losses(ticks), folder / "losses.png")
     scholars = sorted((path for path in (folder / "scholars").glob("*") if path.name.isdigit()), key=_generation)
     samples, _ = store.read_tensors(folder / "samples.safetensors")
-    grids = [(f"real {name}", images.numpy()) for name, images in samples.items()]
+    grids = [(f"real {name}", samples[name].numpy()) for name in results["tasks"]]
     for path in scholars:
         count = len(next(iter(samples.values())))
         dreams = Scholar.load(path).dream(count).images
