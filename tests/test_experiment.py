@@ -105,6 +105,7 @@ def test_an_interrupted_run_resumes_to_the_same_results(done: Path, tmp_path: Pa
         run(plan, tmp_path / "out", watch=Watch(stopping=lambda: next(asked) >= stop_at))
     run(plan, tmp_path / "out", resume=True)
     assert plain(results(tmp_path / "out")) == plain(results(done))
+    assert not (tmp_path / "out" / "work").exists()
     for generation in "12":
         for part in ("solver", "generator"):
             file = Path("scholars") / generation / f"{part}.safetensors"
@@ -197,3 +198,16 @@ def test_the_pictures_follow_the_stream(done: Path, tmp_path: Path, monkeypatch:
     # In the order of learning, which is not that of the alphabet.
     assert shown == ["real low", "real high", "dreams of generation 1", "dreams of generation 2"]
     assert {path.name for path in folder.glob("*.png")} == {"accuracy.png", "dreams.png", "losses.png"}
+
+
+def test_the_cost_of_an_interrupted_attempt_counts(tmp_path: Path) -> None:
+    plan = recipe(methods=["naive"])
+    asked = iter(range(100_000))
+    with pytest.raises(Interrupted):
+        run(plan, tmp_path / "out", watch=Watch(stopping=lambda: next(asked) >= 30))
+    spent = tmp_path / "out" / "work" / "0-naive-1-checkpoints" / "spent.json"
+    before = json.loads(spent.read_text())["seconds"]
+    assert before > 0
+    spent.write_text(json.dumps({"seconds": before + 1000}))
+    run(plan, tmp_path / "out", resume=True)
+    assert 1000 < results(tmp_path / "out")["runs"][0]["seconds_per_task"][0] < 1000 + 600

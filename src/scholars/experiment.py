@@ -165,16 +165,16 @@ class _Run:
             settings = settings.model_copy(update={"solver": solver})
         stored = {"replay": None, "naive": [], "exact": self.tasks[:index], "joint": self.tasks[:index]}[method]
         kept = self.work / f"{seed}-{method}-{index + 1}-checkpoints"
+        session = Session(kept, self._ticker(Place(seed, method, task.name)), self.watch.stopping)
+        # What an interrupted attempt cost counts too.
+        spent = kept / "spent.json"
+        earlier = float(store.read_json(spent)["seconds"]) if spent.is_file() else 0.0
         began = time.perf_counter()
-        learned = learn(
-            task,
-            previous,
-            settings=settings,
-            seed=seed,
-            stored=stored,
-            session=Session(kept, self._ticker(Place(seed, method, task.name)), self.watch.stopping),
-        )
-        seconds = time.perf_counter() - began
+        try:
+            learned = learn(task, previous, settings=settings, seed=seed, stored=stored, session=session)
+        finally:
+            seconds = earlier + time.perf_counter() - began
+            store.write_json(spent, {"seconds": seconds})
         if self.recipe.export_dreams and method == "replay" and previous is not None:
             bank = dream_bank(previous, settings, seed)
             write_image_folder(self.out / "dreams" / str(index), bank.images, bank.labels, previous.classes)
