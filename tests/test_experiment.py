@@ -193,7 +193,12 @@ def test_the_pictures_follow_the_stream(done: Path, tmp_path: Path, monkeypatch:
     shutil.copytree(done, folder)
     shown: list[str] = []
     draw = plots.dreams
-    monkeypatch.setattr(plots, "dreams", lambda grids: shown.extend(title for title, _ in grids) or draw(grids))
+
+    def noting(grids: list[tuple[str, Any]]) -> Any:
+        shown.extend(title for title, _ in grids)
+        return draw(grids)
+
+    monkeypatch.setattr(plots, "dreams", noting)
     illustrate(folder)
     # In the order of learning, which is not that of the alphabet.
     assert shown == ["real low", "real high", "dreams of generation 1", "dreams of generation 2"]
