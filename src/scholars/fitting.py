@@ -156,6 +156,9 @@ def average(target: nn.Module, source: nn.Module, decay: float) -> None:
 
 class _Meter:
     def __init__(self) -> None:
+        self._restart()
+
+    def _restart(self) -> None:
         self._sums: dict[str, Tensor] = {}
         self._steps = self._images = 0
         self._since = time.perf_counter()
@@ -177,7 +180,7 @@ class _Meter:
         means = {name: float(total) / self._steps for name, total in self._sums.items()}
         seconds = time.perf_counter() - self._since
         tick = Tick(stage, step, steps, means, self._images / seconds if seconds > 0 else 0.0)
-        self.__init__()  # type: ignore[misc]
+        self._restart()
         return tick
 
 
