@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scholars.config import Section, Settings
+from scholars.settings import Section, Settings
 
 PAGE = Path(__file__).with_name("recipes.md")
 START, END = "<!-- settings: made by docs/settings.py -->\n", "<!-- end of settings -->\n"

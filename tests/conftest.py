@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from scholars.config import Settings, build
+from scholars.config import build
 from scholars.scholar import Scholar
+from scholars.settings import Settings
 from scholars.tasks import Task, open_task
 
 # How long an example takes says something about the machine, not about the code.
@@ -19,8 +20,12 @@ TINY = {
     "generator": {
         "flow": {"width": 8, "steps": 12, "batch": 16, "sampling_steps": 2},
         "wgan-gp": {"width": 8, "steps": 3, "batch": 16, "latent": 16, "critic_steps": 2},
+        "wgan": {"width": 8, "steps": 3, "batch": 16, "latent": 16},
+        "gan": {"width": 8, "steps": 3, "batch": 16, "latent": 16},
+        "vae": {"width": 8, "steps": 12, "batch": 16, "latent": 8},
     },
     "replay": {"bank": 600},
+    "audit": {"dreams": 100, "steps": 5},
 }
 
 

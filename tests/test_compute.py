@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from scholars.compute import open_fabric, randomness, seed_of
-from scholars.config import ComputeSettings
 from scholars.environment import environment, peak_memory_mb
 from scholars.errors import InputError
+from scholars.settings import ComputeSettings
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:

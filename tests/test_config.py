@@ -9,8 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scholars.config import METHODS, Recipe, Settings, build, parse_changes, read_recipe, shipped_recipes
+from scholars.config import METHODS, Recipe, build, parse_changes, read_recipe, shipped_recipes
 from scholars.errors import InputError
+from scholars.settings import Settings
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))
@@ -88,6 +89,27 @@ def test_unreadable_recipes(tmp_path: Path) -> None:
 def test_what_is_wrong_in_a_change_is_named(change: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         build(Settings, {}, parse_changes([change]), where="--set")
+
+
+@pytest.mark.parametrize(
+    ("changes", "keys"),
+    [
+        (["replay.filter=agreement", "generator.kind=wgan-gp"], ["replay.filter", "generator.kind"]),
+        (["replay.filter=agreement", "generator.kind=vae", "generator.vae.conditional=false"], ["generator.kind=vae"]),
+        (["replay.dreams=fresh", "replay.filter=confidence"], ["replay.dreams", "replay.filter"]),
+        (["replay.dreams=fresh", "replay.balance=classes"], ["replay.dreams", "replay.balance"]),
+        (["replay.labels=hard", "replay.temperature=2"], ["replay.labels", "replay.temperature"]),
+        (["generator.flow.guidance=2", "generator.flow.dropout=0"], ["guidance", "dropout"]),
+        (["generator.wgan-gp.conditional=true"], ["generator.wgan-gp.conditional"]),
+        (["replay.bank=0"], ["replay.bank"]),
+        (["replay.ratio=1.5"], ["replay.ratio"]),
+    ],
+)
+def test_contradictions_name_both_keys(changes: list[str], keys: list[str]) -> None:
+    with pytest.raises(InputError) as refused:
+        build(Settings, {}, parse_changes(changes), where="--set")
+    assert all(key in str(refused.value) for key in keys)
+    assert len(str(refused.value)) < 400
 
 
 @given(steps=st.integers(1, 10_000_000), ratio=st.floats(0.001, 1), labels=st.sampled_from(["soft", "hard"]))

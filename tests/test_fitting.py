@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scholars.compute import open_fabric
-from scholars.config import ComputeSettings
 from scholars.errors import Interrupted, ScholarsError
 from scholars.fitting import Descent, Session, Tick, average, fit, one_cycle
 from scholars.replay import Batch, Pool
+from scholars.settings import ComputeSettings
 
 FABRIC = open_fabric(ComputeSettings())
 POOL = Pool(

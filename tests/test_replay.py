@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scholars.replay import Mix, Pool, ratio_of_new, shares
+from scholars.replay import Augmented, Mix, Pool, ratio_of_new, shares, shifted
 from scholars.tasks import Images
 
 
@@ -28,6 +29,42 @@ def test_a_pool_of_real_data_maps_labels_to_outputs() -> None:
     assert drawn.targets.shape == (50, 5)
     assert set(drawn.labels.tolist()) == {2, 3}
     assert torch.equal(drawn.targets.sum(1), torch.ones(50))
+    later = Pool.of(data, outputs=[3, 2], classes=5, first_condition=7).draw(50)
+    assert torch.equal(later.conditions, torch.where(later.labels == 3, 7, 8))
+
+
+def test_a_balanced_pool_draws_every_class_that_occurs_equally_often() -> None:
+    torch.manual_seed(0)
+    labels = torch.tensor([0] * 90 + [1] * 9 + [3])
+    images = torch.zeros(100, 1, 8, 8, dtype=torch.uint8)
+    drawn = Pool(images, labels, 4, balanced=True).draw(6000)
+    shares = torch.bincount(drawn.labels, minlength=4) / 6000
+    assert shares.tolist() == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3], abs=0.02)
+    soft = F.one_hot(labels, 4) * 0.8 + 0.05
+    again = Pool(images, soft, 4, balanced=True).draw(6000)
+    assert float((again.labels == 3).float().mean()) == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_mixup_mixes_images_and_targets_in_the_same_proportion() -> None:
+    """Images of 0 and of 200 with the classes 0 and 1: brightness tells how much of class 1 is in the target."""
+    torch.manual_seed(0)
+    images = torch.tensor([0, 200], dtype=torch.uint8).reshape(2, 1, 1, 1).expand(2, 1, 8, 8).contiguous()
+    batch = Augmented(Pool(images, torch.tensor([0, 1]), 2), mixup=1.0).draw(400)
+    brightness = batch.images[:, 0, 0, 0].float() / 200
+    assert torch.allclose(brightness, batch.targets[:, 1], atol=0.5 / 200 + 1e-6)
+    assert torch.allclose(batch.targets.sum(1), torch.ones(400))
+    assert 0.3 < float(((brightness > 0.1) & (brightness < 0.9)).float().mean()) < 0.6
+
+
+def test_flips_mirror_half_of_the_images() -> None:
+    torch.manual_seed(0)
+    image = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8)
+    source = Pool(image, torch.zeros(1, dtype=torch.int64), 1)
+    drawn = Augmented(source, flip=True).draw(400).images
+    mirrored = (drawn == image.flip(3)).flatten(1).all(1)
+    assert bool((mirrored | (drawn == image).flatten(1).all(1)).all())
+    assert 0.4 < float(mirrored.float().mean()) < 0.6
+    assert torch.equal(Augmented(source).draw(3).images, image.expand(3, -1, -1, -1))
 
 
 @given(share=st.floats(0.01, 0.99), count=st.integers(1, 200), seed=st.integers(0, 2**31))
@@ -52,8 +89,10 @@ def test_the_first_task_is_all_new() -> None:
     assert ratio_of_new("auto", [10]) == 1.0
 
 
-def test_shares_hand_on_what_is_known() -> None:
+def test_shares_of_the_past_follow_what_each_task_brought() -> None:
     assert shares(0.5, [10, 10, 10]) == pytest.approx([0.25, 0.25, 0.5])
+    assert shares(0.4, [2, 6, 1]) == pytest.approx([0.15, 0.45, 0.4])
+    assert shares(0.5, [4]) == [1.0]
     assert shares("auto", [10, 10, 10]) == pytest.approx([1 / 3, 1 / 3, 1 / 3])
     assert shares("auto", [2, 2, 6]) == pytest.approx([0.2, 0.2, 0.6])
 
@@ -63,3 +102,25 @@ def test_shares_hand_on_what_is_known() -> None:
 )
 def test_shares_sum_to_one(ratio: float, brought: list[int]) -> None:
     assert sum(shares(ratio, brought)) == pytest.approx(1)
+
+
+def test_shifts_move_whole_images_by_at_most_so_many_pixels() -> None:
+    torch.manual_seed(0)
+    image = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8)
+    seen = set()
+    for moved in shifted(image.expand(300, -1, -1, -1), 2):
+        dy, dx = next(
+            (dy, dx)
+            for dy in range(-2, 3)
+            for dx in range(-2, 3)
+            if torch.equal(
+                moved, image[0, :, (torch.arange(8) + dy).clamp(0, 7)][:, :, (torch.arange(8) + dx).clamp(0, 7)]
+            )
+        )
+        seen.add((dy, dx))
+    assert len(seen) == 25
+
+
+def test_no_shift_is_no_change() -> None:
+    images = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8)
+    assert torch.equal(shifted(images, 0), images)

@@ -11,13 +11,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scholars.config import Recipe, Settings, read_recipe
+    from scholars.auditing import audit
+    from scholars.config import Recipe, read_recipe
     from scholars.errors import InputError, Interrupted, ScholarsError
     from scholars.evaluate import accuracy
     from scholars.experiment import run
     from scholars.fitting import Session
     from scholars.learning import learn
     from scholars.scholar import Scholar
+    from scholars.settings import Settings
     from scholars.tasks import Images, Task, open_task
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Settings",
     "Task",
     "accuracy",
+    "audit",
     "learn",
     "open_task",
     "read_recipe",
@@ -39,13 +42,15 @@ __all__ = [
 
 # Names are imported at their first use: `scholars --help` must not wait for torch.
 _HOMES = {
-    "config": ("Recipe", "Settings", "read_recipe"),
+    "auditing": ("audit",),
+    "config": ("Recipe", "read_recipe"),
     "errors": ("InputError", "Interrupted", "ScholarsError"),
     "evaluate": ("accuracy",),
     "experiment": ("run",),
     "fitting": ("Session",),
     "learning": ("learn",),
     "scholar": ("Scholar",),
+    "settings": ("Settings",),
     "tasks": ("Images", "Task", "open_task"),
 }
 

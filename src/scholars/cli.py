@@ -104,7 +104,7 @@ def generators() -> None:
     """List the kinds of generator, with their settings."""
     from rich.table import Table
 
-    from scholars.config import GeneratorSettings
+    from scholars.settings import GeneratorSettings
 
     default = GeneratorSettings()
     for name, section in default.kinds().items():

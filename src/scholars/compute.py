@@ -12,8 +12,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from scholars.config import ComputeSettings
 from scholars.errors import InputError
+from scholars.settings import ComputeSettings
 
 
 @functools.cache

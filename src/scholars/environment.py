@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from scholars.compute import open_fabric
-from scholars.config import ComputeSettings
+from scholars.settings import ComputeSettings
 
 _PACKAGES = ("scholars", "torch", "torchvision", "lightning-fabric", "numpy")
 

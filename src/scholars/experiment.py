@@ -18,13 +18,16 @@ from typing import Any
 import torch
 
 from scholars import store
+from scholars.auditing import audit
 from scholars.config import Method, Recipe
+from scholars.dreams import dream_bank
 from scholars.environment import environment, peak_memory_mb, restart_peak_memory
 from scholars.errors import InputError
 from scholars.evaluate import accuracy, average_accuracy, backward_transfer, forgetting, gap_closed
 from scholars.fitting import Session, Tick
 from scholars.gallery import write_image_folder
-from scholars.learning import dream_bank, learn
+from scholars.learning import learn
+from scholars.records import Audit
 from scholars.scholar import Scholar
 from scholars.tasks import Task, open_task
 
@@ -133,6 +136,8 @@ class _Run:
                 restart_peak_memory()
                 scholar, seconds = self._learn(seed, method, index, scholar)
                 row = [accuracy(scholar, task) for task in self.tasks[: index + 1]]
+                if method == "replay" and self.recipe.audit.dreams:
+                    scholar = scholar.audited(self._audit(seed, index, scholar))
                 scholar.save(folder)
                 done.append({"row": row, "seconds": round(seconds, 3), "peak": round(peak_memory_mb(), 1)})
                 store.write_json(note, done[-1])
@@ -176,10 +181,15 @@ class _Run:
             seconds = earlier + time.perf_counter() - began
             store.write_json(spent, {"seconds": seconds})
         if self.recipe.export_dreams and method == "replay" and previous is not None:
-            bank = dream_bank(previous, settings, seed)
+            bank = dream_bank(previous, settings.replay, seed)
             write_image_folder(self.out / "dreams" / str(index), bank.images, bank.labels, previous.classes)
         shutil.rmtree(kept, ignore_errors=True)
         return learned, seconds
+
+    def _audit(self, seed: int, index: int, scholar: Scholar) -> Audit:
+        place = Place(seed, "replay", self.tasks[index].name)
+        session = Session(None, lambda tick: self.watch.on_tick(place, tick), self.watch.stopping)
+        return audit(scholar, self.tasks[: index + 1], seed=seed, session=session)
 
     def _folder(self, seed: int, method: Method, index: int) -> Path:
         if method == "replay" and seed == self.recipe.seeds[0]:

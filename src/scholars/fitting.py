@@ -7,6 +7,7 @@ so a run that resumes from a checkpoint at step s goes on exactly as the uninter
 from __future__ import annotations
 
 import copy
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -71,9 +72,9 @@ def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, 
     """Train ``trainee`` for ``steps`` steps. Raises Interrupted when asked to stop, ScholarsError if it diverges."""
     checkpoint = session.folder / f"{stage}.safetensors" if session.folder else None
     position = f"{stage}, seed {seed}, {steps} steps"
-    step = _restore(checkpoint, position, trainee) if checkpoint and checkpoint.exists() else 0
     every = max(1, steps // 100)
     meter = _Meter()
+    step = _restore(checkpoint, position, trainee, meter) if checkpoint and checkpoint.exists() else 0
     saved = time.monotonic()
     with randomness(fabric):
         while True:
@@ -83,7 +84,7 @@ def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, 
                 _check_finite(tick)
             stopping = session.stopping()
             if checkpoint and (stopping or step == steps or time.monotonic() - saved > session.save_every):
-                _save(checkpoint, position, step, trainee)
+                _save(checkpoint, position, step, trainee, meter)
                 saved = time.monotonic()
             if step == steps:
                 return
@@ -155,11 +156,25 @@ def average(target: nn.Module, source: nn.Module, decay: float) -> None:
 
 
 class _Meter:
+    """Means of what the steps since the last report gave; its notes let a resumed training report the same."""
+
     def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+        self._sums: dict[str, Tensor] = {}
+        self._steps = 0
         self._restart()
 
+    def notes(self) -> str:
+        sums = {name: float(value) for name, value in self._sums.items()}
+        return json.dumps({"sums": sums, "steps": self._steps, "last": self._last})
+
+    def recall(self, notes: str) -> None:
+        noted = json.loads(notes)
+        self._sums = {name: torch.tensor(value) for name, value in noted["sums"].items()}
+        self._steps, self._last = noted["steps"], noted["last"]
+
     def _restart(self) -> None:
-        self._sums: dict[str, Tensor] = {}
+        self._sums = {}
         self._steps = self._images = 0
         self._since = time.perf_counter()
 
@@ -177,9 +192,10 @@ class _Meter:
         self._steps += 1
 
     def tick(self, stage: str, step: int, steps: int) -> Tick:
-        means = {name: float(total) / self._steps for name, total in self._sums.items()}
+        if self._steps:
+            self._last = {name: float(total) / self._steps for name, total in self._sums.items()}
         seconds = time.perf_counter() - self._since
-        tick = Tick(stage, step, steps, means, self._images / seconds if seconds > 0 else 0.0)
+        tick = Tick(stage, step, steps, self._last, self._images / seconds if seconds > 0 else 0.0)
         self._restart()
         return tick
 
@@ -193,17 +209,17 @@ def _check_finite(tick: Tick) -> None:
         )
 
 
-def _save(path: Path, position: str, step: int, trainee: Trainee) -> None:
+def _save(path: Path, position: str, step: int, trainee: Trainee, meter: _Meter) -> None:
     tensors = {
         f"{name}/{key}": value for name, module in trainee.modules.items() for key, value in module.state_dict().items()
     }
     for name, optimizer in trainee.optimizers.items():
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"{name}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
-    store.write_tensors(path, tensors, {"position": position, "step": str(step)})
+    store.write_tensors(path, tensors, {"position": position, "step": str(step), "meter": meter.notes()})
 
 
-def _restore(path: Path, position: str, trainee: Trainee) -> int:
+def _restore(path: Path, position: str, trainee: Trainee, meter: _Meter) -> int:
     tensors, notes = store.read_tensors(path)
     if notes.get("position") != position:
         raise ScholarsError(f"{path} is a checkpoint of another training ({notes.get('position')}, not {position})")
@@ -220,4 +236,5 @@ def _restore(path: Path, position: str, trainee: Trainee) -> int:
                 state = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
                 states.setdefault(int(index), {})[key] = state
         optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    meter.recall(notes["meter"])
     return int(notes["step"])

@@ -7,6 +7,7 @@ from typing import Any
 from rich.tree import Tree
 from torch import nn
 
+from scholars.records import Audit
 from scholars.scholar import Scholar
 
 
@@ -50,4 +51,23 @@ def lineage_tree(scholar: Scholar, title: str) -> Tree:
         )
         task.add(f"{100 * record.accuracy:.1f} % right on its test part when learned")
         task.add(f"cost: {spent}")
+        if record.audit:
+            _add_audit(task.add("dreams, looked at after it"), record.audit)
     return tree
+
+
+def _add_audit(tree: Tree, audit: Audit) -> None:
+    for entry in audit.tasks:
+        tree.add(
+            f"{entry.name}: a solver that saw dreams only is right on {100 * entry.accuracy:.1f} % of its test part; "
+            f"recall {entry.recall:.2f}; {100 * entry.copies:.2f} % may be copies of training images"
+        )
+    if audit.frechet_distance is not None and audit.precision is not None:
+        tree.add(f"Frechet distance {audit.frechet_distance:.1f}, precision {audit.precision:.2f}")
+    shares = ", ".join(
+        f"{entry.name} {100 * entry.share:.0f} %" + (f" ({entry.confidence:.2f})" if entry.confidence else "")
+        for entry in audit.classes
+    )
+    tree.add(f"classes of {audit.dreams:,} dreams, and the solver's confidence: {shares}")
+    for warning in audit.warnings:
+        tree.add(f"[bold yellow]warning[/]: {warning}")

@@ -11,8 +11,9 @@ and G is fitted to the same mix of images. No earlier data is read.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import torch
@@ -21,14 +22,16 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from scholars.compute import open_fabric, randomness, seed_of
-from scholars.config import Settings
-from scholars.errors import InputError, Interrupted, ScholarsError
+from scholars.dreams import remembered
+from scholars.errors import InputError, ScholarsError
 from scholars.evaluate import accuracy
 from scholars.fitting import Descent, Session, Tick, fit
 from scholars.generators import Generator, build_generator
-from scholars.replay import Batch, Mix, Pool, Source, ratio_of_new, shares
-from scholars.scholar import Scholar, TaskRecord
-from scholars.solvers import CNN, shifted
+from scholars.records import TaskRecord
+from scholars.replay import Augmented, Batch, Mix, Pool, Source, ratio_of_new, shares
+from scholars.scholar import Scholar
+from scholars.settings import Settings
+from scholars.solvers import CNN
 from scholars.tasks import Task
 
 
@@ -55,6 +58,8 @@ def learn(
     """
     settings = settings or (previous.settings if previous else Settings())
     session = session or Session()
+    metrics: dict[str, dict[str, float]] = {}
+    session = replace(session, on_tick=_noting(metrics, session.on_tick))
     _check(task, previous, settings)
     fabric = open_fabric(settings.compute)
     # Every generation has its own randomness, whatever seed its task is learned with.
@@ -65,11 +70,12 @@ def learn(
     with _timed(seconds, "bank"):
         mix = _mix(task, previous, stored, classes, settings, seed, session)
     with _timed(seconds, "solver"):
-        solver = _teach_solver(mix, previous, len(classes), settings, position, fabric, session)
+        solver = teach_solver(mix.solver, previous, len(classes), settings, position, fabric, session)
     generator = None
     if stored is None:
         with _timed(seconds, "generator"):
-            generator = _teach_generator(mix, previous, len(classes), settings, position, fabric, session)
+            conditions = (len(previous.conditions) if previous else 0) + len(task.classes)
+            generator = teach_generator(mix.generator, previous, conditions, settings, position, fabric, session)
 
     scholar = Scholar(solver, generator, classes, previous.lineage if previous else (), settings)
     record = TaskRecord(
@@ -81,6 +87,7 @@ def learn(
         seed=seed,
         learned_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=seconds,
+        metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
         settings=settings,
     )
     return Scholar(solver, generator, classes, (*scholar.lineage, record), settings)
@@ -91,6 +98,14 @@ def union(*names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for group in names for name in group))
 
 
+@dataclass(frozen=True)
+class Mixture:
+    """r of the new task, 1 - r of the past as it is remembered: as the solver sees it, and as the generator does."""
+
+    solver: Source
+    generator: Source
+
+
 def _mix(
     task: Task,
     previous: Scholar | None,
@@ -99,45 +114,44 @@ def _mix(
     settings: Settings,
     seed: int,
     session: Session,
-) -> Mix:
-    """What every batch is drawn from: r of the new task, 1 - r of the past as it is remembered."""
-    ratio = settings.replay.ratio
-    new = _real(task, classes, settings)
+) -> Mixture:
+    policy, s = settings.replay, settings.solver
+    known = len(previous.conditions) if previous else 0
+    new = _real(task, classes, settings, known)
+
+    def varied(source: Source) -> Source:
+        return Augmented(source, s.shift, s.flip)
+
     if stored is not None:
         tasks = [*stored, task]
-        parts = shares(ratio, [len(t.classes) for t in tasks])
-        return Mix(list(zip(parts, [*(_real(t, classes, settings) for t in stored), new], strict=True)))
+        parts = shares(policy.ratio, [len(t.classes) for t in tasks])
+        pools = [*(_real(t, classes, settings, 0) for t in stored), new]
+        mix = Mix([(share, varied(pool)) for share, pool in zip(parts, pools, strict=True)])
+        return Mixture(mix, mix)
     if previous is None:
-        return Mix([(1.0, new)])
-    r = ratio_of_new(ratio, [*(len(record.classes) for record in previous.lineage), len(task.classes)])
-    bank = dream_bank(previous, settings, seed, session)
-    past = Pool(bank.images, bank.targets if settings.replay.labels == "soft" else bank.labels, len(classes))
-    return Mix([(r, new), (1 - r, past)])
+        return Mixture(varied(new), new)
+    r = ratio_of_new(policy.ratio, [*(len(record.classes) for record in previous.lineage), len(task.classes)])
+    past = remembered(previous, policy, len(classes), seed, session)
+    dreams = Augmented(past, s.shift if policy.shift is None else policy.shift, s.flip, policy.mixup)
+    return Mixture(Mix([(r, varied(new)), (1 - r, dreams)]), Mix([(r, new), (1 - r, past)]))
 
 
-def _real(task: Task, classes: Sequence[str], settings: Settings) -> Pool:
+def _real(task: Task, classes: Sequence[str], settings: Settings, first_condition: int) -> Pool:
     data = task.resized(settings.image.channels, settings.image.size).train
-    return Pool.of(data, [classes.index(name) for name in task.classes], len(classes))
+    return Pool.of(data, [classes.index(name) for name in task.classes], len(classes), first_condition)
 
 
-def dream_bank(previous: Scholar, settings: Settings, seed: int, session: Session | None = None) -> Batch:
-    """The bank: ``replay.bank`` dreams of the previous scholar, labelled by it; the same ones that `learn` replays."""
-    session = session or Session()
-    count, done = settings.replay.bank, 0
-    batches: list[Batch] = []
-    began = time.perf_counter()
-    for batch in previous.dreaming(count, seed=seed_of(seed, "bank", previous.generation)):
-        if session.stopping():
-            raise Interrupted(f"stopped while dreaming, at {done} of {count} dreams")
-        batches.append(batch)
-        done += len(batch.images)
-        session.on_tick(Tick("bank", done, count, {}, done / (time.perf_counter() - began)))
-    return Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
-
-
-def _teach_solver(
-    mix: Source, previous: Scholar | None, classes: int, settings: Settings, seed: int, fabric: Fabric, session: Session
-) -> nn.Module:
+def teach_solver(
+    source: Source,
+    previous: Scholar | None,
+    classes: int,
+    settings: Settings,
+    seed: int,
+    fabric: Fabric,
+    session: Session,
+    stage: str = "solver",
+) -> CNN:
+    """A solver of ``classes`` outputs, trained on ``source`` as ``settings.solver`` says."""
     s = settings.solver
     with randomness(fabric):
         torch.manual_seed(seed_of(seed, "solver", -1))
@@ -147,25 +161,33 @@ def _teach_solver(
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         images, targets = batch.images.to(fabric.device), batch.targets.to(fabric.device)
-        return F.cross_entropy(model(shifted(images, s.shift)).float(), targets)
+        return F.cross_entropy(model(images).float(), targets)
 
     trainee = Descent(fabric, solver, loss, rate=s.rate, weight_decay=s.weight_decay)
-    fit(trainee, lambda: mix.draw(s.batch), fabric=fabric, steps=s.steps, seed=seed, stage="solver", session=session)
-    return _sound(solver, "solver")
+    fit(trainee, lambda: source.draw(s.batch), fabric=fabric, steps=s.steps, seed=seed, stage=stage, session=session)
+    _sound(solver, "solver")
+    return solver
 
 
-def _teach_generator(
-    mix: Source, previous: Scholar | None, classes: int, settings: Settings, seed: int, fabric: Fabric, session: Session
+def teach_generator(
+    source: Source,
+    previous: Scholar | None,
+    conditions: int,
+    settings: Settings,
+    seed: int,
+    fabric: Fabric,
+    session: Session,
 ) -> Generator:
+    """A generator of ``conditions``, trained on ``source`` as ``settings.generator`` says."""
     g = settings.generator
     with randomness(fabric):
         torch.manual_seed(seed_of(seed, "generator", -1))
-        generator = build_generator(g, settings.image, classes)
+        generator = build_generator(g, settings.image, conditions)
     if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):
         _adopt(generator, previous.generator.state_dict(), "generator")
     fit(
         generator.trainee(fabric),
-        lambda: _sized(mix.draw(g.chosen.batch), g.size),
+        lambda: _sized(source.draw(g.chosen.batch), g.size),
         fabric=fabric,
         steps=g.chosen.steps,
         seed=seed,
@@ -177,7 +199,7 @@ def _teach_generator(
 
 
 def _adopt(module: nn.Module, weights: Mapping[str, Tensor], part: str) -> None:
-    """Start from ``weights``. Where more classes are known now, theirs come first and the new ones stay fresh."""
+    """Start from ``weights``. What belongs to new classes or conditions comes after the known, and stays fresh."""
     own = module.state_dict()
     for name, value in weights.items():
         if name not in own or any(new < old for new, old in zip(own[name].shape, value.shape, strict=True)):
@@ -194,14 +216,13 @@ def _sized(batch: Batch, size: int | None) -> Batch:
     if size is None or batch.images.shape[-1] == size:
         return batch
     images = F.interpolate(batch.images.float(), (size, size), mode="bilinear", antialias=True)
-    return Batch(images.round_().to(torch.uint8), batch.targets)
+    return batch._replace(images=images.round_().to(torch.uint8))
 
 
-def _sound(module: nn.Module, part: str) -> nn.Module:
+def _sound(module: nn.Module, part: str) -> None:
     for name, value in module.state_dict().items():
         if not bool(torch.isfinite(value).all()):
             raise ScholarsError(f"training diverged: {part} weight {name!r} is not finite. Nothing was saved.")
-    return module
 
 
 def _check(task: Task, previous: Scholar | None, settings: Settings) -> None:
@@ -212,6 +233,16 @@ def _check(task: Task, previous: Scholar | None, settings: Settings) -> None:
         raise InputError(
             f"a scholar's image shape is fixed by its first task: it is {previous.settings.image}, not {settings.image}"
         )
+
+
+def _noting(metrics: dict[str, dict[str, float]], on_tick: Callable[[Tick], None]) -> Callable[[Tick], None]:
+    """Keep each stage's latest report in ``metrics``, and pass it on."""
+
+    def noted(tick: Tick) -> None:
+        metrics[tick.stage] = dict(tick.metrics)
+        on_tick(tick)
+
+    return noted
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 import torch
@@ -17,10 +18,12 @@ class Batch(NamedTuple):
 
     images: ``[B, C, H, W]`` uint8 in 0..255
     targets: ``[B, K]`` float32, a distribution over the K known classes
+    conditions: ``[B]`` int64, which (task, class) pair of the scholar each image shows
     """
 
     images: Tensor
     targets: Tensor
+    conditions: Tensor
 
     @property
     def labels(self) -> Tensor:
@@ -36,30 +39,97 @@ class Source(Protocol):
 
 
 class Pool:
-    """Images in memory, drawn uniformly with replacement.
+    """Images in memory, drawn with replacement: uniformly, or every class equally often.
 
     images: ``[N, C, H, W]`` uint8
-    targets: ``[N, K]`` float32 distributions, or ``[N]`` int64 labels below ``classes``
+    targets: ``[N, k]`` float32 distributions over the first k of ``classes`` classes, or ``[N]`` int64 labels
+    conditions: ``[N]`` int64; None for one condition only
+    balanced: whether every class that occurs is drawn equally often
     """
 
-    def __init__(self, images: Tensor, targets: Tensor, classes: int) -> None:
+    def __init__(
+        self,
+        images: Tensor,
+        targets: Tensor,
+        classes: int,
+        conditions: Tensor | None = None,
+        balanced: bool = False,
+    ) -> None:
         self.images, self.targets, self.classes = images, targets, classes
+        self.conditions = torch.zeros(len(images), dtype=torch.int64) if conditions is None else conditions
+        self._reached = _reached(targets if targets.ndim == 1 else targets.argmax(1)) if balanced else None
 
     @classmethod
-    def of(cls, data: Images, outputs: Sequence[int], classes: int) -> Pool:
-        """Real data; ``outputs[i]`` is the solver's output for the task's label i."""
-        return cls(torch.from_numpy(data.images), torch.tensor(outputs)[torch.from_numpy(data.labels)], classes)
+    def of(cls, data: Images, outputs: Sequence[int], classes: int, first_condition: int = 0) -> Pool:
+        """Real data: label i is the solver's output ``outputs[i]`` and the condition ``first_condition + i``."""
+        labels = torch.from_numpy(data.labels)
+        return cls(torch.from_numpy(data.images), torch.tensor(outputs)[labels], classes, labels + first_condition)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def draw(self, count: int) -> Batch:
         """Draw ``count`` images."""
-        index = torch.randint(len(self.images), (count,))
+        if self._reached is None:
+            index = torch.randint(len(self.images), (count,))
+        else:
+            index = torch.searchsorted(self._reached, torch.rand(count, dtype=torch.float64), right=True)
         targets = self.targets[index]
         if targets.ndim == 1:
             targets = F.one_hot(targets, self.classes).float()
-        return Batch(self.images[index], F.pad(targets, (0, self.classes - targets.shape[1])))
+        targets = F.pad(targets, (0, self.classes - targets.shape[1]))
+        return Batch(self.images[index], targets, self.conditions[index])
+
+
+def _reached(labels: Tensor) -> Tensor:
+    """``[N]`` float64: the chance that one of the first n images is drawn when each class has the same chance."""
+    weight = 1 / torch.bincount(labels).double()[labels]
+    total = weight.cumsum(0)
+    return total / total[-1]
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """A source whose images come to the solver a little changed; conditions are those of before.
+
+    shift: moved by up to this many pixels each way
+    flip: mirrored half of the time
+    mixup: alpha of mixup among the images of a draw (Zhang et al. 2018, eq. 1); 0 for none
+    """
+
+    source: Source
+    shift: int = 0
+    flip: bool = False
+    mixup: float = 0.0
+
+    def draw(self, count: int) -> Batch:
+        """Draw ``count`` images."""
+        images, targets, conditions = self.source.draw(count)
+        images = shifted(images, self.shift)
+        if self.flip:
+            mirrored = torch.rand(count, 1, 1, 1) < 0.5
+            images = torch.where(mirrored, images.flip(3), images)
+        if self.mixup:
+            # x = l x_i + (1 - l) x_j,  y = l y_i + (1 - l) y_j,  l ~ Beta(alpha, alpha), each image with its own l.
+            first = torch.distributions.Beta(self.mixup, self.mixup).sample((count,))
+            other = torch.randperm(count)
+            mixed = torch.lerp(images[other].float(), images.float(), first[:, None, None, None])
+            images = mixed.round().to(torch.uint8)
+            targets = torch.lerp(targets[other], targets, first[:, None])
+        return Batch(images, targets, conditions)
+
+
+def shifted(images: Tensor, pixels: int) -> Tensor:
+    """Each image moved by up to ``pixels`` up, down, left and right; the border is repeated. ``[B, C, H, W]``."""
+    if pixels == 0:
+        return images
+    count, _, height, width = images.shape
+    dy, dx = torch.randint(-pixels, pixels + 1, (2, count, 1))
+    rows = (torch.arange(height) + dy).clamp_(0, height - 1)
+    columns = (torch.arange(width) + dx).clamp_(0, width - 1)
+    batch = torch.arange(count)[:, None, None]
+    # Indexed channels-last: one gather of whole pixels.
+    return images.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 class Mix:
@@ -81,7 +151,7 @@ class Mix:
         ends[-1] = count
         counts = ends.diff(prepend=torch.zeros(1)).int().tolist()
         batches = [source.draw(n) for n, (_, source) in zip(counts, self.parts, strict=True) if n]
-        return Batch(torch.cat([b.images for b in batches]), torch.cat([b.targets for b in batches]))
+        return Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
 
 
 def ratio_of_new(ratio: float | Literal["auto"], brought: Sequence[int]) -> float:
@@ -92,13 +162,10 @@ def ratio_of_new(ratio: float | Literal["auto"], brought: Sequence[int]) -> floa
 
 
 def shares(ratio: float | Literal["auto"], brought: Sequence[int]) -> list[float]:
-    """The share of each task in the batches of the last one, if every dream were a perfect memory.
+    """The share of each task in the batches of the last one: r for it, the rest in proportion to classes brought.
 
-    Replaying hands on what is known in the proportions in which it was learned:
-    ``shares_t = [(1 - r_t) * shares_(t-1), r_t]``. The brackets draw real data in just these proportions.
+    A bank of dreams, balanced over all that can be dreamt of, has these proportions. The brackets draw real data so.
     """
-    result: list[float] = []
-    for t in range(1, len(brought) + 1):
-        new = ratio_of_new(ratio, brought[:t])
-        result = [share * (1 - new) for share in result] + [new]
-    return result
+    new = ratio_of_new(ratio, brought)
+    *earlier, _ = brought
+    return [*((1 - new) * count / sum(earlier) for count in earlier), new]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +13,21 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from pydantic import Field, ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 
 from scholars import store
 from scholars.compute import open_fabric, place, randomness, seed_of, to_uint8
-from scholars.config import ComputeSettings, Section, Settings
 from scholars.errors import InputError, nearest
 from scholars.generators import Generator, build_generator
+from scholars.records import Audit, TaskRecord
 from scholars.replay import Batch
+from scholars.settings import ComputeSettings, Section, Settings
 from scholars.solvers import CNN
 from scholars.tasks.task import fit_images
 
 # Images per pass without gradients: large enough to keep the cores busy, small enough for any memory. Dreams are seeded
 # per chunk, so this number is part of what (seed, n) means.
 CHUNK = 500
-
-
-class TaskRecord(Section):
-    """One task of a scholar's lineage."""
-
-    name: str = Field(description="what the task was called")
-    classes: tuple[str, ...] = Field(description="its class names")
-    train_count: int = Field(description="real training images")
-    test_count: int = Field(description="real test images")
-    accuracy: float = Field(description="on its real test part, just after it was learned, in [0, 1]")
-    seed: int = Field(description="the seed it was learned with")
-    learned_at: str = Field(description="date and time, ISO 8601, UTC")
-    seconds: dict[str, float] = Field(description="wall time of each stage: bank, solver, generator")
-    settings: Settings = Field(description="the full configuration it was learned with")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +41,16 @@ class Scholar:
     settings: how the last task was learned, and how the next one will be unless told otherwise
     """
 
-    solver: nn.Module
+    solver: CNN
     generator: Generator | None
     classes: tuple[str, ...]
     lineage: tuple[TaskRecord, ...]
     settings: Settings
+
+    @property
+    def conditions(self) -> tuple[tuple[int, int], ...]:
+        """What a conditional generator can be asked for: (place of the task in the lineage, output of the class)."""
+        return conditions_of([record.classes for record in self.lineage], self.classes)
 
     @property
     def generation(self) -> int:
@@ -107,33 +99,44 @@ class Scholar:
             raise InputError(f"score needs one label per image, got {len(predicted)} images and {len(labels)} labels")
         return float(np.mean([a == b for a, b in zip(predicted, labels, strict=True)]))
 
-    def dream(self, count: int, *, seed: int = 0) -> Batch:
+    def dream(self, count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
         """Draw ``count`` dreams: images ``[n, C, H, W]`` uint8 and the solver's probabilities ``[n, K]``.
 
-        A conditional generator dreams of all classes in turn. The same seed gives the same dreams, and fewer of them
-        are the first of more. Raises InputError for a scholar without a generator.
+        A conditional generator dreams of every class of every task in turn. The same seed gives the same dreams, and
+        fewer of them are the first of more. Raises InputError for a scholar without a generator.
         """
-        batches = list(self.dreaming(count, seed=seed))
-        return Batch(torch.cat([b.images for b in batches]), torch.cat([b.targets for b in batches]))
+        images, targets, _ = (torch.cat(parts) for parts in zip(*self.dreaming(count, seed=seed), strict=True))
+        return images, targets
 
     def dreaming(self, count: int, *, seed: int = 0) -> Iterator[Batch]:
-        """The same dreams as `dream`, in chunks, so that memory stays small however many there are."""
+        """The same dreams as `dream`, in chunks, so that memory stays small however many there are.
+
+        Their conditions are what the generator was asked for.
+        """
         if count < 1:
             raise InputError(f"cannot dream {count} images: ask for one or more")
+        conditions = len(self.conditions)
         for start in range(0, count, CHUNK):
-            images = self._dreams(start // CHUNK, seed)[: count - start]
-            yield Batch(images, self.probabilities(images))
+            with randomness(open_fabric(self.settings.compute)):
+                torch.manual_seed(seed_of(seed, "dream", start // CHUNK))
+                whole = self.imagine(torch.arange(start, start + CHUNK) % conditions)
+            yield Batch(*(part[: count - start] for part in whole))
 
-    def _dreams(self, chunk: int, seed: int) -> Tensor:
+    def imagine(self, conditions: Tensor) -> Batch:
+        """One dream per condition ``[B]``, under torch's global generator; see `dream`."""
         if self.generator is None:
             raise InputError("this scholar has no generator: it was learned from stored data, and cannot dream")
-        fabric = open_fabric(self.settings.compute)
+        fabric, shape = open_fabric(self.settings.compute), self.settings.image
         self.generator.eval()
-        with torch.inference_mode(), fabric.autocast(), randomness(fabric):
-            torch.manual_seed(seed_of(seed, "dream", chunk))
-            labels = torch.arange(chunk * CHUNK, (chunk + 1) * CHUNK, device=fabric.device) % len(self.classes)
-            images = to_uint8(self.generator.sample(labels)).cpu().contiguous()
-        return torch.from_numpy(fit_images(images.numpy(), self.settings.image.channels, self.settings.image.size))
+        with torch.inference_mode(), fabric.autocast():
+            drawn = to_uint8(self.generator.sample(conditions.to(fabric.device))).cpu().contiguous()
+        images = torch.from_numpy(fit_images(drawn.numpy(), shape.channels, shape.size))
+        return Batch(images, self.probabilities(images), conditions)
+
+    def audited(self, audit: Audit) -> Scholar:
+        """The same scholar, with what an audit of its dreams found written into its lineage."""
+        *earlier, last = self.lineage
+        return replace(self, lineage=(*earlier, last.model_copy(update={"audit": audit})))
 
     def save(self, folder: str | Path) -> None:
         """Write the scholar as a folder (format: docs/format.md), atomically; a scholar that is there is replaced."""
@@ -170,11 +173,21 @@ class Scholar:
         store.load_weights(solver, weights["solver"], f"{where}/solver")
         generator = None
         if "generator" in weights:
-            generator = build_generator(settings.generator, settings.image, len(contents.classes))
+            generator = build_generator(
+                settings.generator,
+                settings.image,
+                len(conditions_of([record.classes for record in contents.lineage], contents.classes)),
+            )
             store.load_weights(generator, weights["generator"], f"{where}/generator")
             place(generator, fabric)
         place(solver, fabric)
         return cls(solver, generator, contents.classes, contents.lineage, settings)
+
+
+def conditions_of(tasks: Sequence[Sequence[str]], classes: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """(task, output) for every class of every task; ``tasks[t]`` are the class names of task t."""
+    outputs = {name: output for output, name in enumerate(classes)}
+    return tuple((task, outputs[name]) for task, names in enumerate(tasks) for name in names)
 
 
 class _Contents(Section):

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import math
+from typing import get_args
+
 import pytest
 import torch
 
 from scholars.compute import open_fabric, randomness, to_float, to_uint8
-from scholars.config import ComputeSettings, FlowSettings, GeneratorSettings, ImageSettings, WGANGPSettings
 from scholars.fitting import Session, fit
-from scholars.generators import KINDS, Flow, Generator, build_generator
-from scholars.generators.wgan_gp import WGANGP, Game
+from scholars.generators import GAN, VAE, WGAN, WGANGP, Flow, Generator, build_generator
+from scholars.generators.vae import divergence, reconstruction
 from scholars.replay import Pool
+from scholars.settings import (
+    ComputeSettings,
+    FlowSettings,
+    GANSettings,
+    GeneratorSettings,
+    ImageSettings,
+    VAESettings,
+    WGANGPSettings,
+    WGANSettings,
+)
 
+KINDS = list(GeneratorSettings().kinds())
 FABRIC = open_fabric(ComputeSettings(precision="32-true"))
+WHICH = torch.arange(64) % 3
+POOL = Pool(torch.randint(0, 256, (64, 3, 16, 16), dtype=torch.uint8), WHICH, 3, WHICH)
 KIND = pytest.mark.parametrize("kind", sorted(KINDS))
 
 
 def settings(kind: str) -> GeneratorSettings:
-    return GeneratorSettings.model_validate({"kind": kind, "flow": {"width": 8}, "wgan-gp": {"width": 8, "latent": 16}})
+    small = {name: {"width": 8} if name == "flow" else {"width": 8, "latent": 16} for name in KINDS}
+    return GeneratorSettings.model_validate({"kind": kind, **small})
 
 
 def seeded(generator: Generator, labels: torch.Tensor, seed: int = 0) -> torch.Tensor:
@@ -32,70 +48,149 @@ def train(generator: Generator, pool: Pool, batch: int, steps: int) -> None:
     fit(trainee, lambda: pool.draw(batch), fabric=FABRIC, steps=steps, seed=0, stage="generator", session=Session())
 
 
-def test_the_list_of_kinds_is_that_of_the_settings() -> None:
-    assert list(KINDS) == list(GeneratorSettings().kinds())
+def test_every_kind_of_the_settings_can_be_built() -> None:
+    assert list(get_args(GeneratorSettings.model_fields["kind"].annotation)) == KINDS
+    assert {type(build_generator(settings(kind), ImageSettings(), 3)) for kind in KINDS} == {
+        Flow,
+        WGANGP,
+        WGAN,
+        GAN,
+        VAE,
+    }
 
 
 @KIND
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (16, 3), (28, 1), (32, 3), (36, 3), (64, 3)])
 def test_any_image_shape(kind: str, size: int, channels: int) -> None:
-    generator = build_generator(settings(kind), ImageSettings(size=size, channels=channels), classes=3)
+    generator = build_generator(settings(kind), ImageSettings(size=size, channels=channels), conditions=3)
     images = seeded(generator, torch.tensor([0, 1, 2, 2, 1]))
     assert images.shape == (5, channels, size, size)
     assert bool(torch.isfinite(images).all())
-    pool = Pool(torch.zeros(9, channels, size, size, dtype=torch.uint8), torch.arange(9) % 3, 3)
+    pool = Pool(torch.zeros(9, channels, size, size, dtype=torch.uint8), torch.arange(9) % 3, 3, torch.arange(9) % 3)
     train(generator, pool, batch=4, steps=2)
     assert not torch.equal(seeded(generator, torch.tensor([0, 1, 2, 2, 1])), images)
 
 
 @KIND
 def test_sampling_follows_the_seed(kind: str) -> None:
-    generator = build_generator(settings(kind), ImageSettings(size=16), classes=3)
+    generator = build_generator(settings(kind), ImageSettings(size=16), conditions=3)
     labels = torch.zeros(4, dtype=torch.int64)
     assert torch.equal(seeded(generator, labels, 1), seeded(generator, labels, 1))
-    if kind == "wgan-gp":  # an untrained flow's velocity is zero, and its samples are the noise
+    if kind != "flow":  # an untrained flow's velocity is zero, and its samples are the noise
         assert not torch.equal(seeded(generator, labels, 1), seeded(generator, labels, 2))
 
 
 @KIND
 def test_every_weight_learns(kind: str) -> None:
     """An optimiser built on the wrong network's parameters would leave some weights where they were."""
-    generator = build_generator(settings(kind), ImageSettings(size=16, channels=1), classes=3)
+    generator = build_generator(settings(kind), ImageSettings(size=16), conditions=3)
     before = {name: value.detach().clone() for name, value in generator.named_parameters()}
-    pool = Pool(torch.randint(0, 256, (64, 1, 16, 16), dtype=torch.uint8), torch.arange(64) % 3, 3)
-    train(generator, pool, batch=16, steps=6)
+    train(generator, POOL, batch=16, steps=12)
     unchanged = [name for name, value in generator.named_parameters() if torch.equal(value, before[name])]
     assert unchanged == []
 
 
-def test_the_flow_heeds_its_label() -> None:
-    """Two classes, one dark, one bright: after a short training each is drawn on demand."""
-    torch.manual_seed(0)
-    flow = Flow(FlowSettings(width=8, rate=5e-3, ema=0.9, sampling_steps=4), channels=1, size=8, classes=2)
+def heeding(generator: Generator, steps: int) -> tuple[float, float]:
+    """How bright a generator draws a class of grey level 40 and one of 210, after a short training."""
     images = torch.cat([torch.full((8, 1, 8, 8), 40), torch.full((8, 1, 8, 8), 210)]).to(torch.uint8)
-    pool = Pool(images, torch.arange(16) // 8, 2)
-    train(flow, pool, batch=32, steps=300)
-    drawn = to_uint8(seeded(flow, torch.tensor([0] * 20 + [1] * 20))).float().mean((1, 2, 3))
-    assert drawn[:20].mean().item() == pytest.approx(40, abs=20)
-    assert drawn[20:].mean().item() == pytest.approx(210, abs=20)
+    which = torch.arange(16) // 8
+    train(generator, Pool(images, which, 2, which), batch=32, steps=steps)
+    drawn = to_uint8(seeded(generator, torch.tensor([0] * 20 + [1] * 20))).float().mean((1, 2, 3))
+    return drawn[:20].mean().item(), drawn[20:].mean().item()
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_the_flow_heeds_its_condition(guidance: float) -> None:
+    torch.manual_seed(0)
+    flow = FlowSettings(width=8, rate=5e-3, ema=0.9, sampling_steps=4, guidance=guidance)
+    assert heeding(Flow(flow, channels=1, size=8, conditions=2), 300) == pytest.approx((40, 210), abs=25)
+
+
+def test_the_vae_heeds_its_condition() -> None:
+    torch.manual_seed(0)
+    vae = VAESettings(width=8, latent=4, rate=5e-3, ema=0.9)
+    assert heeding(VAE(vae, channels=1, size=8, conditions=2), 300) == pytest.approx((40, 210), abs=25)
+
+
+@pytest.mark.parametrize("kind", ["flow", "vae"])
+def test_an_unconditional_generator_is_told_nothing(kind: str) -> None:
+    changes = {"kind": kind, kind: {"width": 8, "conditional": False}}
+    generator = build_generator(GeneratorSettings.model_validate(changes), ImageSettings(size=16), conditions=3)
+    train(generator, POOL, batch=16, steps=3)
+    zeros, ones = torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.int64)
+    assert torch.equal(seeded(generator, zeros), seeded(generator, ones))
+
+
+def test_guidance_goes_beyond_the_condition() -> None:
+    """v = v(none) + w (v(y) - v(none)): with velocities of 1 for none and 3 for a condition, w = 2 gives 5."""
+    flow = Flow(FlowSettings(width=8, guidance=2.0, sampling_steps=1, patch=1), channels=1, size=8, conditions=2)
+
+    class Constant(torch.nn.Module):
+        def forward(self, x: torch.Tensor, t: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+            return torch.where(given == 0, 1.0, 3.0)[:, None, None, None].expand_as(x)
+
+    flow.net = Constant()  # type: ignore[assignment]
+    torch.manual_seed(0)
+    noise = torch.randn(3, 1, 8, 8)
+    torch.manual_seed(0)
+    assert torch.allclose(flow.sample(torch.tensor([0, 1, 1])), noise + 5)
+
+
+def test_the_divergence_and_the_reconstruction_by_hand() -> None:
+    """KL(N(1, 4) || N(0, 1)) = (4 + 1 - 1 - log 4) / 2; the error of 0.5 everywhere has the log MSE log 0.25."""
+    mean, log_variance = torch.tensor([[1.0], [1.0]]), torch.full((2, 1), 4.0).log()
+    assert divergence(mean, log_variance).item() == pytest.approx((4 - math.log(4)) / 2)
+    images = torch.zeros(2, 1, 8, 8)
+    assert reconstruction(images, images + 0.5).item() == pytest.approx(0.5 * math.log(0.25))
+
+
+class Linear(torch.nn.Module):
+    """D(x) = w.x"""
+
+    def __init__(self, w: float) -> None:
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.full((64,), w))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1) @ self.w
+
+
+REAL, FAKE = torch.ones(6, 1, 8, 8), torch.zeros(6, 1, 8, 8)
 
 
 def test_the_gradient_penalty_of_a_linear_critic() -> None:
-    """D(x) = w.x has the gradient w everywhere: W = w.(mean real - mean fake), penalty = (|w| - 1)^2."""
+    """D(x) = w.x has the gradient w everywhere: W = w.(mean real - mean fake), penalty = (|w| - 1)^2 with |w| = 2."""
     model = WGANGP(WGANGPSettings(width=8, latent=4), channels=1, size=8)
-    game = Game(FABRIC, model)
-    w = torch.full((64,), 0.25)  # |w| = 2
-
-    class Linear(torch.nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return images.flatten(1) @ w
-
-    game._critic = Linear()
-    real, fake = torch.ones(6, 1, 8, 8), torch.zeros(6, 1, 8, 8)
-    loss, values = game._critic_loss(real, fake)
+    loss, values = model.critic_loss(Linear(0.25), REAL, FAKE)
     assert values["wasserstein"].item() == pytest.approx(16.0)
     assert values["penalty"].item() == pytest.approx(1.0)
     assert loss.item() == pytest.approx(-16.0 + 10 * 1.0)
+    assert model.painter_loss(torch.tensor([1.0, 3.0])).item() == -2
+
+
+def test_clipping_holds_every_weight() -> None:
+    model = WGAN(WGANSettings(width=8, latent=4, clip=0.1), channels=1, size=8)
+    critic = Linear(0.25)
+    loss, values = model.critic_loss(critic, REAL, FAKE)
+    assert loss.item() == pytest.approx(-16.0)
+    assert values["wasserstein"].item() == pytest.approx(16.0)
+    model.tame(critic)
+    assert critic.w.tolist() == pytest.approx([0.1] * 64)
+    train(model, Pool(torch.randint(0, 256, (9, 1, 8, 8), dtype=torch.uint8), torch.zeros(9).long(), 1), 4, steps=3)
+    assert all(bool((value.abs() <= 0.1).all()) for value in model.critic.parameters())
+
+
+def test_the_two_losses_of_the_gan() -> None:
+    """Scores 16 and 0, i.e. D = sigmoid(16) and 1/2: the critic's loss is -log D(real) - log(1/2) = 0.6931..."""
+    model = GAN(GANSettings(width=8, latent=4), channels=1, size=8)
+    loss, values = model.critic_loss(Linear(0.25), REAL, FAKE)
+    assert loss.item() == pytest.approx(math.log(2), abs=1e-5)
+    assert values["critic_accuracy"].item() == 0.5
+    scores = torch.tensor([2.0, -2.0])
+    d = torch.sigmoid(scores)
+    assert model.painter_loss(scores).item() == pytest.approx(-d.log().mean().item())
+    minimax = GAN(GANSettings(width=8, latent=4, loss="minimax"), channels=1, size=8)
+    assert minimax.painter_loss(scores).item() == pytest.approx((1 - d).log().mean().item())
 
 
 def test_the_critic_has_no_batch_norm() -> None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from scholars.config import GeneratorSettings, ImageSettings
 from scholars.generators.base import Generator
 from scholars.generators.flow import Flow
+from scholars.generators.gan import GAN
+from scholars.generators.vae import VAE
+from scholars.generators.wgan import WGAN
 from scholars.generators.wgan_gp import WGANGP
+from scholars.settings import GeneratorSettings, ImageSettings
 
-__all__ = ["KINDS", "WGANGP", "Flow", "Generator", "build_generator"]
-
-KINDS: dict[str, type[Generator]] = {"flow": Flow, "wgan-gp": WGANGP}
-"""Every kind of generator by the name it has in the settings."""
+__all__ = ["GAN", "VAE", "WGAN", "WGANGP", "Flow", "Generator", "build_generator"]
 
 
-def build_generator(settings: GeneratorSettings, image: ImageSettings, classes: int) -> Generator:
+def build_generator(settings: GeneratorSettings, image: ImageSettings, conditions: int) -> Generator:
     """A new generator of ``settings.kind`` for images of ``settings.size`` (else ``image.size``) pixels a side."""
     size = settings.size or image.size
-    if settings.kind == "flow":
-        return Flow(settings.flow, image.channels, size, classes)
-    return WGANGP(settings.wgan_gp, image.channels, size)
+    match settings.kind:
+        case "flow":
+            return Flow(settings.flow, image.channels, size, conditions)
+        case "vae":
+            return VAE(settings.vae, image.channels, size, conditions)
+        case "wgan-gp":
+            return WGANGP(settings.wgan_gp, image.channels, size)
+        case "wgan":
+            return WGAN(settings.wgan, image.channels, size)
+        case "gan":
+            return GAN(settings.gan, image.channels, size)

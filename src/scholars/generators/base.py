@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar
+from collections.abc import Mapping
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -14,24 +14,26 @@ from scholars.fitting import Trainee
 class Generator(nn.Module, abc.ABC):
     """Draws images from what it learned.
 
-    A generator is built for one image shape and a number of classes, trained by `scholars.fitting.fit` through its
+    A generator is built for one image shape and a number of conditions - the (task, class) pairs that a scholar can ask
+    it for, each learned from the images of that class in that task -, trained by `scholars.fitting.fit` through its
     `trainee`, and then sampled::
 
-        generator = Flow(settings, image, classes=10)
+        generator = Flow(settings, image, conditions=10)
         fit(generator.trainee(fabric), draw, ...)
-        images = generator.sample(labels)
+        images = generator.sample(conditions)
     """
 
-    conditional: ClassVar[bool]
-    """Whether `sample` heeds the labels. If not, only their number counts."""
-
     @abc.abstractmethod
-    def sample(self, labels: Tensor) -> Tensor:
-        """Draw one image per label, under torch's global generator.
+    def sample(self, conditions: Tensor) -> Tensor:
+        """Draw one image per condition, under torch's global generator; the unconditional heed only their number.
 
-        labels: ``[B]`` int64, on the generator's device. Returns ``[B, C, H, W]`` float, about in [-1, 1].
+        conditions: ``[B]`` int64, on the generator's device. Returns ``[B, C, H, W]`` float, about in [-1, 1].
         """
 
     @abc.abstractmethod
     def trainee(self, fabric: Fabric) -> Trainee:
         """What `fit` trains. After it, this generator holds the weights to sample with."""
+
+    def diverged(self, metrics: Mapping[str, float]) -> str | None:
+        """What the last ``metrics`` of the training say to have gone wrong, and its cure; None if nothing."""
+        return None

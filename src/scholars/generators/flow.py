@@ -6,6 +6,9 @@ A network v(x, t, y) is fitted to it (eq. 23 with sigma_min = 0):
     L = E_{t, x0, (x1, y)} | v(x_t, t, y) - (x1 - x0) |^2
 
 and an image is drawn by integrating  dx/dt = v(x, t, y)  from noise at t = 0 to t = 1.
+
+With classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598, eq. 6 for velocities) the condition y is withheld
+from a share of the images in training, and  v(none) + w (v(y) - v(none))  is integrated instead.
 """
 
 from __future__ import annotations
@@ -19,56 +22,64 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from scholars.compute import to_float
-from scholars.config import FlowSettings
 from scholars.fitting import Descent, Trainee
 from scholars.generators.base import Generator
 from scholars.replay import Batch
+from scholars.settings import FlowSettings
 
 
 class Flow(Generator):
-    """A class-conditional flow over ``[B, C, size, size]`` images."""
+    """A flow over ``[B, C, size, size]`` images, conditional unless set otherwise."""
 
-    conditional = True
-
-    def __init__(self, settings: FlowSettings, channels: int, size: int, classes: int) -> None:
+    def __init__(self, settings: FlowSettings, channels: int, size: int, conditions: int) -> None:
         super().__init__()
         self.settings, self.channels, self.size = settings, channels, size
-        self.net = UNet(channels * settings.patch**2, settings.width, classes)
+        self.net = UNet(channels * settings.patch**2, settings.width, conditions)
 
     def trainee(self, fabric: Fabric) -> Trainee:
         """One descent on the flow matching loss."""
         s = self.settings
         return Descent(fabric, self, self._loss, rate=s.rate, ema=s.ema)
 
-    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        """The velocity v(x, t, y) in patch space: x ``[B, C p^2, H/p, W/p]``, t ``[B]``, labels ``[B]``."""
-        return cast(Tensor, self.net(x, t, labels))
+    def forward(self, x: Tensor, t: Tensor, given: Tensor) -> Tensor:
+        """The velocity v(x, t, y) in patch space: x ``[B, C p^2, H/p, W/p]``, t ``[B]``, y ``[B]``, 0 for none."""
+        return cast(Tensor, self.net(x, t, given))
 
-    def sample(self, labels: Tensor) -> Tensor:
+    def sample(self, conditions: Tensor) -> Tensor:
         """Integrate from noise in ``sampling_steps`` equal steps, by Euler's or Heun's method."""
         s = self.settings
         side = self.size // s.patch
-        x = torch.randn(len(labels), self.channels * s.patch**2, side, side, device=labels.device)
+        x = torch.randn(len(conditions), self.channels * s.patch**2, side, side, device=conditions.device)
         x = x.contiguous(memory_format=torch.channels_last)
+        given = self._given(conditions)
         step = 1 / s.sampling_steps
         for i in range(s.sampling_steps):
-            velocity = self._at(x, i * step, labels)
+            velocity = self._at(x, i * step, given)
             if s.solver == "heun" and i + 1 < s.sampling_steps:
-                velocity = (velocity + self._at(x + step * velocity, (i + 1) * step, labels)) / 2
+                velocity = (velocity + self._at(x + step * velocity, (i + 1) * step, given)) / 2
             x = x + step * velocity
         images: Tensor = F.pixel_shuffle(x, s.patch)
         return images
 
-    def _at(self, x: Tensor, t: float, labels: Tensor) -> Tensor:
-        velocity: Tensor = self(x, torch.full((len(x),), t, device=x.device), labels)
-        return velocity.float()
+    def _given(self, conditions: Tensor) -> Tensor:
+        return conditions + 1 if self.settings.conditional else torch.zeros_like(conditions)
+
+    def _at(self, x: Tensor, t: float, given: Tensor) -> Tensor:
+        times = torch.full((len(x),), t, device=x.device)
+        velocity: Tensor = self(x, times, given).float()
+        if self.settings.guidance != 1:
+            free: Tensor = self(x, times, torch.zeros_like(given)).float()
+            velocity = torch.lerp(free, velocity, self.settings.guidance)
+        return velocity
 
     def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
         x1 = F.pixel_unshuffle(to_float(batch.images), self.settings.patch)
         x0 = torch.randn_like(x1)
         # Logit-normal times (Esser et al. 2024): the middle of the path is the hard part.
         t = torch.sigmoid(torch.randn(len(x1), device=x1.device))
-        velocity = model(torch.lerp(x0, x1, t[:, None, None, None]), t, batch.labels)
+        given = self._given(batch.conditions)
+        given = given * (torch.rand(len(x1), device=x1.device) >= self.settings.dropout)
+        velocity = model(torch.lerp(x0, x1, t[:, None, None, None]), t, given)
         return F.mse_loss(velocity.float(), x1 - x0)
 
 
@@ -97,13 +108,13 @@ class Block(nn.Module):
 class UNet(nn.Module):
     """Three levels of ``width`` times 1, 2 and 4 channels; works on any height and width of 4 or more."""
 
-    def __init__(self, channels: int, width: int, classes: int) -> None:
+    def __init__(self, channels: int, width: int, conditions: int) -> None:
         super().__init__()
         w1, w2, w3, e = width, 2 * width, 4 * width, 4 * width
         frequencies = math.pi * torch.exp2(torch.linspace(0, 6, 32))
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.time = nn.Sequential(nn.Linear(64, e), nn.SiLU(), nn.Linear(e, e))
-        self.label = nn.Embedding(classes, e)
+        self.given = nn.Embedding(1 + conditions, e)
         self.enter = nn.Conv2d(channels, w1, 3, padding=1)
         self.down1 = Block(w1, w1, e)
         self.pool1 = nn.Conv2d(w1, w2, 3, stride=2, padding=1)
@@ -121,10 +132,10 @@ class UNet(nn.Module):
         for layer in (self.leave, self.straight, self.gain):
             nn.init.zeros_(layer.weight)
 
-    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        """x ``[B, channels, H, W]``, t ``[B]`` in [0, 1], labels ``[B]`` -> like x."""
+    def forward(self, x: Tensor, t: Tensor, given: Tensor) -> Tensor:
+        """x ``[B, channels, H, W]``, t ``[B]`` in [0, 1], given ``[B]``, 0 for none -> like x."""
         angles = t[:, None] * cast(Tensor, self.frequencies)
-        embedding = F.silu(self.time(torch.cat([angles.cos(), angles.sin()], dim=1)) + self.label(labels))
+        embedding = F.silu(self.time(torch.cat([angles.cos(), angles.sin()], dim=1)) + self.given(given))
         a = self.down1(self.enter(x), embedding)
         b = self.down2(self.pool1(a), embedding)
         h = self.pool2(b)

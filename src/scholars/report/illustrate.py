@@ -24,7 +24,7 @@ def illustrate(folder: Path) -> None:
     grids = [(f"real {name}", samples[name].numpy()) for name in results["tasks"]]
     for path in scholars:
         count = len(next(iter(samples.values())))
-        dreams = Scholar.load(path).dream(count).images
+        dreams = Scholar.load(path).dream(count)[0]
         grids.append((f"dreams of generation {path.name}", dreams.numpy()))
     plots.save(plots.dreams(grids), folder / "dreams.png")
 

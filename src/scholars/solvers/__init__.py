@@ -1,5 +1,5 @@
-"""Solvers: classifiers from images to class logits."""
+"""Solvers: the classifiers of a scholar."""
 
-from scholars.solvers.cnn import CNN, shifted
+from scholars.solvers.cnn import CNN
 
-__all__ = ["CNN", "shifted"]
+__all__ = ["CNN"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scholars.compute import to_float
-from scholars.config import ImageSettings, SolverSettings
+from scholars.settings import ImageSettings, SolverSettings
 
 
 class CNN(nn.Module):
@@ -41,16 +41,3 @@ class CNN(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Class logits ``[B, K]``."""
         return cast(Tensor, self.head(self.features(images)))
-
-
-def shifted(images: Tensor, pixels: int) -> Tensor:
-    """Each image moved by up to ``pixels`` up, down, left and right; the border is repeated. ``[B, C, H, W]``."""
-    if pixels == 0:
-        return images
-    count, _, height, width = images.shape
-    dy, dx = torch.randint(-pixels, pixels + 1, (2, count, 1), device=images.device)
-    rows = (torch.arange(height, device=images.device) + dy).clamp_(0, height - 1)
-    columns = (torch.arange(width, device=images.device) + dx).clamp_(0, width - 1)
-    batch = torch.arange(count, device=images.device)[:, None, None]
-    # Indexed channels-last: one gather of whole pixels.
-    return images.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

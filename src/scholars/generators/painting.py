@@ -1,4 +1,9 @@
-"""The two networks of a DCGAN (Radford et al. 2016, arXiv 1511.06434), for any image side that is a multiple of 4."""
+"""The two networks of the adversarial generators, for any image side that is a multiple of 4.
+
+A DCGAN (Radford et al. 2016, arXiv 1511.06434) whose painter enlarges its maps before 3x3 convolutions instead of
+transposing strided ones (Odena et al. 2016): in equal time its images are nearer to the real ones
+(docs/measurements.md).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 
-def _smallest(size: int) -> tuple[int, int]:
+def smallest(size: int) -> tuple[int, int]:
     """The side of the smallest feature map and how many doublings lead from it to ``size``: 32: (4, 3), 28: (7, 2)."""
     doublings = 0
     while size % 2 == 0 and size > 7:
@@ -19,58 +24,59 @@ class Painter(nn.Module):
 
     def __init__(self, latent: int, channels: int, size: int, width: int) -> None:
         super().__init__()
-        side, doublings = _smallest(size)
+        side, doublings = smallest(size)
         wide = width << (doublings - 1)
-        self.enter = nn.Sequential(
+        layers: list[nn.Module] = [
             nn.Linear(latent, wide * side * side, bias=False),
             nn.Unflatten(1, (wide, side, side)),
             nn.BatchNorm2d(wide),
             nn.ReLU(inplace=True),
-        )
-        layers: list[nn.Module] = []
+        ]
         for stage in reversed(range(1, doublings)):
             out = width << (stage - 1)
             layers += [
-                nn.ConvTranspose2d(out * 2, out, 4, stride=2, padding=1, bias=False),
+                nn.Upsample(scale_factor=2),
+                nn.Conv2d(out * 2, out, 3, padding=1, bias=False),
                 nn.BatchNorm2d(out),
                 nn.ReLU(inplace=True),
             ]
+        layers += [nn.Upsample(scale_factor=2), nn.Conv2d(width, channels, 3, padding=1), nn.Tanh()]
         self.body = nn.Sequential(*layers)
-        self.leave = nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1)
         self.apply(_initialise)
 
     def forward(self, noise: Tensor) -> Tensor:
         """Paint one image per row of ``noise``."""
-        return torch.tanh(self.leave(self.body(self.enter(noise))))
+        images: Tensor = self.body(noise)
+        return images
 
 
 class Critic(nn.Module):
-    """Images ``[B, channels, size, size]`` -> scores ``[B]``.
+    """Images ``[B, channels, size, size]`` -> ``[B, outputs]``.
 
     No batch norm: the gradient penalty is about each image by itself (Gulrajani et al. 2017, section 4).
     """
 
-    def __init__(self, channels: int, size: int, width: int) -> None:
+    def __init__(self, channels: int, size: int, width: int, outputs: int = 1) -> None:
         super().__init__()
-        side, doublings = _smallest(size)
+        side, doublings = smallest(size)
         layers: list[nn.Module] = []
         for stage in range(doublings):
             out = width << stage
             layers += [nn.Conv2d(channels, out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
             channels = out
         self.body = nn.Sequential(*layers)
-        # No bias: only differences of scores count, and a constant cancels in them.
-        self.leave = nn.Conv2d(channels, 1, side, bias=False)
+        # No bias: in a Wasserstein distance it cancels.
+        self.leave = nn.Conv2d(channels, outputs, side, bias=False)
         self.apply(_initialise)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Score each image."""
-        return torch.flatten(self.leave(self.body(images)))
+        """Judge each image."""
+        return torch.flatten(self.leave(self.body(images)), 1)
 
 
 def _initialise(module: nn.Module) -> None:
     """N(0, 0.02) weights, the DCGAN paper's choice."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+    if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -1,0 +1,179 @@
+"""The audit of a scholar's dreams: would the next generation remember? Only real test parts judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from scholars.compute import open_fabric, seed_of
+from scholars.dreams import labelled
+from scholars.errors import InputError
+from scholars.evaluate import accuracy
+from scholars.evaluate.likeness import covered, frechet_distance, nearest
+from scholars.fitting import Session
+from scholars.learning import teach_solver
+from scholars.records import Audit, ClassAudit, TaskAudit
+from scholars.replay import Augmented, Batch, Pool
+from scholars.scholar import CHUNK, Scholar
+from scholars.tasks import Images, Task
+from scholars.tasks.task import fit_images
+
+# Copies are looked for at this many pixels a side, which a copy survives, in a sixth of the time.
+GLANCE = 12
+
+
+def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Session | None = None) -> Audit:
+    """Look at ``settings.audit.dreams`` dreams of ``scholar`` beside the real images of ``tasks``.
+
+    tasks: tasks of its lineage whose data is at hand; more of them, more is known. None is learned from.
+
+    Raises InputError for a scholar that cannot dream, or a task that it never learned.
+    """
+    settings = scholar.settings
+    names = [record.name for record in scholar.lineage]
+    for task in tasks:
+        if task.name not in names:
+            raise InputError(f"cannot audit dreams of {task.name!r}: this scholar learned {', '.join(names)}")
+    if settings.audit.dreams < 2:
+        raise InputError("an audit needs two dreams or more: set audit.dreams")
+    tasks = [task.resized(settings.image.channels, settings.image.size) for task in tasks]
+    images, targets = scholar.dream(settings.audit.dreams, seed=seed_of(seed, "audit", scholar.generation))
+    conditions = torch.arange(len(images)) % len(scholar.conditions)
+    dreamt = Batch(images, targets, conditions)
+    classes = _classes(scholar, dreamt)
+    pupil = _taught_by(scholar, dreamt, seed, session or Session())
+    seen = _features(scholar, images)
+    glances = _glance(images)
+    reals = [torch.from_numpy(_some(task.test, len(images))) for task in tasks]
+    compared = tuple(
+        _task(task, accuracy(pupil, task), _features(scholar, real), seen, glances)
+        for task, real in zip(tasks, reals, strict=True)
+    )
+    whole = {task.name for task in tasks} == set(names)
+    # As many of each task as of any other: what was learned last is not all that counts.
+    fewest = min((len(real) for real in reals), default=0)
+    real = _features(scholar, torch.cat([part[:fewest] for part in reals])) if whole else None
+    return Audit(
+        dreams=len(images),
+        classes=classes,
+        tasks=compared,
+        frechet_distance=frechet_distance(seen, real) if real is not None else None,
+        precision=covered(seen, by=real) if real is not None else None,
+        warnings=tuple(_warnings(scholar, classes, compared, images, reals)),
+    )
+
+
+def _classes(scholar: Scholar, dreamt: Batch) -> tuple[ClassAudit, ...]:
+    labels, sure = dreamt.labels, dreamt.targets.amax(1)
+    conditional = scholar.settings.generator.chosen.conditional
+    asked = torch.tensor([output for _, output in scholar.conditions])[dreamt.conditions]
+    return tuple(
+        ClassAudit(
+            name=name,
+            share=float((labels == output).float().mean()),
+            confidence=float(sure[labels == output].mean()) if bool((labels == output).any()) else None,
+            agreement=float((labels[asked == output] == output).float().mean()) if conditional else None,
+        )
+        for output, name in enumerate(scholar.classes)
+    )
+
+
+def _taught_by(scholar: Scholar, dreamt: Batch, seed: int, session: Session) -> Scholar:
+    """A fresh small solver, at half the width, that learned from these dreams alone (Ravuri & Vinyals 2019)."""
+    settings = scholar.settings
+    s = settings.solver
+    small = s.model_copy(update={"width": max(s.width // 2, 4), "steps": settings.audit.steps})
+    settings = settings.model_copy(update={"solver": small})
+    known = len(scholar.classes)
+    memory = labelled(scholar, dreamt, settings.replay)
+    source = Augmented(Pool(memory.images, memory.targets, known), s.shift, s.flip)
+    quiet = Session(None, session.on_tick, session.stopping)
+    seed = seed_of(seed, "audit", scholar.generation)
+    solver = teach_solver(source, None, known, settings, seed, open_fabric(settings.compute), quiet, stage="audit")
+    return Scholar(solver, None, scholar.classes, scholar.lineage, settings)
+
+
+def _task(task: Task, score: float, real: Tensor, seen: Tensor, glances: Tensor) -> TaskAudit:
+    """One task beside the dreams; ``score`` is the accuracy of the pupil who saw dreams only."""
+    train = _glance(torch.from_numpy(task.train.images))
+    dreams = nearest(glances, train)
+    tests = nearest(_glance(torch.from_numpy(_some(task.test, len(glances)))), train)
+    usual = tests.quantile(0.001)
+    counts = torch.bincount(torch.from_numpy(task.train.labels), minlength=len(task.classes)).double()
+    return TaskAudit(
+        name=task.name,
+        accuracy=score,
+        recall=covered(real, by=seen),
+        shares=dict(zip(task.classes, (counts / counts.sum()).tolist(), strict=True)),
+        copies=float((dreams < usual).float().mean()),
+        nearest_dream=float(dreams.quantile(0.001)),
+        nearest_real=float(usual),
+    )
+
+
+def _warnings(
+    scholar: Scholar,
+    classes: Sequence[ClassAudit],
+    tasks: Sequence[TaskAudit],
+    images: Tensor,
+    reals: Sequence[Tensor],
+) -> list[str]:
+    """What is wrong with the dreams, and its cure."""
+    kind = scholar.settings.generator.kind
+    longer = f"train the generator for longer (--set generator.{kind}.steps=...)"
+    assert scholar.generator is not None  # `dream` refused it
+    complaint = scholar.generator.diverged(scholar.lineage[-1].metrics.get("generator", {}))
+    found = [complaint] if complaint else []
+    fair = 1 / len(classes)
+    for entry in classes:
+        if entry.share < 0.1 * fair:
+            found.append(
+                f"class {entry.name!r} is dying out: {100 * entry.share:.1f} % of the dreams are seen as it, "
+                f"{100 * fair:.0f} % would be its share. {longer[0].upper()}{longer[1:]}, set replay.balance=classes, "
+                "or use a conditional generator (--generator flow)"
+            )
+    variety = images.float().std(dim=0).mean()
+    if reals and variety < 0.2 * torch.stack([real.float().std(dim=0).mean() for real in reals]).min():
+        found.append(
+            f"the generator has collapsed: its dreams vary by {float(variety):.1f} grey levels, a fifth of what real "
+            f"images do or less. Lower generator.{kind}.rate, or start it anew (--set generator.start=fresh)"
+        )
+    for task in tasks:
+        chance = max(task.shares.values())
+        if task.accuracy < 1.5 * chance:
+            found.append(
+                f"dreams teach nothing about {task.name}: a solver that saw only them is right on "
+                f"{100 * task.accuracy:.1f} % of its test part, near chance ({100 * chance:.1f} %). The generator was "
+                f"not trained, or far too little: {longer}"
+            )
+        if task.copies > 0.01:
+            found.append(
+                f"{100 * task.copies:.1f} % of the dreams are nearer to a training image of {task.name} than real test "
+                "images are: they may be copies of it. Use more training images or fewer generator steps"
+            )
+    return found
+
+
+def _features(scholar: Scholar, images: Tensor) -> Tensor:
+    fabric = open_fabric(scholar.settings.compute)
+    scholar.solver.eval()
+    with torch.inference_mode(), fabric.autocast():
+        parts = [scholar.solver.features(part.to(fabric.device)) for part in torch.split(images, CHUNK)]
+    return torch.cat(parts).float().cpu()
+
+
+def _glance(images: Tensor) -> Tensor:
+    """``[N, C, H, W]`` uint8 -> ``[N, D]``, such that Euclidean distance is root mean square difference, 0..1."""
+    small = torch.from_numpy(fit_images(images.numpy(), images.shape[1], GLANCE)).flatten(1).float() / 255
+    return cast(Tensor, small / small.shape[1] ** 0.5)
+
+
+def _some(data: Images, count: int) -> npt.NDArray[np.uint8]:
+    """At most ``count`` images, spread evenly over the data."""
+    step = max(1, len(data) // count)
+    return data.images[::step][:count]

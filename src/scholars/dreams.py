@@ -1,0 +1,109 @@
+"""The past as it is remembered: dreams of the previous scholar, chosen and labelled as the replay policy says."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scholars.compute import seed_of
+from scholars.errors import InputError, Interrupted
+from scholars.fitting import Session, Tick
+from scholars.replay import Batch, Pool, Source
+from scholars.scholar import Scholar
+from scholars.settings import ReplaySettings
+
+# How many dreams a filter may look at for each one that the bank is to hold.
+PATIENCE = 10
+
+
+def remembered(previous: Scholar, policy: ReplaySettings, classes: int, seed: int, session: Session) -> Source:
+    """What the past's part of every batch is drawn from; ``classes`` are known when the new task is learned."""
+    if policy.dreams == "fresh":
+        return Fresh(previous, policy, classes)
+    bank = dream_bank(previous, policy, seed, session)
+    return Pool(bank.images, bank.targets, classes, bank.conditions, balanced=policy.balance == "classes")
+
+
+def dream_bank(previous: Scholar, policy: ReplaySettings, seed: int, session: Session | None = None) -> Batch:
+    """The bank: ``policy.bank`` dreams of the previous scholar, those that `learn` replays.
+
+    A filter dreams on until the bank is full or it has looked at `PATIENCE` times as many. Raises InputError if it
+    keeps nothing, Interrupted when asked to stop.
+    """
+    session = session or Session()
+    looked, kept, batches = 0, 0, []
+    began = time.perf_counter()
+    most = policy.bank if policy.filter == "none" else PATIENCE * policy.bank
+    for dreamt in previous.dreaming(most, seed=seed_of(seed, "bank", previous.generation)):
+        if session.stopping():
+            raise Interrupted(f"stopped while dreaming, at {kept} of {policy.bank} dreams")
+        batch = labelled(previous, chosen(previous, dreamt, policy), policy)
+        looked, kept = looked + len(dreamt.images), kept + len(batch.images)
+        batches.append(batch)
+        speed = looked / (time.perf_counter() - began)
+        session.on_tick(Tick("bank", min(kept, policy.bank), policy.bank, {"kept": kept / looked}, speed))
+        if kept >= policy.bank:
+            break
+    if not kept:
+        raise InputError(
+            f"replay.filter={policy.filter} keeps none of {looked} dreams: lower replay.confidence, set "
+            "replay.filter=none, or train the generator for longer"
+        )
+    return Batch(*(torch.cat(parts)[: policy.bank] for parts in zip(*batches, strict=True)))
+
+
+def chosen(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:
+    """The dreams that ``policy.filter`` keeps."""
+    if policy.filter == "none":
+        return dreamt
+    if policy.filter == "confidence":
+        keep = dreamt.targets.amax(1) >= policy.confidence
+    else:
+        asked = torch.tensor([output for _, output in previous.conditions])
+        keep = dreamt.labels == asked[dreamt.conditions]
+    return Batch(*(part[keep] for part in dreamt))
+
+
+def labelled(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:
+    """The dreams with the labels to learn from, and with the conditions that they show in the solver's eyes.
+
+    What was asked for as (task, class) counts as (task, the class that the solver sees): the generator learns its next
+    memory of a class from images that look like it.
+    """
+    if policy.labels == "hard":
+        targets = F.one_hot(dreamt.labels, dreamt.targets.shape[1]).float()
+    else:
+        targets = tempered(dreamt.targets, policy.temperature)
+    pairs = previous.conditions
+    tasks = torch.tensor([task for task, _ in pairs])[dreamt.conditions]
+    # A task without that class: any other task's images of it are nearer than this one's of another class.
+    table = torch.empty(previous.generation, len(previous.classes), dtype=torch.int64)
+    for index, (_, output) in reversed(list(enumerate(pairs))):
+        table[:, output] = index
+    for index, (task, output) in enumerate(pairs):
+        table[task, output] = index
+    return Batch(dreamt.images, targets, table[tasks, dreamt.labels])
+
+
+def tempered(probabilities: Tensor, temperature: float) -> Tensor:
+    """softmax(logits / T) from p = softmax(logits): p^(1/T), normalised. ``[B, K]``."""
+    return probabilities if temperature == 1 else F.softmax(probabilities.clamp_min(1e-12).log() / temperature, dim=1)
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Dreams drawn anew for every batch; conditions at random."""
+
+    previous: Scholar
+    policy: ReplaySettings
+    classes: int
+
+    def draw(self, count: int) -> Batch:
+        """Dream ``count`` images."""
+        conditions = torch.randint(len(self.previous.conditions), (count,))
+        images, targets, shown = labelled(self.previous, self.previous.imagine(conditions), self.policy)
+        return Batch(images, F.pad(targets, (0, self.classes - targets.shape[1])), shown)

@@ -1,0 +1,114 @@
+"""What the adversarial generators share: a painter, a critic, and the game between them.
+
+The critic takes ``critic_steps`` steps for each of the painter's. The kinds differ in what either minimises alone
+(gan.py, wgan.py, wgan_gp.py).
+"""
+
+from __future__ import annotations
+
+import abc
+import copy
+from collections.abc import Iterable, Mapping
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from scholars.compute import place, to_float
+from scholars.fitting import Draw, Trainee, average, set_rate
+from scholars.generators.base import Generator
+from scholars.generators.painting import Critic, Painter
+from scholars.settings import AdversarialSettings
+
+
+class Adversarial(Generator):
+    """A painter of ``[B, C, size, size]`` images, and the critic who has never seen a good enough one."""
+
+    def __init__(self, settings: AdversarialSettings, channels: int, size: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.painter = Painter(settings.latent, channels, size, settings.width)
+        # The critic stays with the generator: the next generation starts from both.
+        self.critic = Critic(channels, size, settings.width)
+
+    @abc.abstractmethod
+    def critic_loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the critic minimises, and what is to be logged; images ``[B, C, H, W]`` in [-1, 1]."""
+
+    @abc.abstractmethod
+    def painter_loss(self, scores: Tensor) -> Tensor:
+        """What the painter minimises, given the critic's scores ``[B]`` of its images."""
+
+    @abc.abstractmethod
+    def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
+        """The optimizer of either network."""
+
+    def tame(self, critic: nn.Module) -> None:
+        """Called after every step of the critic."""
+
+    def sample(self, conditions: Tensor) -> Tensor:
+        """Paint one image per condition; which ones they are does not matter."""
+        images: Tensor = self.painter(torch.randn(len(conditions), self.settings.latent, device=conditions.device))
+        return images
+
+    def trainee(self, fabric: Fabric) -> Trainee:
+        """The game of critic and painter."""
+        return Game(fabric, self)
+
+
+class Game:
+    """The trainee: a live painter against the critic, the generator's own painter being the live one's average."""
+
+    def __init__(self, fabric: Fabric, generator: Adversarial) -> None:
+        self._fabric, self._generator, self._settings = fabric, generator, generator.settings
+        place(generator, fabric)
+        # Bare modules under autocast, not Fabric's wrapped ones: those refuse the inner gradient of a penalty.
+        self._painter, self._average, self._critic = (
+            copy.deepcopy(generator.painter),
+            generator.painter,
+            generator.critic,
+        )
+        self._painter_optimizer = generator.optimizer(self._painter.parameters(), self._settings.rate)
+        self._critic_optimizer = generator.optimizer(self._critic.parameters(), self._settings.critic_rate)
+        self.modules: Mapping[str, nn.Module] = {"generator": generator, "live": self._painter}
+        self.optimizers: Mapping[str, Optimizer] = {
+            "painter_optimizer": self._painter_optimizer,
+            "critic_optimizer": self._critic_optimizer,
+        }
+
+    def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
+        """``critic_steps`` steps of the critic, each on a batch of its own, then one of the painter."""
+        s = self._settings
+        set_rate(self._painter_optimizer, s.rate * (1 - progress))
+        set_rate(self._critic_optimizer, s.critic_rate * (1 - progress))
+        self._painter.train()
+        for _ in range(s.critic_steps):
+            real = to_float(draw().images.to(self._fabric.device))
+            with self._fabric.autocast():
+                with torch.no_grad():
+                    fake = self._painter(self._noise(len(real))).float()
+                loss, values = self._generator.critic_loss(self._critic, real, fake)
+            self._critic_optimizer.zero_grad()
+            self._fabric.backward(loss)
+            self._critic_optimizer.step()
+            self._generator.tame(self._critic)
+        self._critic.requires_grad_(False)
+        with self._fabric.autocast():
+            scores = self._critic(self._painter(self._noise(s.batch))).float().flatten()
+        painter_loss = self._generator.painter_loss(scores)
+        self._painter_optimizer.zero_grad()
+        self._fabric.backward(painter_loss)
+        self._painter_optimizer.step()
+        self._critic.requires_grad_(True)
+        average(self._average, self._painter, s.ema)
+        return {**values, "painter_loss": painter_loss.detach()}
+
+    def _noise(self, count: int) -> Tensor:
+        return torch.randn(count, self._settings.latent, device=self._fabric.device)
+
+
+def score_both(critic: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The critic's scores of real and of painted images, in one pass."""
+    on_real, on_fake = critic(torch.cat([real, fake])).float().flatten().chunk(2)
+    return on_real, on_fake

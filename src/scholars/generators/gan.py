@@ -1,0 +1,51 @@
+"""The generative adversarial network (Goodfellow et al. 2014, arXiv 1406.2661).
+
+With D(x) = sigmoid(s(x)), the probability that x is real:
+
+    critic     maximises E[log D(x)] + E[log(1 - D(G(z)))]                                        (eq. 1)
+    painter    minimises E[log(1 - D(G(z)))] (minimax), or -E[log D(G(z))] (non-saturating, section 3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from scholars.generators.adversarial import Adversarial, score_both
+from scholars.settings import GANSettings
+
+
+class GAN(Adversarial):
+    """An unconditional GAN."""
+
+    settings: GANSettings
+
+    def critic_loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The negative of eq. 1; log sigmoid(s) = -softplus(-s) does not overflow."""
+        on_real, on_fake = score_both(critic, real, fake)
+        loss = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
+        accuracy = ((on_real > 0).float().mean() + (on_fake < 0).float().mean()) / 2
+        return loss, {"critic_loss": loss.detach(), "critic_accuracy": accuracy.detach()}
+
+    def painter_loss(self, scores: Tensor) -> Tensor:
+        """By ``settings.loss``."""
+        if self.settings.loss == "minimax":
+            return -F.softplus(scores).mean()
+        return F.softplus(-scores).mean()
+
+    def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
+        """Adam with beta_1 = 0.5 (Radford et al. 2016, section 4)."""
+        return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=True)
+
+    def diverged(self, metrics: Mapping[str, float]) -> str | None:
+        """The critic tells every image: nothing is left for the painter to learn from."""
+        if metrics.get("critic_accuracy", 0.5) < 0.98:
+            return None
+        return (
+            f"the critic has won: it tells {100 * metrics['critic_accuracy']:.0f} % of the images rightly. Lower "
+            "generator.gan.critic_rate"
+        )

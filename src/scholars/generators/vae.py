@@ -1,0 +1,78 @@
+"""Variational autoencoder (Kingma & Welling 2014, arXiv 1312.6114), conditional as in Sohn et al. 2015.
+
+With an encoder q(z | x, y) = N(mu, diag(sigma^2)), sigma = exp(log_variance / 2), and a decoder x^(z, y):
+
+    L = -log p(x | z, y) + KL(q || N(0, I)),      z = mu + sigma * e,  e ~ N(0, I)               (eq. 7 and 10)
+    KL = -1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2)                                      (appendix B)
+
+The pixels' own variance is the one that fits them best, their mean squared error (Rybkin et al. 2021, arXiv 2006.13202,
+eq. 5), so that no weight between the two terms is left to choose: -log p = D/2 * log MSE + const for D pixels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from scholars.compute import to_float
+from scholars.fitting import Descent, Trainee
+from scholars.generators.base import Generator
+from scholars.generators.painting import Critic, Painter
+from scholars.replay import Batch
+from scholars.settings import VAESettings
+
+# Dimensions in which a condition is described to either network.
+EMBEDDING = 32
+
+
+class VAE(Generator):
+    """A convolutional VAE over ``[B, C, size, size]`` images."""
+
+    def __init__(self, settings: VAESettings, channels: int, size: int, conditions: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.decoder = Painter(settings.latent + EMBEDDING, channels, size, settings.width)
+        self.encoder = Critic(channels, size, settings.width, outputs=2 * settings.latent + EMBEDDING)
+        self.code = nn.Linear(2 * settings.latent + 2 * EMBEDDING, 2 * settings.latent)
+        self.condition = nn.Embedding(conditions if settings.conditional else 1, EMBEDDING)
+
+    def trainee(self, fabric: Fabric) -> Trainee:
+        """One descent on the negative evidence bound."""
+        return Descent(fabric, self, self._loss, rate=self.settings.rate, ema=self.settings.ema)
+
+    def sample(self, conditions: Tensor) -> Tensor:
+        """Decode codes drawn from the prior; the mean image of each, without the pixels' noise."""
+        z = torch.randn(len(conditions), self.settings.latent, device=conditions.device)
+        images: Tensor = self.decoder(torch.cat([z, self._described(conditions)], dim=1))
+        return images
+
+    def forward(self, images: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Images ``[B, C, H, W]`` in [-1, 1] -> their reconstruction, and mu and log sigma^2 ``[B, latent]``."""
+        described = self._described(conditions)
+        features = F.leaky_relu(self.encoder(images), 0.2)
+        mean, log_variance = self.code(torch.cat([features, described], dim=1)).float().chunk(2, dim=1)
+        z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+        return self.decoder(torch.cat([z, described], dim=1)).float(), mean, log_variance
+
+    def _described(self, conditions: Tensor) -> Tensor:
+        described: Tensor = self.condition(conditions if self.settings.conditional else torch.zeros_like(conditions))
+        return described
+
+    def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        images = to_float(batch.images)
+        painted, mean, log_variance = model(images, batch.conditions)
+        pixels = images[0].numel()
+        # Per pixel, so that a learning rate means the same at every size.
+        return reconstruction(images, painted) + divergence(mean, log_variance) / pixels
+
+
+def reconstruction(images: Tensor, painted: Tensor) -> Tensor:
+    """-log p(x | z) per pixel, up to a constant: 1/2 log MSE."""
+    return 0.5 * F.mse_loss(painted, images).clamp_min(1e-6).log()
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, variance) || N(0, I)), in nats, the mean over the batch; arguments ``[B, latent]``."""
+    return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(dim=1).mean()

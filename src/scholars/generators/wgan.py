@@ -1,0 +1,42 @@
+"""Wasserstein GAN with weight clipping (Arjovsky et al. 2017, arXiv 1701.07875).
+
+critic     maximises E[D(x)] - E[D(G(z))], its weights clipped to [-c, c] after every step    (eq. 3, algorithm 1)
+painter    minimises -E[D(G(z))]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from scholars.generators.adversarial import Adversarial, score_both
+from scholars.settings import WGANSettings
+
+
+class WGAN(Adversarial):
+    """An unconditional WGAN."""
+
+    settings: WGANSettings
+
+    def critic_loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The negative of eq. 3's estimate of the distance."""
+        on_real, on_fake = score_both(critic, real, fake)
+        wasserstein = on_real.mean() - on_fake.mean()
+        return -wasserstein, {"wasserstein": wasserstein.detach()}
+
+    def painter_loss(self, scores: Tensor) -> Tensor:
+        """The painter's part of the distance."""
+        return -scores.mean()
+
+    def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
+        """RMSProp: with momentum the game is unstable (section 4)."""
+        return torch.optim.RMSprop(parameters, lr=rate)
+
+    @torch.no_grad()
+    def tame(self, critic: nn.Module) -> None:
+        """Clip, so that the critic stays Lipschitz."""
+        torch._foreach_clamp_min_(list(critic.parameters()), -self.settings.clip)
+        torch._foreach_clamp_max_(list(critic.parameters()), self.settings.clip)

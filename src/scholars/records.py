@@ -1,0 +1,65 @@
+"""What is written down about a scholar: the tasks of its lineage and the audits of its dreams."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from scholars.settings import Section, Settings
+
+
+class ClassAudit(Section):
+    """One class as it is dreamt of."""
+
+    name: str = Field(description="the class")
+    share: float = Field(description="of all dreams, in the solver's eyes, in [0, 1]")
+    confidence: float | None = Field(description="the solver's mean probability for these dreams; None without any")
+    agreement: float | None = Field(description="of dreams asked for, the share seen as such; None if unconditional")
+
+
+class TaskAudit(Section):
+    """One task as it is dreamt of, beside its real images."""
+
+    name: str = Field(description="the task")
+    accuracy: float = Field(
+        description="classification accuracy score: a fresh small solver that saw dreams only, on the real test part"
+    )
+    recall: float = Field(description="of real test images, the share on the dreams' manifold; features of the solver")
+    shares: dict[str, float] = Field(description="the label histogram of the real training part, by class")
+    copies: float = Field(
+        description="share of dreams nearer to a training image than all but 0.1 % of the real test images are"
+    )
+    nearest_dream: float = Field(
+        description="0.1 % quantile over dreams of the distance to the nearest training image: root mean square "
+        "difference of pixels, 0..1"
+    )
+    nearest_real: float = Field(description="the same for real test images")
+
+
+class Audit(Section):
+    """How good the dreams of one scholar are: what its next generation can remember at best."""
+
+    dreams: int = Field(description="how many were looked at")
+    classes: tuple[ClassAudit, ...]
+    tasks: tuple[TaskAudit, ...] = Field(description="the tasks whose real images were at hand")
+    frechet_distance: float | None = Field(
+        description="between dreams and real test images, features of the scholar's solver; None unless all tasks of "
+        "the lineage were at hand"
+    )
+    precision: float | None = Field(description="share of dreams on the real test images' manifold; None likewise")
+    warnings: tuple[str, ...] = Field(description="what is wrong, and its cure")
+
+
+class TaskRecord(Section):
+    """One task of a scholar's lineage."""
+
+    name: str = Field(description="what the task was called")
+    classes: tuple[str, ...] = Field(description="its class names")
+    train_count: int = Field(description="real training images")
+    test_count: int = Field(description="real test images")
+    accuracy: float = Field(description="on its real test part, just after it was learned, in [0, 1]")
+    seed: int = Field(description="the seed it was learned with")
+    learned_at: str = Field(description="date and time, ISO 8601, UTC")
+    seconds: dict[str, float] = Field(description="wall time of each stage: bank, solver, generator")
+    metrics: dict[str, dict[str, float]] = Field(description="what each training last reported: solver, generator")
+    settings: Settings = Field(description="the full configuration it was learned with")
+    audit: Audit | None = Field(None, description="of the dreams, after this task")

@@ -1,0 +1,127 @@
+"""The audit: what it measures, and that it raises the alarm when a generator is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from scholars.auditing import audit
+from scholars.errors import InputError
+from scholars.fitting import Trainee
+from scholars.generators import GAN, WGANGP, Generator
+from scholars.learning import learn
+from scholars.records import Audit
+from scholars.scholar import Scholar
+from scholars.settings import GANSettings, Settings, WGANGPSettings
+from scholars.tasks import Task
+
+
+class Recital(Generator):
+    """Not a generator at all: it recites given images ``[N, C, H, W]`` in [-1, 1] in their order."""
+
+    def __init__(self, images: Tensor, complaint: str | None = None) -> None:
+        super().__init__()
+        self.images, self.complaint, self.at = images, complaint, 0
+
+    def sample(self, conditions: Tensor) -> Tensor:
+        index = (torch.arange(len(conditions)) + self.at) % len(self.images)
+        self.at += len(conditions)
+        return self.images[index]
+
+    def trainee(self, fabric: object) -> Trainee:
+        raise NotImplementedError
+
+    def diverged(self, metrics: Mapping[str, float]) -> str | None:
+        return self.complaint
+
+
+@pytest.fixture(scope="module")
+def good(low: Task, tiny: Settings) -> Scholar:
+    """A scholar whose solver is right; it has no generator of its own yet."""
+    solver = tiny.solver.model_copy(update={"steps": 200})
+    looked = tiny.audit.model_copy(update={"dreams": 400, "steps": 200})
+    return learn(low, settings=tiny.model_copy(update={"solver": solver, "audit": looked}), stored=[])
+
+
+def reciting(scholar: Scholar, images: Tensor, complaint: str | None = None) -> Scholar:
+    return replace(scholar, generator=Recital(images.float() / 127.5 - 1, complaint))
+
+
+def of(task: Task, part: str) -> Tensor:
+    return torch.from_numpy(getattr(task.resized(1, 16), part).images)
+
+
+def test_perfect_dreams_pass(good: Scholar, low: Task) -> None:
+    """Half of the real test images as dreams: a pupil of them is right on the test part, and nothing is warned of."""
+    found = audit(reciting(good, of(low, "test")), [low])
+    assert found.tasks[0].accuracy > 0.9
+    assert found.tasks[0].recall == 1.0
+    assert found.precision == 1.0
+    assert found.frechet_distance is not None
+    assert found.frechet_distance < 1
+    assert sum(entry.share for entry in found.classes) == pytest.approx(1)
+    assert sum(found.tasks[0].shares.values()) == pytest.approx(1)
+    assert found.warnings == ()
+
+
+def test_copies_are_found(good: Scholar, low: Task) -> None:
+    found = audit(reciting(good, of(low, "train")), [low])
+    assert found.tasks[0].copies == 1.0
+    assert found.tasks[0].nearest_dream < found.tasks[0].nearest_real
+    assert any("may be copies" in warning for warning in found.warnings)
+
+
+def test_an_untrained_generator_is_found(good: Scholar, low: Task) -> None:
+    noise = torch.randint(0, 256, (400, 1, 16, 16), generator=torch.Generator().manual_seed(0))
+    found = audit(reciting(good, noise), [low])
+    assert found.tasks[0].accuracy < 0.5
+    assert found.tasks[0].recall == 0.0
+    assert any("dreams teach nothing about digits" in w and "generator.flow.steps" in w for w in found.warnings)
+
+
+def test_a_collapse_and_dying_classes_are_found(good: Scholar, low: Task) -> None:
+    found = audit(reciting(good, of(low, "test")[:1].repeat(50, 1, 1, 1)), [low])
+    assert any("has collapsed" in warning for warning in found.warnings)
+    assert sum("is dying out" in warning for warning in found.warnings) == 4
+    assert [entry.confidence is None for entry in found.classes].count(True) == 4
+
+
+def test_a_divergence_is_passed_on(good: Scholar, low: Task) -> None:
+    assert audit(reciting(good, of(low, "test"), "the critic has won"), [low]).warnings == ("the critic has won",)
+
+
+def test_critics_complain() -> None:
+    gp = WGANGP(WGANGPSettings(width=8), 1, 16)
+    assert gp.diverged({"penalty": 0.1}) is None
+    assert "generator.wgan-gp.critic_rate" in (gp.diverged({"penalty": 1.4}) or "")
+    gan = GAN(GANSettings(width=8), 1, 16)
+    assert gan.diverged({"critic_accuracy": 0.7}) is None
+    assert "generator.gan.critic_rate" in (gan.diverged({"critic_accuracy": 0.995}) or "")
+
+
+def test_without_all_real_images_the_whole_is_not_judged(two: Scholar, high: Task) -> None:
+    renamed = replace(two, lineage=(two.lineage[0].model_copy(update={"name": "low"}), two.lineage[1]))
+    found = audit(renamed, [high])
+    assert [entry.name for entry in found.tasks] == ["digits"]
+    assert found.frechet_distance is None
+    assert found.precision is None
+    assert all(entry.agreement is not None for entry in found.classes)
+
+
+def test_an_audit_repeats_and_is_kept(one: Scholar, low: Task) -> None:
+    found = audit(one, [low], seed=3)
+    assert audit(one, [low], seed=3) == found
+    assert one.audited(found).lineage[-1].audit == found
+    assert one.lineage[-1].audit is None
+    assert Audit.model_validate_json(found.model_dump_json()) == found
+
+
+def test_what_cannot_be_audited_is_refused(good: Scholar, one: Scholar, low: Task) -> None:
+    with pytest.raises(InputError, match="no generator"):
+        audit(good, [low])
+    with pytest.raises(InputError, match="learned digits"):
+        audit(one, [replace(low, name="other")])

@@ -1,0 +1,88 @@
+"""The past as it is remembered: which dreams are kept, and what they are called."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scholars.dreams import chosen, dream_bank, labelled, remembered, tempered
+from scholars.errors import InputError, Interrupted
+from scholars.fitting import Session
+from scholars.replay import Batch
+from scholars.scholar import Scholar, conditions_of
+from scholars.settings import ReplaySettings
+
+
+def policy(**changes: object) -> ReplaySettings:
+    return ReplaySettings.model_validate({"bank": 600, **changes})
+
+
+def test_the_bank_is_labelled_by_the_solver_and_follows_the_seed(one: Scholar) -> None:
+    bank = dream_bank(one, policy(), seed=0)
+    assert len(bank.images) == 600
+    assert torch.allclose(bank.targets, one.probabilities(bank.images))
+    assert torch.equal(bank.images, dream_bank(one, policy(), seed=0).images)
+    assert not torch.equal(bank.images, dream_bank(one, policy(), seed=1).images)
+
+
+def test_hard_labels_are_the_most_probable_class(one: Scholar) -> None:
+    soft, hard = dream_bank(one, policy(), seed=0), dream_bank(one, policy(labels="hard"), seed=0)
+    assert torch.equal(soft.images, hard.images)
+    assert torch.equal(hard.targets.sum(1), torch.ones(600))
+    assert torch.equal(hard.targets.argmax(1), soft.targets.argmax(1))
+    assert set(hard.targets.flatten().tolist()) == {0.0, 1.0}
+
+
+def test_a_temperature_softens_or_sharpens() -> None:
+    """p = (0.8, 0.2) is softmax(log 4, 0): at T = 2 softmax(log 2, 0), at T = 1/2 softmax(log 16, 0)."""
+    p = torch.tensor([[0.8, 0.2]])
+    assert torch.allclose(tempered(p, 2.0), torch.tensor([[2 / 3, 1 / 3]]))
+    assert torch.allclose(tempered(p, 0.5), torch.tensor([[16 / 17, 1 / 17]]))
+    assert torch.allclose(tempered(torch.tensor([[1.0, 0.0]]), 2.0), torch.tensor([[1.0, 0.0]]), atol=1e-5)
+
+
+def test_filters_keep_what_they_say(one: Scholar) -> None:
+    targets = torch.tensor([[0.9, 0.1, 0, 0, 0], [0.4, 0.3, 0.3, 0, 0], [0.1, 0.9, 0, 0, 0]])
+    dreamt = Batch(torch.zeros(3, 1, 16, 16, dtype=torch.uint8), targets, torch.tensor([0, 0, 0]))
+    sure = chosen(one, dreamt, policy(filter="confidence", confidence=0.5))
+    assert sure.targets.tolist() == targets[[0, 2]].tolist()
+    agreed = chosen(one, dreamt, policy(filter="agreement"))
+    assert agreed.targets.tolist() == targets[[0, 1]].tolist()
+    assert chosen(one, dreamt, policy()) is dreamt
+
+
+def test_a_filtered_bank_is_full_if_patience_suffices(one: Scholar) -> None:
+    sure = one.dream(600)[1].amax(1).median().item()
+    bank = dream_bank(one, policy(filter="confidence", confidence=sure), seed=0)
+    assert len(bank.images) == 600
+    assert bank.targets.amax(1).min().item() >= sure
+    with pytest.raises(InputError, match=r"keeps none of 6,?000 dreams.*replay\.confidence"):
+        dream_bank(one, policy(filter="confidence", confidence=0.9999999), seed=0)
+
+
+def test_conditions_are_pairs_of_task_and_class() -> None:
+    assert conditions_of([("a", "b"), ("b", "c")], ("a", "b", "c")) == ((0, 0), (0, 1), (1, 1), (1, 2))
+
+
+def test_a_dream_counts_as_its_task_and_the_class_that_it_shows(two: Scholar) -> None:
+    """`two` knows 0..4 from its first task (conditions 0..4) and 5..9 from its second (5..9)."""
+    targets = torch.eye(10)[[3, 3, 7]]
+    dreamt = Batch(torch.zeros(3, 1, 16, 16, dtype=torch.uint8), targets, torch.tensor([0, 9, 5]))
+    # Asked for task 0: its 3. Asked for task 1, which has no 3: the 3 of the task that has. Asked for a 5, seen a 7.
+    assert labelled(two, dreamt, policy()).conditions.tolist() == [3, 3, 7]
+
+
+def test_fresh_dreams_differ_from_batch_to_batch_and_repeat_with_the_seed(one: Scholar) -> None:
+    source = remembered(one, policy(dreams="fresh"), 7, seed=0, session=Session())
+    torch.manual_seed(0)
+    first, second = source.draw(8), source.draw(8)
+    assert first.targets.shape == (8, 7)
+    assert first.targets[:, 5:].sum() == 0
+    assert not torch.equal(first.images, second.images)
+    torch.manual_seed(0)
+    assert torch.equal(source.draw(8).images, first.images)
+
+
+def test_an_interrupted_bank_stops(one: Scholar) -> None:
+    with pytest.raises(Interrupted, match="dreaming"):
+        dream_bank(one, policy(), 0, Session(stopping=lambda: True))
