@@ -31,6 +31,7 @@ class TaskSpec(Section):
     name: str | None = Field(None, description="how the task is called; default: the source's own name")
     classes: tuple[str, ...] | None = Field(None, description="only these classes; default: all")
     limit: int | None = Field(None, ge=1, description="at most this many training images; default: all")
+    invert: bool = Field(False, description="swap dark and bright: the same classes in another domain")
 
 
 class Recipe(Settings):

@@ -66,6 +66,7 @@ def open_tasks(recipe: Recipe, data_dir: str | Path | None) -> list[Task]:
         task = open_task(spec.source, data_dir=data_dir, size=recipe.image.size)
         task = task.only(spec.classes) if spec.classes else task
         task = task.limited(spec.limit) if spec.limit else task
+        task = task.inverted() if spec.invert else task
         tasks.append(replace(task, name=spec.name or task.name).resized(recipe.image.channels, recipe.image.size))
     names = [task.name for task in tasks]
     if len(set(names)) != len(names):

@@ -139,3 +139,10 @@ def test_resized_reads_arrays_that_are_not_its_own_silently() -> None:
         warnings.simplefilter("error")
         assert np.array_equal(fit_images(pixels, 3, 4), expected)
         assert np.array_equal(fit_images(pixels[:, :, ::-1], 3, 4)[:, :, ::-1], expected)
+
+
+def test_inverted_swaps_dark_and_bright() -> None:
+    images = Images(np.array([0, 100, 255], np.uint8).reshape(3, 1, 1, 1), np.array([0, 1, 0]))
+    task = Task("t", ("a", "b"), images, images).inverted()
+    assert task.train.images.ravel().tolist() == [255, 155, 0]
+    assert task.test.labels.tolist() == [0, 1, 0]

@@ -105,6 +105,14 @@ class Task:
 
         return Task(self.name, tuple(classes), part(self.train), part(self.test))
 
+    def inverted(self) -> Task:
+        """The same task with dark and bright swapped."""
+
+        def part(data: Images) -> Images:
+            return Images(255 - data.images, data.labels)
+
+        return replace(self, train=part(self.train), test=part(self.test))
+
     def limited(self, count: int) -> Task:
         """The same task with at most ``count`` training images, chosen at random but always the same ones."""
         if len(self.train) <= count:
