@@ -122,6 +122,8 @@ def shown(row: dict[str, Any], column: str) -> str:
 
 def write(rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
     rows = sorted(rows, key=lambda row: (row["data"], row["minutes"], -row["validation"]))
+    # One budget is no curve.
+    drawn = len({row["minutes"] for row in rows}) > 1
     lines = [
         "# The generators, at equal cost",
         "",
@@ -135,13 +137,17 @@ def write(rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
         f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}, "
         f"torch {machine['packages']['torch']}.",
         "",
-        "![The scores over the minutes](images/generators.png)",
-        "",
+        *(["![The scores over the minutes](images/generators.png)", ""] if drawn else []),
         "| " + " | ".join(COLUMNS.values()) + " |",
         "|" + "---|" * len(COLUMNS),
         *("| " + " | ".join(shown(row, key) for key in COLUMNS) + " |" for row in rows),
     ]
     (DOCS / "generators.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if drawn:
+        draw(rows)
+
+
+def draw(rows: list[dict[str, Any]]) -> None:
     sets = sorted({row["data"] for row in rows})
     figure, axes = plt.subplots(1, len(sets), figsize=(5 * len(sets), 3.6), squeeze=False, layout="constrained")
     for axis, data in zip(axes[0], sets, strict=True):
