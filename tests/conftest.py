@@ -29,6 +29,14 @@ TINY = {
 }
 
 
+def flat(document: dict[str, object], prefix: str = "") -> dict[str, object]:
+    """Nested settings by their dotted paths."""
+    found: dict[str, object] = {}
+    for key, value in document.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Settings:
     """Settings so small that a task is learned in seconds; what they learn is not the point."""

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import TINY
+from conftest import TINY, flat
+from PIL import Image
 
 from scholars.cli import _spread
 from scholars.config import shipped_recipes
@@ -87,7 +88,7 @@ def test_bad_input_is_one_message_and_exit_code_2(recipe: Path, tmp_path: Path, 
 
 
 def test_ctrl_c_keeps_what_was_trained_and_resume_goes_on(recipe: Path, tmp_path: Path) -> None:
-    words = ["run", str(recipe), "--out", "out", "--methods", "naive", "--set", "solver.steps=4000"]
+    words = ["run", str(recipe), "--out", "out", "--methods", "naive", "--set", "solver.steps=2000"]
     process = subprocess.Popen(
         [sys.executable, "-m", "scholars", *words],
         cwd=tmp_path,
@@ -112,7 +113,50 @@ def test_ctrl_c_keeps_what_was_trained_and_resume_goes_on(recipe: Path, tmp_path
     resumed = [json.loads(line) for line in log.read_text().splitlines()[stopped:]]
     # The first report after the stop is at the step where the last one was, or later: nothing was trained again.
     assert resumed[0]["step"] >= last["step"]
-    assert 0 < last["step"] < 4000
+    assert 0 < last["step"] < 2000
+
+
+def test_a_scholars_life(tmp_path: Path) -> None:
+    """Made, taught again, asked, scored, dreaming: each in a process of its own."""
+    settings = [f"{key}={value}" for key, value in flat(TINY).items()]
+    low, high = ["--classes", "0,1,2,3,4", "--name", "low"], ["--classes", "5,6,7,8,9", "--name", "high"]
+    made = scholars("learn", "s", "digits", *low, "--generator", "vae", "--set", *settings, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "generation 1 knows 5 classes" in made.stdout
+    taught = scholars("learn", "s", "digits", *high, "--keep", cwd=tmp_path)
+    assert taught.returncode == 0, taught.stderr
+    assert "generation 2 knows 10 classes" in taught.stdout
+    assert Scholar.load(tmp_path / "s.gen-1").generation == 1
+    assert Scholar.load(tmp_path / "s").settings.generator.kind == "vae"
+
+    score = scholars("evaluate", "s", "digits", "--classes", "5,6", "--json", cwd=tmp_path)
+    assert 0 <= json.loads(score.stdout)["results"][0]["accuracy"] <= 1
+
+    sheet = scholars("dream", "s", "-n", "9", "--out", "nine.png", cwd=tmp_path)
+    assert sheet.returncode == 0, sheet.stderr
+    assert Image.open(tmp_path / "nine.png").size == (2 * (3 * 17 + 1),) * 2
+    assert scholars("dream", "s", "-n", "30", "--out", "many", cwd=tmp_path).returncode == 0
+    pictures = sorted((tmp_path / "many").rglob("*.png"))
+    assert len(pictures) == 30
+
+    asked = scholars("predict", "s", "many", "--top", "2", "--json", cwd=tmp_path)
+    rows = json.loads(asked.stdout)["predictions"]
+    assert len(rows) == 30
+    # A dream is in the folder of the class that the solver takes it for.
+    assert all(Path(row["file"]).parent.name == row["guesses"][0]["class"] for row in rows)
+    lines = scholars("predict", "s", str(pictures[0]), "--among", "low", "--csv", cwd=tmp_path).stdout.splitlines()
+    assert lines[0] == "file,class,probability"
+    assert lines[1].split(",")[1] in "01234"
+    for words, message in [
+        (["learn", "s", "digits", "--set", "image.size=64"], "image shape is fixed"),
+        (["learn", "new", "digits", "--classes", "3"], "one class only"),
+        (["dream", "s", "--out", "many"], "there already"),
+    ]:
+        refused = scholars(*words, cwd=tmp_path)
+        assert refused.returncode == 2, words
+        assert message in refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert Scholar.load(tmp_path / "s").generation == 2
 
 
 def test_lists(tmp_path: Path) -> None:

@@ -74,6 +74,18 @@ def test_dreams_repeat_and_fewer_are_the_first_of_more(one: Scholar) -> None:
         one.dream(0)
 
 
+def test_dreams_of_one_class(one: Scholar) -> None:
+    """The tiny solver sees few classes in the tiny generator's dreams: take one that it does see."""
+    _, targets = one.dream(500)
+    seen = one.classes[int(targets.argmax(1).mode().values)]
+    images, targets = one.dream(40, of=seen, seed=1)
+    assert len(images) == 40
+    assert {one.classes[i] for i in targets.argmax(1).tolist()} == {seen}
+    assert torch.equal(one.dream(10, of=seen, seed=1)[0], images[:10])
+    with pytest.raises(InputError, match="knows no class 'x'"):
+        one.dream(3, of="x")
+
+
 def test_a_scholar_without_generator_says_so(low: Task, one: Scholar, tmp_path: Path) -> None:
     solver_only = learn(low, settings=one.settings, stored=[])
     solver_only.save(tmp_path / "scholar")

@@ -28,6 +28,9 @@ messages = Console(stderr=True)
 DataDir = Annotated[Path | None, typer.Option(help="Where data sets are looked for, and downloaded to.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: change one setting; repeatable.")]
 
+Scholar_ = Annotated[Path, typer.Argument(metavar="SCHOLAR", help="A scholar's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
 
 @app.command()
 def run(
@@ -47,7 +50,7 @@ def run(
     if seed:
         given["seeds"] = seed
     if methods:
-        given["methods"] = [name.strip() for name in methods.split(",")]
+        given["methods"] = _listed(methods)
     if generator:
         given["generator.kind"] = generator
     plan = read_recipe(recipe, given)
@@ -69,10 +72,143 @@ def run(
     out.print(f"Report: {page}", soft_wrap=True)
 
 
+@app.command(name="learn")
+def learn_task(
+    scholar: Annotated[Path, typer.Argument(help="The scholar's folder; made if absent.")],
+    source: Annotated[str, typer.Argument(help="A name, an image folder, or an .npz file.")],
+    name: Annotated[str | None, typer.Option(help="What to call the task; default: the source's name.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Only these classes: a,b,c.")] = None,
+    test: Annotated[str | None, typer.Option(help="A source whose test part is used instead.")] = None,
+    origin: Annotated[Path | None, typer.Option("--from", help="Start from a copy of this scholar.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the scholar of before as SCHOLAR.gen-N.")] = False,
+    data_dir: DataDir = None,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal scholars.")] = 0,
+    generator: Annotated[str | None, typer.Option(help="See `scholars generators`.")] = None,
+    changes: Changes = None,
+) -> None:
+    """Teach a scholar one more task. What it knew before it dreams of; no old data is read."""
+    from scholars.config import parse_changes
+
+    given = parse_changes(changes or [])
+    if generator:
+        given["generator.kind"] = generator
+
+    from dataclasses import replace
+
+    from scholars.lifetime import settings_of, teach
+    from scholars.progress import learning
+    from scholars.tasks import open_task
+
+    size = settings_of(scholar, origin, given).image.size
+    task = open_task(source, data_dir=data_dir, size=size)
+    task = task.only(_listed(classes)) if classes else task
+    task = replace(task, name=name) if name else task
+    task = task.tested_on(open_task(test, data_dir=data_dir, size=size)) if test else task
+    try:
+        with learning(messages, task.name, seed) as watch:
+            taught = teach(scholar, task, origin=origin, changes=given, seed=seed, keep=keep, watch=watch)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}. What was trained is kept: the same command goes on") from None
+    record = taught.lineage[-1]
+    out.print(
+        f"{scholar}: generation {taught.generation} knows {len(taught.classes)} classes; "
+        f"{100 * record.accuracy:.1f} % right on the {record.test_count:,} test images of {record.name}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
+def predict(
+    scholar: Scholar_,
+    images: Annotated[list[str], typer.Argument(help="Files, folders or patterns; - reads a list from stdin.")],
+    among: Annotated[str | None, typer.Option(help="Only the classes of this task.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many guesses for each image.")] = 1,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print file,class,probability lines.")] = False,
+) -> None:
+    """Name what is in images."""
+    import csv
+    import json
+
+    from scholars.prediction import find_images, predict_files
+    from scholars.scholar import Scholar
+
+    words = [word for name in images for word in (sys.stdin.read().splitlines() if name == "-" else [name]) if word]
+    files = find_images(words)
+    opened = Scholar.load(scholar)
+    found = predict_files(opened, files, among=among, top=top)
+    if as_json:
+        rows = [
+            {"file": str(p.file), "guesses": [{"class": name, "probability": value} for name, value in p.guesses]}
+            for p in found
+        ]
+        sys.stdout.write(json.dumps({"predictions": rows}, ensure_ascii=False, indent=1) + "\n")
+    elif as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(["file", "class", "probability"])
+        for p in found:
+            writer.writerows([p.file, name, f"{value:.6f}"] for name, value in p.guesses)
+    else:
+        for p in found:
+            guesses = ", ".join(f"{name} {100 * value:.1f} %" for name, value in p.guesses)
+            sys.stdout.write(f"{p.file}: {guesses}\n")
+
+
+@app.command()
+def evaluate(
+    scholar: Scholar_,
+    sources: Annotated[list[str], typer.Argument(help="Names, image folders or .npz files; their test parts.")],
+    classes: Annotated[str | None, typer.Option(help="Only these classes: a,b,c.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a scholar on real test images."""
+    from scholars.evaluate import accuracy
+    from scholars.scholar import Scholar
+    from scholars.tasks import open_task
+
+    opened = Scholar.load(scholar)
+    tasks = [open_task(source, data_dir=data_dir, size=opened.settings.image.size) for source in sources]
+    tasks = [task.only(_listed(classes)) if classes else task for task in tasks]
+    scores = [(task, accuracy(opened, task)) for task in tasks]
+    if as_json:
+        rows = [{"task": task.name, "accuracy": score, "images": len(task.test)} for task, score in scores]
+        out.print_json(data={"results": rows})
+        return
+    for task, score in scores:
+        out.print(f"{task.name}: {100 * score:.2f} % of {len(task.test):,} test images", highlight=False)
+
+
+@app.command()
+def dream(
+    scholar: Scholar_,
+    count: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 64,
+    of: Annotated[str | None, typer.Option("--class", help="Only dreams of this class.")] = None,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal dreams.")] = 0,
+    path: Annotated[Path, typer.Option("--out", help="FILE.png for one sheet, or a folder.")] = Path("dreams.png"),
+) -> None:
+    """Write dreams: one sheet, or one file each in a folder per class."""
+    from scholars.gallery import write_image_folder, write_sheet
+    from scholars.scholar import Scholar
+
+    opened = Scholar.load(scholar)
+    if path.suffix.lower() == ".png":
+        write_sheet(path, opened.dream(count, seed=seed, of=of)[0])
+    elif path.suffix:
+        raise InputError(f"--out {path}: a sheet is a .png file; for a folder, give a name without an ending")
+    elif path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path} is there already: choose another --out, or remove it")
+    else:
+        images, targets = opened.dream(count, seed=seed, of=of)
+        write_image_folder(path, images, targets.argmax(1), opened.classes)
+    out.print(f"{count:,} dreams: {path}", soft_wrap=True, highlight=False)
+
+
 @app.command()
 def inspect(
-    scholar: Annotated[Path, typer.Argument(help="A scholar's folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    scholar: Scholar_,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a scholar knows: its classes, its lineage, its networks."""
     from scholars.inspecting import description, lineage_tree
@@ -150,6 +286,10 @@ def _spread(words: list[str]) -> list[str]:
             option = ""
         result.append(word)
     return result
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _fail(message: str, code: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import tempfile
@@ -10,7 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
+from torchvision.utils import make_grid
 
+from scholars import store
 from scholars.errors import InputError
 
 
@@ -37,6 +40,17 @@ def write_image_folder(folder: Path, images: Tensor, labels: Tensor, classes: Se
         fresh.rename(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def write_sheet(path: Path, images: Tensor, zoom: int = 2) -> None:
+    """Write images ``[N, C, H, W]`` uint8 as one picture, about as wide as high, each ``zoom`` times its size."""
+    columns = math.ceil(len(images) ** 0.5)
+    sheet = make_grid(images, nrow=columns, padding=1, pad_value=255)
+    pixels = sheet.permute(1, 2, 0).contiguous().numpy()
+    picture = Image.fromarray(pixels)
+    picture = picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
+    with store.replacing(path) as temporary:
+        picture.save(temporary, format="PNG")
 
 
 def _folder_name(name: str) -> str:

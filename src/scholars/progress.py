@@ -11,6 +11,7 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from scholars import lifetime
 from scholars.experiment import Place, Watch
 from scholars.fitting import Tick
 
@@ -33,6 +34,18 @@ def watching(console: Console) -> Iterator[Watch]:
         display = _Display(console, progress)
         with progress:
             yield Watch(display.on_tick, display.on_row, stop.is_set)
+
+
+@contextmanager
+def learning(console: Console, task: str, seed: int) -> Iterator[lifetime.Watch]:
+    """The same for one scholar that learns one task."""
+    place = Place(seed, "replay", task)
+    with watching(console) as watch:
+        yield lifetime.Watch(
+            lambda tick: watch.on_tick(place, tick),
+            lambda note: console.print(note, highlight=False, markup=False, soft_wrap=True),
+            watch.stopping,
+        )
 
 
 class _Display:

@@ -29,6 +29,9 @@ from scholars.tasks.task import fit_images
 # per chunk, so this number is part of what (seed, n) means.
 CHUNK = 500
 
+# How many dreams are looked at, at most, for each one of the class that was asked for.
+PATIENCE = 250
+
 
 @dataclass(frozen=True, eq=False)
 class Scholar:
@@ -99,28 +102,43 @@ class Scholar:
             raise InputError(f"score needs one label per image, got {len(predicted)} images and {len(labels)} labels")
         return float(np.mean([a == b for a, b in zip(predicted, labels, strict=True)]))
 
-    def dream(self, count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    def dream(self, count: int, *, seed: int = 0, of: str | None = None) -> tuple[Tensor, Tensor]:
         """Draw ``count`` dreams: images ``[n, C, H, W]`` uint8 and the solver's probabilities ``[n, K]``.
 
-        A conditional generator dreams of every class of every task in turn. The same seed gives the same dreams, and
-        fewer of them are the first of more. Raises InputError for a scholar without a generator.
+        of: the name of a class: only dreams that the solver takes for it; default: of all in turn, if the generator is
+            conditional, else as they come
+
+        The same seed gives the same dreams, and fewer of them are the first of more. Raises InputError for a scholar
+        without a generator, and for a class of which it hardly ever dreams.
         """
-        images, targets, _ = (torch.cat(parts) for parts in zip(*self.dreaming(count, seed=seed), strict=True))
+        images, targets, _ = (torch.cat(parts) for parts in zip(*self.dreaming(count, seed=seed, of=of), strict=True))
         return images, targets
 
-    def dreaming(self, count: int, *, seed: int = 0) -> Iterator[Batch]:
+    def dreaming(self, count: int, *, seed: int = 0, of: str | None = None) -> Iterator[Batch]:
         """The same dreams as `dream`, in chunks, so that memory stays small however many there are.
 
         Their conditions are what the generator was asked for.
         """
         if count < 1:
             raise InputError(f"cannot dream {count} images: ask for one or more")
-        conditions = len(self.conditions)
-        for start in range(0, count, CHUNK):
+        if of is not None and of not in self.classes:
+            raise InputError(f"this scholar knows no class {of!r}. {nearest(of, self.classes)}")
+        pairs = self.conditions
+        asked = torch.tensor([i for i, (_, output) in enumerate(pairs) if of is None or self.classes[output] == of])
+        found = chunk = 0
+        while found < count:
             with randomness(open_fabric(self.settings.compute)):
-                torch.manual_seed(seed_of(seed, "dream", start // CHUNK))
-                whole = self.imagine(torch.arange(start, start + CHUNK) % conditions)
-            yield Batch(*(part[: count - start] for part in whole))
+                torch.manual_seed(seed_of(seed, "dream", chunk))
+                batch = self.imagine(asked[torch.arange(chunk * CHUNK, (chunk + 1) * CHUNK) % len(asked)])
+            if of is not None:
+                seen = batch.labels == self.classes.index(of)
+                batch = Batch(*(part[seen] for part in batch))
+            batch = Batch(*(part[: count - found] for part in batch))
+            found, chunk = found + len(batch.images), chunk + 1
+            if found * PATIENCE < chunk * CHUNK and found < count:
+                looked = chunk * CHUNK
+                raise InputError(f"it hardly ever dreams of {of!r}: {found} of {looked} times; see `scholars inspect`")
+            yield batch
 
     def imagine(self, conditions: Tensor) -> Batch:
         """One dream per condition ``[B]``, under torch's global generator; see `dream`."""

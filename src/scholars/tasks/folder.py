@@ -97,6 +97,19 @@ def read_folder(path: str | Path, size: int | None = None) -> Task:
     return Task(root.resolve().name, names, everything[~held_out], everything[held_out])
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The image files in a folder and in those below it, in natural order. Raises InputError as `read_folder` does."""
+    return _files(folder, folder, ())
+
+
+def read_picture(file: Path, size: int) -> npt.NDArray[np.uint8] | str:
+    """The pixels of a file as a square, ``[size, size]`` or ``[size, size, 3]``; or why it cannot be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        picture = _read(file, size)
+    return picture if isinstance(picture, str) else picture.pixels
+
+
 def _is_split(root: Path) -> bool:
     """Whether the folder has its own train and test parts."""
     folders = [entry.name for entry in _entries(root, root) if entry.is_dir()]

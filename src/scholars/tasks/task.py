@@ -105,6 +105,17 @@ class Task:
 
         return Task(self.name, tuple(classes), part(self.train), part(self.test))
 
+    def tested_on(self, other: Task) -> Task:
+        """The same task with the test part of ``other``. Raises InputError if that has a class which this has not."""
+        for name in other.classes:
+            if name not in self.classes:
+                raise InputError(
+                    f"the test part of {other.name!r} has a class {name!r}, which {self.name!r} does not teach. "
+                    f"{nearest(name, self.classes)}"
+                )
+        place = np.array([self.classes.index(name) for name in other.classes])
+        return replace(self, test=Images(other.test.images, place[other.test.labels]))
+
     def inverted(self) -> Task:
         """The same task with dark and bright swapped."""
 

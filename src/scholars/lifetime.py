@@ -1,0 +1,161 @@
+"""A scholar for life: it lives in a folder, learns a task there now and then, and is used in between."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from scholars import store
+from scholars.auditing import audit
+from scholars.config import build
+from scholars.errors import InputError
+from scholars.fitting import Session, Tick
+from scholars.learning import learn, union
+from scholars.scholar import Scholar
+from scholars.settings import Settings
+from scholars.tasks import Task
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told what while a scholar learns.
+
+    on_tick: training progress
+    on_note: what its owner should know: one sentence each
+    stopping: True asks it to stop; teaching the same task again goes on from there
+    """
+
+    on_tick: Callable[[Tick], None] = field(default=lambda tick: None)
+    on_note: Callable[[str], None] = field(default=lambda note: None)
+    stopping: Callable[[], bool] = field(default=lambda: False)
+
+
+def teach(
+    folder: str | Path,
+    task: Task,
+    *,
+    origin: str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    keep: bool = False,
+    watch: Watch | None = None,
+) -> Scholar:
+    """Teach ``task`` to the scholar in ``folder``, which is made if absent, else replaced by its next generation.
+
+    origin: another scholar's folder, from a copy of which a new lineage starts; ``folder`` must be absent
+    changes: settings by dotted path, laid over those that the last task was learned with
+    keep: leave the scholar of before beside the new one, as ``FOLDER.gen-N``
+
+    The old scholar stays whole until the new one is. Interrupted work is kept beside the folder, and the same call goes
+    on with it bit for bit. Raises InputError for what cannot be learned, or while another process teaches this folder;
+    Interrupted when asked to stop.
+    """
+    folder, watch = Path(folder), watch or Watch()
+    with _alone(folder):
+        previous = _previous(folder, origin)
+        document = previous.lineage[-1].settings.model_dump(mode="json") if previous else {}
+        settings = build(Settings, document, changes, where="settings")
+        for note in _notes(task, previous):
+            watch.on_note(note)
+        work = folder.with_name(f".{folder.name}.learning")
+        undertaking = {
+            "task": _digest(task),
+            "from": _identity(previous),
+            "seed": seed,
+            "settings": settings.model_dump(mode="json"),
+        }
+        _begin(work, undertaking)
+        session = Session(work, watch.on_tick, watch.stopping)
+        learned = learn(task, previous, settings=settings, seed=seed, session=session)
+        if settings.audit.dreams:
+            found = audit(learned, [task], seed=seed, session=replace(session, folder=None))
+            learned = learned.audited(found)
+            for warning in found.warnings:
+                watch.on_note(f"warning: {warning}")
+        if keep and previous and not origin:
+            previous.save(folder.with_name(f"{folder.name}.gen-{previous.generation}"))
+        learned.save(folder)
+        shutil.rmtree(work, ignore_errors=True)
+    return learned
+
+
+def settings_of(folder: Path, origin: Path | None, changes: Mapping[str, Any]) -> Settings:
+    """How the scholar in ``folder`` would learn its next task."""
+    previous = _previous(folder, origin)
+    document = previous.lineage[-1].settings.model_dump(mode="json") if previous else {}
+    return build(Settings, document, changes, where="settings")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Refuse two learners on one folder. The system frees the lock of a process that died."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout:
+        raise InputError(f"another process is teaching {folder} just now: wait until it is done") from None
+
+
+def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:
+    if origin is not None:
+        if folder.exists():
+            raise InputError(f"{folder} is there already; --from starts a new scholar: choose a folder that is not")
+        return Scholar.load(origin)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        return Scholar.load(folder)
+    return None
+
+
+def _notes(task: Task, previous: Scholar | None) -> Iterator[str]:
+    known = previous.classes if previous else ()
+    if previous and task.name in [record.name for record in previous.lineage]:
+        yield f"a task called {task.name!r} was learned before; it is learned again, from this data"
+    alike: dict[str, str] = {}
+    for name in union(known, task.classes):
+        other = alike.setdefault(" ".join(name.casefold().split()), name)
+        if other != name:
+            yield f"warning: classes {other!r} and {name!r} differ only in case or spaces, and are learned as two"
+    for label, name in enumerate(task.classes):
+        images = task.train.images[task.train.labels == label]
+        if len(images) and np.ptp(images) == 0:
+            yield f"warning: every training image of class {name!r} is of one and the same colour"
+
+
+def _begin(work: Path, undertaking: Mapping[str, Any]) -> None:
+    """Make the folder for unfinished work, emptied unless it is of this very undertaking."""
+    note = work / "learning.json"
+    if note.is_file() and store.read_json(note) == undertaking:
+        return
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    store.write_json(note, undertaking)
+
+
+def _digest(task: Task) -> str:
+    """What the task holds, as SHA-256: names, images, labels."""
+    digest = hashlib.sha256(repr((task.name, task.classes)).encode())
+    for data in (task.train, task.test):
+        digest.update(repr(data.images.shape).encode())
+        digest.update(data.images.tobytes())
+        digest.update(data.labels.tobytes())
+    return digest.hexdigest()
+
+
+def _identity(previous: Scholar | None) -> str | None:
+    """Which scholar it goes on from: the digest of its weights."""
+    if previous is None:
+        return None
+    digest = hashlib.sha256()
+    for value in previous.solver.state_dict().values():
+        digest.update(value.cpu().contiguous().numpy())
+    return digest.hexdigest()

@@ -1,0 +1,121 @@
+"""A scholar's life in its folder: taught again and again, by one at a time, whole at every moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, flat
+
+from scholars.errors import InputError, Interrupted
+from scholars.learning import learn
+from scholars.lifetime import Watch, teach
+from scholars.scholar import Scholar
+from scholars.tasks import Images, Task
+
+CHANGES = flat(TINY)
+
+
+def same(a: Scholar, b: Scholar) -> bool:
+    return all(
+        torch.equal(x, y) for x, y in zip(a.solver.state_dict().values(), b.solver.state_dict().values(), strict=True)
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path, one: Scholar) -> Path:
+    one.save(tmp_path / "home")
+    return tmp_path / "home"
+
+
+def test_a_scholar_is_made_and_taught_again(tmp_path: Path, low: Task, high: Task, two: Scholar) -> None:
+    folder = tmp_path / "my scholar"
+    first = teach(folder, low, changes=CHANGES)
+    second = teach(folder, high)
+    assert same(second, two)
+    loaded = Scholar.load(folder)
+    assert same(loaded, second)
+    assert [record.name for record in loaded.lineage] == ["digits", "digits"]
+    assert loaded.lineage[0].audit == first.lineage[0].audit
+    assert loaded.lineage[0].audit is not None
+    assert {path.name for path in tmp_path.iterdir()} <= {"my scholar", ".my scholar.lock"}
+
+
+def test_settings_are_those_of_the_last_task_unless_changed(home: Path, high: Task) -> None:
+    taught = teach(home, high, changes={"solver.steps": 3})
+    assert taught.settings.solver.steps == 3
+    assert taught.settings.replay.bank == 600
+
+
+def test_the_scholar_of_before_can_be_kept(home: Path, high: Task, one: Scholar) -> None:
+    teach(home, high, changes={"solver.steps": 3}, keep=True)
+    assert same(Scholar.load(home.with_name("home.gen-1")), one)
+    assert Scholar.load(home).generation == 2
+
+
+def test_a_new_lineage_starts_from_a_copy(home: Path, high: Task, one: Scholar) -> None:
+    teach(home.with_name("other"), high, origin=home, changes={"solver.steps": 3})
+    assert Scholar.load(home.with_name("other")).generation == 2
+    assert same(Scholar.load(home), one)
+    with pytest.raises(InputError, match="there already"):
+        teach(home, high, origin=home.with_name("other"))
+
+
+@pytest.mark.parametrize("stop_at", [5, 40, 75])
+def test_interrupted_teaching_goes_on_bit_for_bit(home: Path, high: Task, two: Scholar, stop_at: int) -> None:
+    asked = iter(range(10_000))
+    with pytest.raises(Interrupted):
+        teach(home, high, watch=Watch(stopping=lambda: next(asked) >= stop_at))
+    assert Scholar.load(home).generation == 1
+    assert same(teach(home, high), two)
+    assert not home.with_name(".home.learning").exists()
+
+
+def test_unfinished_work_of_another_kind_is_not_gone_on_with(home: Path, high: Task, one: Scholar) -> None:
+    asked = iter(range(10_000))
+    with pytest.raises(Interrupted):
+        teach(home, high, watch=Watch(stopping=lambda: next(asked) >= 40))
+    other = teach(home, high, changes={"solver.rate": 1e-3})
+    assert same(other, learn(high, one, settings=other.settings))
+
+
+def test_two_learners_are_refused_and_a_dead_one_does_not_matter(home: Path, high: Task) -> None:
+    code = f"""
+from filelock import FileLock
+import sys, time
+with FileLock({str(home.with_name(".home.lock"))!r}):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(InputError, match="another process is teaching"):
+        teach(home, high)
+    holder.kill()
+    holder.wait()
+    assert teach(home, high, changes={"solver.steps": 3}).generation == 2
+
+
+def test_what_is_odd_is_said(home: Path, low: Task) -> None:
+    notes: list[str] = []
+    images = Images(np.full((8, 1, 16, 16), 7, np.uint8), np.arange(8) % 2)
+    odd = Task("digits", ("Zebra", "zebra "), images, images)
+    teach(home, odd, changes={"solver.steps": 3}, watch=Watch(on_note=notes.append))
+    assert any("was learned before" in note for note in notes)
+    assert any("differ only in case or spaces" in note for note in notes)
+    assert sum("one and the same colour" in note for note in notes) == 2
+
+
+def test_what_cannot_be_learned_leaves_the_scholar_as_it_is(home: Path, high: Task, one: Scholar) -> None:
+    with pytest.raises(InputError, match="image shape is fixed"):
+        teach(home, high, changes={"image.size": 20})
+    (home.with_name("junk")).mkdir()
+    (home.with_name("junk") / "file").write_text("x")
+    with pytest.raises(InputError, match="is not a scholar"):
+        teach(home.with_name("junk"), high)
+    assert same(Scholar.load(home), one)

@@ -1,0 +1,68 @@
+"""Files in, names out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scholars.errors import InputError
+from scholars.prediction import find_images, predict_files
+from scholars.scholar import CHUNK, Scholar
+from scholars.tasks import Task
+
+
+@pytest.fixture
+def files(tmp_path: Path, low: Task) -> list[Path]:
+    for index, image in enumerate(low.test.images[:30]):
+        Image.fromarray(image[0]).save(tmp_path / f"{index}.png")
+    return find_images([str(tmp_path)])
+
+
+def test_files_folders_and_patterns(files: list[Path], tmp_path: Path) -> None:
+    assert [file.name for file in files] == [f"{index}.png" for index in range(30)]
+    assert find_images([str(tmp_path / "3.png")]) == [tmp_path / "3.png"]
+    twenties = find_images([str(tmp_path / "2?.png")])
+    assert [file.name for file in twenties] == [f"2{i}.png" for i in range(10)]
+    for nothing in ("none*.png", str(tmp_path / "gone.png")):
+        with pytest.raises(InputError, match="no such file"):
+            find_images([nothing])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds none"):
+        find_images([str(tmp_path / "empty")])
+
+
+def test_guesses_are_the_scholars_own(files: list[Path], one: Scholar, low: Task) -> None:
+    images = low.test.images[:30]
+    expected = one.predict_proba(images)
+    found = list(predict_files(one, files, top=2))
+    assert [p.file for p in found] == files
+    assert [p.guesses[0][0] for p in found] == one.predict(images)
+    assert [p.guesses[0][1] for p in found] == pytest.approx(expected.max(axis=1).tolist(), abs=0.02)
+    assert all(len(p.guesses) == 2 and p.guesses[0][1] >= p.guesses[1][1] for p in found)
+
+
+def test_more_than_a_chunk_keeps_its_order(files: list[Path], one: Scholar) -> None:
+    many = (files * (CHUNK // len(files) + 2))[: CHUNK + 7]
+    found = list(predict_files(one, many))
+    assert [p.file for p in found] == many
+    assert found[30].guesses[0][0] == found[0].guesses[0][0]
+    assert found[30].guesses[0][1] == pytest.approx(found[0].guesses[0][1])
+
+
+def test_among_considers_only_a_task(files: list[Path], two: Scholar) -> None:
+    renamed = [two.lineage[0].model_copy(update={"name": "low"}), two.lineage[1]]
+    from dataclasses import replace
+
+    scholar = replace(two, lineage=tuple(renamed))
+    assert {p.guesses[0][0] for p in predict_files(scholar, files, among="low")} <= set("01234")
+
+
+def test_unreadable_files_are_named(files: list[Path], one: Scholar, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"not a picture")
+    Image.fromarray(np.zeros((9, 5, 4), np.uint8)).save(tmp_path / "clear.png")
+    assert len(list(predict_files(one, [tmp_path / "clear.png"]))) == 1
+    with pytest.raises(InputError, match=r"bad\.png: is no image"):
+        list(predict_files(one, [*files, tmp_path / "bad.png"]))
