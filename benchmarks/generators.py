@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from scholars import Scholar, learn, open_task, store
-from scholars.compute import open_fabric, randomness
+from scholars.compute import open_fabric
 from scholars.environment import environment
 from scholars.evaluate import accuracy
 from scholars.evaluate.likeness import covered, frechet_distance
@@ -32,7 +32,7 @@ from scholars.inspecting import parameters
 from scholars.learning import teach_generator, teach_solver
 from scholars.replay import Augmented, Pool
 from scholars.settings import GeneratorSettings, Settings
-from scholars.tasks import Images, Task
+from scholars.tasks import Task
 
 DOCS = Path(__file__).parent.parent / "docs"
 DREAMS = 20_000
@@ -50,7 +50,7 @@ COLUMNS = {
     "recall": "recall",
     "speed": "dreams/s",
     "parameters": "parameters",
-    "bytes": "MB",
+    "megabytes": "MB",
 }
 
 
@@ -58,8 +58,7 @@ def parted(task: Task) -> tuple[Task, Task]:
     """The task without a tenth of its training data, and a task whose test part is that tenth."""
     order = np.random.default_rng(0).permutation(len(task.train))
     held, kept = np.split(order, [len(order) // 10])
-    part = task.train[held]
-    return replace(task, train=task.train[kept]), replace(task, test=Images(part.images, part.labels))
+    return replace(task, train=task.train[kept]), replace(task, test=task.train[held])
 
 
 def with_steps(settings: Settings, kind: str, steps: int) -> Settings:
@@ -73,12 +72,6 @@ def train(pool: Pool, teacher: Scholar, settings: Settings) -> tuple[Generator, 
     fabric = open_fabric(settings.compute)
     generator = teach_generator(pool, None, len(teacher.conditions), settings, 0, fabric, Session())
     return generator, time.perf_counter() - began
-
-
-def features(scholar: Scholar, images: torch.Tensor) -> torch.Tensor:
-    fabric = open_fabric(scholar.settings.compute)
-    with torch.inference_mode(), fabric.autocast(), randomness(fabric):
-        return torch.cat([scholar.solver.features(part).float() for part in torch.split(images, 500)])
 
 
 def measure(kind: str, minutes: float, task: Task, validation: Task, teacher: Scholar) -> dict[str, Any]:
@@ -95,8 +88,8 @@ def measure(kind: str, minutes: float, task: Task, validation: Task, teacher: Sc
     source = Augmented(Pool(images, targets, len(scholar.classes)), settings.solver.shift)
     solver = teach_solver(source, None, len(scholar.classes), settings, 0, open_fabric(settings.compute), Session())
     pupil = replace(scholar, solver=solver)
-    seen = features(scholar, images[:LOOKED_AT])
-    real = features(scholar, torch.from_numpy(task.test.images[:LOOKED_AT]))
+    seen = scholar.features(images[:LOOKED_AT])
+    real = scholar.features(torch.from_numpy(task.test.images[:LOOKED_AT]))
     return {
         "data": task.name,
         "kind": kind,
@@ -111,7 +104,7 @@ def measure(kind: str, minutes: float, task: Task, validation: Task, teacher: Sc
         "recall": round(covered(real, by=seen), 3),
         "speed": round(speed),
         "parameters": parameters(generator),
-        "bytes": round(sum(4 * value.numel() for value in generator.state_dict().values()) / 1e6, 1),
+        "megabytes": round(sum(4 * value.numel() for value in generator.state_dict().values()) / 1e6, 1),
         "settings": settings.generator.chosen.model_dump(mode="json"),
     }
 

@@ -33,7 +33,7 @@ class Recital(Generator):
         return self.images[index]
 
     def trainee(self, fabric: object) -> Trainee:
-        raise NotImplementedError
+        raise AssertionError("an audit trains no generator")
 
     def diverged(self, metrics: Mapping[str, float]) -> str | None:
         return self.complaint
@@ -56,7 +56,7 @@ def of(task: Task, part: str) -> Tensor:
 
 
 def test_perfect_dreams_pass(good: Scholar, low: Task) -> None:
-    """Half of the real test images as dreams: a pupil of them is right on the test part, and nothing is warned of."""
+    """The real test images as dreams: a pupil of them is right on the test part, and nothing is warned of."""
     found = audit(reciting(good, of(low, "test")), [low])
     assert found.tasks[0].accuracy > 0.9
     assert found.tasks[0].recall == 1.0
@@ -110,6 +110,27 @@ def test_without_all_real_images_the_whole_is_not_judged(two: Scholar, high: Tas
     assert found.frechet_distance is None
     assert found.precision is None
     assert all(entry.agreement is not None for entry in found.classes)
+    # Two tasks of one name, and the images of one of them: that is not all.
+    assert audit(two, [high]).precision is None
+
+
+def test_a_class_that_was_not_asked_for_has_no_agreement(two: Scholar, high: Task) -> None:
+    asked = two.settings.audit.model_copy(update={"dreams": 3})
+    found = audit(replace(two, settings=two.settings.model_copy(update={"audit": asked})), [high])
+    assert [entry.agreement is None for entry in found.classes] == [False] * 3 + [True] * 7
+
+
+@pytest.mark.parametrize(("score", "warned"), [(0.91, True), (0.96, False)])
+def test_a_task_of_one_common_class_is_judged_by_what_is_left(
+    good: Scholar, low: Task, score: float, warned: bool
+) -> None:
+    from scholars.auditing import _warnings
+
+    found = audit(reciting(good, of(low, "test")), [low])
+    common = found.tasks[0].model_copy(update={"accuracy": score, "shares": {"a": 0.9, "b": 0.1}})
+    images = of(low, "test")
+    warnings = _warnings(reciting(good, images), found.classes, [common], images, [images])
+    assert any("teach nothing" in warning for warning in warnings) == warned
 
 
 def test_an_audit_repeats_and_is_kept(one: Scholar, low: Task) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,21 @@ def test_inspect_leaves_a_scholar_as_it_is(two: Scholar, tmp_path: Path) -> None
     before = {path.name: path.read_bytes() for path in (tmp_path / "s").iterdir()}
     assert scholars("inspect", "s", cwd=tmp_path).returncode == 0
     assert {path.name: path.read_bytes() for path in (tmp_path / "s").iterdir()} == before
+
+
+def test_brackets_in_names_are_shown_as_they_are(two: Scholar) -> None:
+    from rich.console import Console
+
+    from scholars.inspecting import lineage_tree
+
+    record = two.lineage[0].model_copy(update={"name": "[/red] one"})
+    odd = replace(two, classes=("[/b]", *two.classes[1:]), lineage=(record, two.lineage[1]))
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(lineage_tree(odd, "[s]"))
+    text = console.export_text()
+    assert "[/red] one" in text
+    assert "[/b]" in text
+    assert "[s]: generation 2" in text
 
 
 def test_options_take_several_values() -> None:

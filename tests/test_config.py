@@ -102,6 +102,7 @@ def test_what_is_wrong_in_a_change_is_named(change: str, message: str) -> None:
         (["generator.flow.guidance=2", "generator.flow.dropout=0"], ["guidance", "dropout"]),
         (["generator.wgan-gp.conditional=true"], ["generator.wgan-gp.conditional"]),
         (["replay.bank=0"], ["replay.bank"]),
+        (["audit.dreams=3"], ["audit.dreams=3"]),
         (["replay.ratio=1.5"], ["replay.ratio"]),
     ],
 )

@@ -13,7 +13,8 @@ from torchvision.datasets import ImageFolder
 
 from scholars.config import Recipe, build, read_recipe
 from scholars.errors import InputError, Interrupted
-from scholars.experiment import Watch, run, summary
+from scholars.experiment import Place, Watch, run, summary
+from scholars.fitting import Tick
 from scholars.scholar import Scholar
 
 TASKS = [
@@ -203,6 +204,30 @@ def test_the_pictures_follow_the_stream(done: Path, tmp_path: Path, monkeypatch:
     # In the order of learning, which is not that of the alphabet.
     assert shown == ["real low", "real high", "dreams of generation 1", "dreams of generation 2"]
     assert {path.name for path in folder.glob("*.png")} == {"accuracy.png", "dreams.png", "losses.png"}
+
+
+def test_an_interrupted_audit_trains_nothing_again(tmp_path: Path) -> None:
+    plan = recipe(methods=["replay"], tasks=TASKS[:1])
+    stages: list[str] = []
+    with pytest.raises(Interrupted):
+        run(
+            plan,
+            tmp_path / "out",
+            watch=Watch(on_tick=lambda place, tick: stages.append(tick.stage), stopping=lambda: "audit" in stages),
+        )
+    first: dict[str, int] = {}
+
+    def noting(place: Place, tick: Tick) -> None:
+        first.setdefault(tick.stage, tick.step)
+
+    run(plan, tmp_path / "out", resume=True, watch=Watch(on_tick=noting))
+    assert first == {"solver": 60, "generator": 12, "audit": 0}
+    assert Scholar.load(tmp_path / "out" / "scholars" / "1").lineage[0].audit is not None
+
+
+def test_export_and_fresh_dreams_contradict_each_other() -> None:
+    with pytest.raises(InputError, match=r"export_dreams.*replay\.dreams=fresh"):
+        recipe(export_dreams=True, replay={"dreams": "fresh"})
 
 
 def test_the_cost_of_an_interrupted_attempt_counts(tmp_path: Path) -> None:

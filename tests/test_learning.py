@@ -43,6 +43,7 @@ def test_the_record_says_what_was_learned(two: Scholar, high: Task) -> None:
     assert two.lineage[1].train_count == len(high.train)
     assert two.lineage[1].accuracy == accuracy(two, high)
     assert two.classes == tuple("0123456789")
+    assert two.conditions == (*((0, c) for c in range(5)), *((1, c) for c in range(5, 10)))
 
 
 def test_equal_seeds_agree_and_different_ones_do_not(high: Task, one: Scholar, two: Scholar) -> None:

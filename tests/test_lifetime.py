@@ -55,6 +55,9 @@ def test_the_scholar_of_before_can_be_kept(home: Path, high: Task, one: Scholar)
     teach(home, high, changes={"solver.steps": 3}, keep=True)
     assert same(Scholar.load(home.with_name("home.gen-1")), one)
     assert Scholar.load(home).generation == 2
+    home.with_name("home.gen-2").mkdir()
+    with pytest.raises(InputError, match=r"home\.gen-2 is there already"):
+        teach(home, high, keep=True)
 
 
 def test_a_new_lineage_starts_from_a_copy(home: Path, high: Task, one: Scholar) -> None:
@@ -114,6 +117,7 @@ def test_what_is_odd_is_said(home: Path, low: Task) -> None:
 def test_what_cannot_be_learned_leaves_the_scholar_as_it_is(home: Path, high: Task, one: Scholar) -> None:
     with pytest.raises(InputError, match="image shape is fixed"):
         teach(home, high, changes={"image.size": 20})
+    assert not home.with_name(".home.learning").exists()
     (home.with_name("junk")).mkdir()
     (home.with_name("junk") / "file").write_text("x")
     with pytest.raises(InputError, match="is not a scholar"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ def test_files_folders_and_patterns(files: list[Path], tmp_path: Path) -> None:
     for nothing in ("none*.png", str(tmp_path / "gone.png")):
         with pytest.raises(InputError, match="no such file"):
             find_images([nothing])
+    with pytest.raises(InputError, match=r"\*\*"):
+        find_images([str(tmp_path / "a**b" / "c***" / "")])
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds none"):
         find_images([str(tmp_path / "empty")])
@@ -53,10 +56,7 @@ def test_more_than_a_chunk_keeps_its_order(files: list[Path], one: Scholar) -> N
 
 
 def test_among_considers_only_a_task(files: list[Path], two: Scholar) -> None:
-    renamed = [two.lineage[0].model_copy(update={"name": "low"}), two.lineage[1]]
-    from dataclasses import replace
-
-    scholar = replace(two, lineage=tuple(renamed))
+    scholar = replace(two, lineage=(two.lineage[0].model_copy(update={"name": "low"}), two.lineage[1]))
     assert {p.guesses[0][0] for p in predict_files(scholar, files, among="low")} <= set("01234")
 
 

@@ -43,6 +43,16 @@ def test_replacing_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["scholar"]
 
 
+def test_what_is_no_scholar_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").write_text("cat")
+    with pytest.raises(InputError, match="is not a scholar"):
+        write(tmp_path / "photos")
+    assert (tmp_path / "photos" / "cat.png").read_text() == "cat"
+    (tmp_path / "empty").mkdir()
+    assert (write(tmp_path / "empty") / store.DESCRIPTION).is_file()
+
+
 def test_a_failed_write_keeps_the_old_one(tmp_path: Path) -> None:
     write(tmp_path / "scholar")
     with pytest.raises(ValueError, match="JSON"):

@@ -115,6 +115,7 @@ def learn_task(
         f"{100 * record.accuracy:.1f} % right on the {record.test_count:,} test images of {record.name}",
         soft_wrap=True,
         highlight=False,
+        markup=False,
     )
 
 
@@ -134,6 +135,8 @@ def predict(
     from scholars.prediction import find_images, predict_files
     from scholars.scholar import Scholar
 
+    if as_json and as_csv:
+        raise InputError("--json and --csv are two forms of one answer: choose one")
     words = [word for name in images for word in (sys.stdin.read().splitlines() if name == "-" else [name]) if word]
     files = find_images(words)
     opened = Scholar.load(scholar)
@@ -177,7 +180,7 @@ def evaluate(
         out.print_json(data={"results": rows})
         return
     for task, score in scores:
-        out.print(f"{task.name}: {100 * score:.2f} % of {len(task.test):,} test images", highlight=False)
+        out.print(f"{task.name}: {100 * score:.2f} % of {len(task.test):,} test images", highlight=False, markup=False)
 
 
 @app.command()
@@ -202,7 +205,7 @@ def dream(
     else:
         images, targets = opened.dream(count, seed=seed, of=of)
         write_image_folder(path, images, targets.argmax(1), opened.classes)
-    out.print(f"{count:,} dreams: {path}", soft_wrap=True, highlight=False)
+    out.print(f"{count:,} dreams: {path}", soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()

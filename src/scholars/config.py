@@ -10,10 +10,10 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from scholars.errors import InputError, nearest
 from scholars.settings import Section, Settings
@@ -57,6 +57,12 @@ class Recipe(Settings):
         if len(set(value)) != len(value):
             raise ValueError("names something twice")
         return value
+
+    @model_validator(mode="after")
+    def _banked(self) -> Self:
+        if self.export_dreams and self.replay.dreams == "fresh":
+            raise ValueError("export_dreams writes the bank, and replay.dreams=fresh keeps none: change one of the two")
+        return self
 
     def settings(self) -> Settings:
         """The part of the recipe that says how to learn."""

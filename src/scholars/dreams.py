@@ -12,7 +12,7 @@ from torch import Tensor
 from scholars.compute import seed_of
 from scholars.errors import InputError, Interrupted
 from scholars.fitting import Session, Tick
-from scholars.replay import Batch, Pool, Source
+from scholars.replay import Batch, Pool, Source, joined
 from scholars.scholar import Scholar
 from scholars.settings import ReplaySettings
 
@@ -53,16 +53,22 @@ def dream_bank(previous: Scholar, policy: ReplaySettings, seed: int, session: Se
             f"replay.filter={policy.filter} keeps none of {looked} dreams: lower replay.confidence, set "
             "replay.filter=none, or train the generator for longer"
         )
-    return Batch(*(torch.cat(parts)[: policy.bank] for parts in zip(*batches, strict=True)))
+    return Batch(*(part[: policy.bank] for part in joined(batches)))
 
 
 def chosen(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:
-    """The dreams that ``policy.filter`` keeps."""
+    """The dreams that ``policy.filter`` keeps. Raises InputError where the previous scholar cannot be asked."""
     if policy.filter == "none":
         return dreamt
     if policy.filter == "confidence":
         keep = dreamt.targets.amax(1) >= policy.confidence
     else:
+        generator = previous.settings.generator
+        if not generator.chosen.conditional:
+            raise InputError(
+                f"replay.filter=agreement needs dreams that were asked for by class, and the scholar so far has "
+                f"generator.kind={generator.kind}, which is not conditional: use another replay.filter for this task"
+            )
         asked = torch.tensor([output for _, output in previous.conditions])
         keep = dreamt.labels == asked[dreamt.conditions]
     return Batch(*(part[keep] for part in dreamt))

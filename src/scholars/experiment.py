@@ -142,6 +142,7 @@ class _Run:
                 scholar.save(folder)
                 done.append({"row": row, "seconds": round(seconds, 3), "peak": round(peak_memory_mb(), 1)})
                 store.write_json(note, done[-1])
+                shutil.rmtree(self._checkpoints(seed, method, index), ignore_errors=True)
                 self.watch.on_row(Place(seed, method, self.tasks[index].name), row)
             if index == 0:
                 self.first.setdefault(seed, scholar)
@@ -170,7 +171,7 @@ class _Run:
             solver = settings.solver.model_copy(update={"steps": settings.solver.steps * len(self.tasks)})
             settings = settings.model_copy(update={"solver": solver})
         stored = {"replay": None, "naive": [], "exact": self.tasks[:index], "joint": self.tasks[:index]}[method]
-        kept = self.work / f"{seed}-{method}-{index + 1}-checkpoints"
+        kept = self._checkpoints(seed, method, index)
         session = Session(kept, self._ticker(Place(seed, method, task.name)), self.watch.stopping)
         # What an interrupted attempt cost counts too.
         spent = kept / "spent.json"
@@ -184,13 +185,15 @@ class _Run:
         if self.recipe.export_dreams and method == "replay" and previous is not None:
             bank = dream_bank(previous, settings.replay, seed)
             write_image_folder(self.out / "dreams" / str(index), bank.images, bank.labels, previous.classes)
-        shutil.rmtree(kept, ignore_errors=True)
         return learned, seconds
 
     def _audit(self, seed: int, index: int, scholar: Scholar) -> Audit:
         place = Place(seed, "replay", self.tasks[index].name)
         session = Session(None, lambda tick: self.watch.on_tick(place, tick), self.watch.stopping)
         return audit(scholar, self.tasks[: index + 1], seed=seed, session=session)
+
+    def _checkpoints(self, seed: int, method: Method, index: int) -> Path:
+        return self.work / f"{seed}-{method}-{index + 1}-checkpoints"
 
     def _folder(self, seed: int, method: Method, index: int) -> Path:
         if method == "replay" and seed == self.recipe.seeds[0]:

@@ -91,8 +91,13 @@ def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, 
             if stopping:
                 raise Interrupted(f"stopped in stage {stage!r} at step {step} of {steps}")
             torch.manual_seed(seed_of(seed, stage, step))
-            meter.add(trainee.step(meter.counted(draw), step / steps))
+            meter.add(trainee.step(meter.counted(lambda: placed(draw(), fabric)), step / steps))
             step += 1
+
+
+def placed(batch: Batch, fabric: Fabric) -> Batch:
+    """The batch on the device that computes."""
+    return Batch(*(part.to(fabric.device) for part in batch))
 
 
 class Descent:

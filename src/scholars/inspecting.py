@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.markup import escape
 from rich.tree import Tree
 from torch import nn
 
@@ -34,9 +35,10 @@ def parameters(module: nn.Module) -> int:
 def lineage_tree(scholar: Scholar, title: str) -> Tree:
     """The lineage, oldest task first, with what the networks are."""
     image = scholar.settings.image
-    tree = Tree(f"[bold]{title}[/]: generation {scholar.generation}, {len(scholar.classes)} classes")
+    # What people named may hold brackets, which rich takes for markup.
+    tree = Tree(f"[bold]{escape(title)}[/]: generation {scholar.generation}, {len(scholar.classes)} classes")
     tree.add(f"images: {image.size} x {image.size}, {'RGB' if image.channels == 3 else 'grey'}")
-    tree.add(f"classes: {', '.join(scholar.classes)}")
+    tree.add(f"classes: {escape(', '.join(scholar.classes))}")
     tree.add(f"solver: CNN, {parameters(scholar.solver):,} parameters")
     kind = scholar.settings.generator.kind
     tree.add(
@@ -45,7 +47,9 @@ def lineage_tree(scholar: Scholar, title: str) -> Tree:
     lineage = tree.add("lineage")
     for generation, record in enumerate(scholar.lineage, start=1):
         spent = ", ".join(f"{stage} {seconds:,.0f} s" for stage, seconds in record.seconds.items())
-        task = lineage.add(f"{generation}  [bold]{record.name}[/], learned {record.learned_at}, seed {record.seed}")
+        task = lineage.add(
+            f"{generation}  [bold]{escape(record.name)}[/], learned {record.learned_at}, seed {record.seed}"
+        )
         task.add(
             f"{record.train_count:,} training and {record.test_count:,} test images of {len(record.classes)} classes"
         )
@@ -59,8 +63,8 @@ def lineage_tree(scholar: Scholar, title: str) -> Tree:
 def _add_audit(tree: Tree, audit: Audit) -> None:
     for entry in audit.tasks:
         tree.add(
-            f"{entry.name}: a solver that saw dreams only is right on {100 * entry.accuracy:.1f} % of its test part; "
-            f"recall {entry.recall:.2f}; {100 * entry.copies:.2f} % may be copies of training images"
+            f"{escape(entry.name)}: a solver that saw dreams only is right on {100 * entry.accuracy:.1f} % of its "
+            f"test part; recall {entry.recall:.2f}; {100 * entry.copies:.2f} % may be copies of training images"
         )
     if audit.frechet_distance is not None and audit.precision is not None:
         tree.add(f"Frechet distance {audit.frechet_distance:.1f}, precision {audit.precision:.2f}")
@@ -68,6 +72,6 @@ def _add_audit(tree: Tree, audit: Audit) -> None:
         f"{entry.name} {100 * entry.share:.0f} %" + (f" ({entry.confidence:.2f})" if entry.confidence else "")
         for entry in audit.classes
     )
-    tree.add(f"classes of {audit.dreams:,} dreams, and the solver's confidence: {shares}")
+    tree.add(f"classes of {audit.dreams:,} dreams, and the solver's confidence: {escape(shares)}")
     for warning in audit.warnings:
-        tree.add(f"[bold yellow]warning[/]: {warning}")
+        tree.add(f"[bold yellow]warning[/]: {escape(warning)}")

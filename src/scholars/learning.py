@@ -160,8 +160,7 @@ def teach_solver(
         _adopt(solver, previous.solver.state_dict(), "solver")
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        images, targets = batch.images.to(fabric.device), batch.targets.to(fabric.device)
-        return F.cross_entropy(model(images).float(), targets)
+        return F.cross_entropy(model(batch.images).float(), batch.targets)
 
     trainee = Descent(fabric, solver, loss, rate=s.rate, weight_decay=s.weight_decay)
     fit(trainee, lambda: source.draw(s.batch), fabric=fabric, steps=s.steps, seed=seed, stage=stage, session=session)

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,10 @@ def teach(
     folder, watch = Path(folder), watch or Watch()
     with _alone(folder):
         previous = _previous(folder, origin)
-        document = previous.lineage[-1].settings.model_dump(mode="json") if previous else {}
-        settings = build(Settings, document, changes, where="settings")
+        settings = _settings(previous, changes)
+        kept = folder.with_name(f"{folder.name}.gen-{previous.generation if previous else 0}")
+        if keep and kept.exists():
+            raise InputError(f"{kept} is there already, and --keep would replace it: move it away, or leave out --keep")
         for note in _notes(task, previous):
             watch.on_note(note)
         work = folder.with_name(f".{folder.name}.learning")
@@ -74,14 +76,18 @@ def teach(
         }
         _begin(work, undertaking)
         session = Session(work, watch.on_tick, watch.stopping)
-        learned = learn(task, previous, settings=settings, seed=seed, session=session)
+        try:
+            learned = learn(task, previous, settings=settings, seed=seed, session=session)
+        except InputError:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
         if settings.audit.dreams:
-            found = audit(learned, [task], seed=seed, session=replace(session, folder=None))
+            found = audit(learned, [task], seed=seed, session=session)
             learned = learned.audited(found)
             for warning in found.warnings:
                 watch.on_note(f"warning: {warning}")
         if keep and previous and not origin:
-            previous.save(folder.with_name(f"{folder.name}.gen-{previous.generation}"))
+            previous.save(kept)
         learned.save(folder)
         shutil.rmtree(work, ignore_errors=True)
     return learned
@@ -89,7 +95,10 @@ def teach(
 
 def settings_of(folder: Path, origin: Path | None, changes: Mapping[str, Any]) -> Settings:
     """How the scholar in ``folder`` would learn its next task."""
-    previous = _previous(folder, origin)
+    return _settings(_previous(folder, origin), changes)
+
+
+def _settings(previous: Scholar | None, changes: Mapping[str, Any] | None) -> Settings:
     document = previous.lineage[-1].settings.model_dump(mode="json") if previous else {}
     return build(Settings, document, changes, where="settings")
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from scholars.errors import InputError
 from scholars.scholar import CHUNK, Scholar
-from scholars.tasks.folder import image_files, read_picture
+from scholars.tasks.folder import image_files, read_pictures
 from scholars.tasks.task import fit_images
 
 
@@ -42,11 +39,19 @@ def find_images(words: Iterable[str]) -> list[Path]:
         elif path.exists():
             files = [path]
         else:
-            files = [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()]  # noqa: PTH207
+            files = _matching(path)
         if not files:
             raise InputError(f"no image at {word}: " + ("the folder holds none" if path.is_dir() else "no such file"))
         found += files
     return found
+
+
+def _matching(pattern: Path) -> list[Path]:
+    start = Path(pattern.anchor)
+    try:
+        return sorted(file for file in start.glob(str(pattern.relative_to(start))) if file.is_file())
+    except (ValueError, NotImplementedError) as error:  # pathlib's way to refuse what is no pattern, as "a**b"
+        raise InputError(f"{pattern}: {error}") from None
 
 
 def predict_files(
@@ -59,27 +64,16 @@ def predict_files(
     Raises InputError for files that cannot be read, naming each.
     """
     shape = scholar.settings.image
-    waiting = iter(files)
-    with ThreadPoolExecutor() as pool:
-
-        def decode() -> tuple[list[Path], Iterator[object]]:
-            chunk = list(islice(waiting, CHUNK))
-            return chunk, pool.map(lambda file: read_picture(file, shape.size), chunk)
-
-        # The next chunk is decoded while this one is looked at.
-        ahead = decode()
-        while ahead[0]:
-            (chunk, results), ahead = ahead, decode()
-            arrays, bad = [], []
-            for file, result in zip(chunk, results, strict=True):
-                if isinstance(result, np.ndarray):
-                    pixels = result[None] if result.ndim == 2 else result.transpose(2, 0, 1)
-                    arrays.append(fit_images(pixels[None], shape.channels, shape.size))
-                else:
-                    bad.append(f"  {file}: {result}")
-            if bad:
-                raise InputError("images that cannot be read:\n" + "\n".join(bad))
-            probabilities = scholar.predict_proba(np.concatenate(arrays), among)
-            best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-            for file, row, order in zip(chunk, probabilities, best, strict=True):
-                yield Prediction(file, tuple((scholar.classes[i], float(row[i])) for i in order if row[i] > 0))
+    for start in range(0, len(files), CHUNK):
+        chunk = files[start : start + CHUNK]
+        results = read_pictures(chunk, shape.size)
+        bad = [f"  {file}: {result}" for file, result in zip(chunk, results, strict=True) if isinstance(result, str)]
+        if bad:
+            raise InputError("images that cannot be read:\n" + "\n".join(bad))
+        squares = [result.pixels for result in results if not isinstance(result, str)]
+        arrays = [square[None, None] if square.ndim == 2 else square.transpose(2, 0, 1)[None] for square in squares]
+        images = np.concatenate([fit_images(array, shape.channels, shape.size) for array in arrays])
+        probabilities = scholar.predict_proba(images, among)
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        for file, row, order in zip(chunk, probabilities, best, strict=True):
+            yield Prediction(file, tuple((scholar.classes[i], float(row[i])) for i in order if row[i] > 0))

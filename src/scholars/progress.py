@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from scholars import lifetime
@@ -59,17 +60,19 @@ class _Display:
             self._shown = (place, tick.stage)
             self._progress.reset(self._bar, total=tick.steps)
             if not self._console.is_terminal:
-                self._console.print(f"{place.task}: {place.method}, {tick.stage}, {tick.steps} steps")
+                self._console.print(f"{place.task}: {place.method}, {tick.stage}, {tick.steps} steps", markup=False)
         self._progress.update(
             self._bar,
             completed=tick.step,
-            description=f"[bold]{place.task}[/]  {place.method}  {tick.stage}",
+            description=f"[bold]{escape(place.task)}[/]  {place.method}  {tick.stage}",
             speed=f"{tick.images_per_second:,.0f} images/s" if tick.images_per_second else "",
         )
 
     def on_row(self, place: Place, row: Sequence[float]) -> None:
         figures = "  ".join(f"{100 * value:.1f} %" for value in row)
-        self._console.print(f"seed {place.seed}, {place.method}, after {place.task}: {figures}", highlight=False)
+        self._console.print(
+            f"seed {place.seed}, {place.method}, after {place.task}: {figures}", highlight=False, markup=False
+        )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ class ClassAudit(Section):
     name: str = Field(description="the class")
     share: float = Field(description="of all dreams, in the solver's eyes, in [0, 1]")
     confidence: float | None = Field(description="the solver's mean probability for these dreams; None without any")
-    agreement: float | None = Field(description="of dreams asked for, the share seen as such; None if unconditional")
+    agreement: float | None = Field(description="of dreams asked for, the share seen as such; None if none was")
 
 
 class TaskAudit(Section):

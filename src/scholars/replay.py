@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -29,6 +29,11 @@ class Batch(NamedTuple):
     def labels(self) -> Tensor:
         """``[B]`` int64, the most probable class."""
         return self.targets.argmax(1)
+
+
+def joined(batches: Iterable[Batch]) -> Batch:
+    """One batch of several."""
+    return Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
 
 
 class Source(Protocol):
@@ -150,8 +155,7 @@ class Mix:
         ).floor()
         ends[-1] = count
         counts = ends.diff(prepend=torch.zeros(1)).int().tolist()
-        batches = [source.draw(n) for n, (_, source) in zip(counts, self.parts, strict=True) if n]
-        return Batch(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
+        return joined(source.draw(n) for n, (_, source) in zip(counts, self.parts, strict=True) if n)
 
 
 def ratio_of_new(ratio: float | Literal["auto"], brought: Sequence[int]) -> float:

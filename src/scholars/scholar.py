@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from scholars.compute import open_fabric, place, randomness, seed_of, to_uint8
 from scholars.errors import InputError, nearest
 from scholars.generators import Generator, build_generator
 from scholars.records import Audit, TaskRecord
-from scholars.replay import Batch
+from scholars.replay import Batch, joined
 from scholars.settings import ComputeSettings, Section, Settings
 from scholars.solvers import CNN
 from scholars.tasks.task import fit_images
@@ -62,14 +62,18 @@ class Scholar:
 
     def probabilities(self, images: Tensor) -> Tensor:
         """uint8 images ``[N, C, H, W]`` of the scholar's own shape -> class probabilities ``[N, K]``, on the CPU."""
+        return F.softmax(self._through(self.solver, images), dim=1)
+
+    def features(self, images: Tensor) -> Tensor:
+        """uint8 images ``[N, C, H, W]`` of the scholar's own shape -> what the solver's last layer sees, ``[N, D]``."""
+        return self._through(self.solver.features, images)
+
+    def _through(self, layers: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         fabric = open_fabric(self.settings.compute)
         self.solver.eval()
         with torch.inference_mode(), fabric.autocast():
-            chunks = [
-                F.softmax(self.solver(part.to(fabric.device)).float(), dim=1).cpu()
-                for part in torch.split(images, CHUNK)
-            ]
-        return torch.cat(chunks) if chunks else torch.empty(0, len(self.classes))
+            # Of no images the split is one empty part.
+            return torch.cat([layers(part.to(fabric.device)).float().cpu() for part in torch.split(images, CHUNK)])
 
     def predict_proba(
         self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], among: str | None = None
@@ -111,8 +115,8 @@ class Scholar:
         The same seed gives the same dreams, and fewer of them are the first of more. Raises InputError for a scholar
         without a generator, and for a class of which it hardly ever dreams.
         """
-        images, targets, _ = (torch.cat(parts) for parts in zip(*self.dreaming(count, seed=seed, of=of), strict=True))
-        return images, targets
+        batch = joined(self.dreaming(count, seed=seed, of=of))
+        return batch.images, batch.targets
 
     def dreaming(self, count: int, *, seed: int = 0, of: str | None = None) -> Iterator[Batch]:
         """The same dreams as `dream`, in chunks, so that memory stays small however many there are.

@@ -201,6 +201,12 @@ class AuditSettings(Section):
     dreams: int = Field(2000, ge=0, le=1_000_000, description="dreams looked at; 0: no audit")
     steps: int = Field(300, ge=1, le=1_000_000, description="training steps of the solver that sees dreams only")
 
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if 0 < self.dreams < 10:
+            raise ValueError(f"audit.dreams={self.dreams} is too few: set 10 or more, or 0 for no audit")
+        return self
+
 
 class ComputeSettings(Section):
     """Where and how numbers are computed."""

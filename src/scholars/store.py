@@ -84,8 +84,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping[str, Mapping[str, Tensor]]) -> None:
     """Write a scholar's folder: ``scholar.json`` and one safetensors file per part.
 
-    A folder that is already there is replaced: the new one is complete on disk before the old one is moved away.
+    A scholar that is already there is replaced: the new one is complete on disk before the old one is moved away.
+    Raises InputError where there is anything else.
     """
+    if folder.exists() and not (folder / DESCRIPTION).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder} is there and is not a scholar: it is left as it is; choose another place")
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     try:

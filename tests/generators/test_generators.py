@@ -121,7 +121,7 @@ def test_an_unconditional_generator_is_told_nothing(kind: str) -> None:
     assert torch.equal(seeded(generator, zeros), seeded(generator, ones))
 
 
-def test_guidance_goes_beyond_the_condition() -> None:
+def test_guidance_goes_beyond_the_condition(monkeypatch: pytest.MonkeyPatch) -> None:
     """v = v(none) + w (v(y) - v(none)): with velocities of 1 for none and 3 for a condition, w = 2 gives 5."""
     flow = Flow(FlowSettings(width=8, guidance=2.0, sampling_steps=1, patch=1), channels=1, size=8, conditions=2)
 
@@ -129,7 +129,7 @@ def test_guidance_goes_beyond_the_condition() -> None:
         def forward(self, x: torch.Tensor, t: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
             return torch.where(given == 0, 1.0, 3.0)[:, None, None, None].expand_as(x)
 
-    flow.net = Constant()  # type: ignore[assignment]
+    monkeypatch.setattr(flow, "net", Constant())
     torch.manual_seed(0)
     noise = torch.randn(3, 1, 8, 8)
     torch.manual_seed(0)

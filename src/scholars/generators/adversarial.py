@@ -1,6 +1,6 @@
 """What the adversarial generators share: a painter, a critic, and the game between them.
 
-The critic takes ``critic_steps`` steps for each of the painter's. The kinds differ in what either minimises alone
+The critic takes ``critic_steps`` steps for each of the painter's. The kinds differ in what either minimises, and how
 (gan.py, wgan.py, wgan_gp.py).
 """
 
@@ -64,11 +64,8 @@ class Game:
         self._fabric, self._generator, self._settings = fabric, generator, generator.settings
         place(generator, fabric)
         # Bare modules under autocast, not Fabric's wrapped ones: those refuse the inner gradient of a penalty.
-        self._painter, self._average, self._critic = (
-            copy.deepcopy(generator.painter),
-            generator.painter,
-            generator.critic,
-        )
+        self._painter, self._average = copy.deepcopy(generator.painter), generator.painter
+        self._critic: nn.Module = generator.critic
         self._painter_optimizer = generator.optimizer(self._painter.parameters(), self._settings.rate)
         self._critic_optimizer = generator.optimizer(self._critic.parameters(), self._settings.critic_rate)
         self.modules: Mapping[str, nn.Module] = {"generator": generator, "live": self._painter}
@@ -84,7 +81,7 @@ class Game:
         set_rate(self._critic_optimizer, s.critic_rate * (1 - progress))
         self._painter.train()
         for _ in range(s.critic_steps):
-            real = to_float(draw().images.to(self._fabric.device))
+            real = to_float(draw().images)
             with self._fabric.autocast():
                 with torch.no_grad():
                     fake = self._painter(self._noise(len(real))).float()

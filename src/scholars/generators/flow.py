@@ -34,7 +34,7 @@ class Flow(Generator):
     def __init__(self, settings: FlowSettings, channels: int, size: int, conditions: int) -> None:
         super().__init__()
         self.settings, self.channels, self.size = settings, channels, size
-        self.net = UNet(channels * settings.patch**2, settings.width, conditions)
+        self.net = UNet(channels * settings.patch**2, settings.width, conditions if settings.conditional else 0)
 
     def trainee(self, fabric: Fabric) -> Trainee:
         """One descent on the flow matching loss."""

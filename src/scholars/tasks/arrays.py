@@ -77,6 +77,7 @@ def _load(path: Path) -> dict[str, npt.NDArray[np.generic]]:
 def _archive(path: Path, file: BinaryIO) -> np.lib.npyio.NpzFile:
     try:
         loaded: object = np.load(file, allow_pickle=False)
+    # zipfile raises its NotImplementedError for archives of a kind that it does not read.
     except (ValueError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: is not an .npz file, or is cut off; copy or save it again") from error
     if not isinstance(loaded, np.lib.npyio.NpzFile):

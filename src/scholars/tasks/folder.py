@@ -32,7 +32,7 @@ _TEST_BELOW = (2**64 // 5).to_bytes(8, "big")
 
 
 @dataclass(frozen=True)
-class _Picture:
+class Picture:
     """A decoded file.
 
     pixels: ``[S, S]`` (grey) or ``[S, S, 3]`` uint8
@@ -102,12 +102,17 @@ def image_files(folder: Path) -> list[Path]:
     return _files(folder, folder, ())
 
 
-def read_picture(file: Path, size: int) -> npt.NDArray[np.uint8] | str:
-    """The pixels of a file as a square, ``[size, size]`` or ``[size, size, 3]``; or why it cannot be read."""
-    with warnings.catch_warnings():
+def read_pictures(files: Sequence[Path], size: int | None) -> list[Picture | str]:
+    """Each file's picture, or why it cannot be read, decoded by threads: Pillow works outside the interpreter's lock.
+
+    size: the side of the squares; None: of each picture its shorter side, but at most 64
+    """
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        # Pillow warns of what it then copes with, or raises an error for; only of an image of up to twice the size
+        # that it calls a decompression bomb it does no more than warn.
         warnings.simplefilter("ignore")
-        picture = _read(file, size)
-    return picture if isinstance(picture, str) else picture.pixels
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return list(pool.map(lambda file: _read(file, size), files))
 
 
 def _is_split(root: Path) -> bool:
@@ -183,15 +188,9 @@ def _held_out(digests: Sequence[bytes]) -> list[bool]:
     return [digest in test for digest in digests]
 
 
-def _decoded(root: Path, files: Sequence[Path], size: int | None) -> list[_Picture]:
-    """All the files, decoded by threads at the same time: Pillow works outside the interpreter's lock."""
-    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
-        # Pillow warns of what it then copes with, or raises an error for; only of an image of up to twice the size
-        # that it calls a decompression bomb it does no more than warn.
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        results = list(pool.map(lambda file: _read(file, size), files))
-    pictures = [result for result in results if isinstance(result, _Picture)]
+def _decoded(root: Path, files: Sequence[Path], size: int | None) -> list[Picture]:
+    results = read_pictures(files, size)
+    pictures = [result for result in results if isinstance(result, Picture)]
     if len(pictures) < len(files):
         pairs = zip(files, results, strict=True)
         bad = [f"  {file.relative_to(root)}: {result}" for file, result in pairs if isinstance(result, str)]
@@ -200,7 +199,7 @@ def _decoded(root: Path, files: Sequence[Path], size: int | None) -> list[_Pictu
     return pictures
 
 
-def _read(file: Path, size: int | None) -> _Picture | str:
+def _read(file: Path, size: int | None) -> Picture | str:
     """The picture in a file as a square of `size`, else of its shorter side up to the default; or why it cannot be."""
     try:
         if not file.is_file():
@@ -216,7 +215,7 @@ def _read(file: Path, size: int | None) -> _Picture | str:
     # Grey stored as colour is grey. WebP, which knows no grey, brings it back with channels that differ by 1.
     if pixels.ndim == 3 and np.ptp(pixels, axis=2).max() <= 1:
         pixels = pixels[..., 1].copy()  # a view would keep all three channels in memory
-    return _Picture(pixels, hashlib.sha256(content).digest())
+    return Picture(pixels, hashlib.sha256(content).digest())
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
