@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings as hypothesis_settings
 
@@ -26,6 +28,7 @@ TINY = {
     },
     "replay": {"bank": 600},
     "audit": {"dreams": 100, "steps": 5},
+    "familiarity": {"dreams": 60},
 }
 
 
@@ -35,6 +38,14 @@ def flat(document: dict[str, object], prefix: str = "") -> dict[str, object]:
     for key, value in document.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded pictures stay out of the user's cache directory, also those of processes that tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCHOLARS_CACHE", str(tmp_path_factory.mktemp("decoded")))
+        yield
 
 
 @pytest.fixture(scope="session")

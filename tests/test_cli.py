@@ -147,7 +147,7 @@ def test_a_scholars_life(tmp_path: Path) -> None:
     # A dream is in the folder of the class that the solver takes it for.
     assert all(Path(row["file"]).parent.name == row["guesses"][0]["class"] for row in rows)
     lines = scholars("predict", "s", str(pictures[0]), "--among", "low", "--csv", cwd=tmp_path).stdout.splitlines()
-    assert lines[0] == "file,class,probability"
+    assert lines[0] == "file,class,probability,unfamiliar"
     assert lines[1].split(",")[1] in "01234"
     for words, message in [
         (["learn", "s", "digits", "--set", "image.size=64"], "image shape is fixed"),
@@ -177,15 +177,15 @@ def test_inspect_leaves_a_scholar_as_it_is(two: Scholar, tmp_path: Path) -> None
     assert {path.name: path.read_bytes() for path in (tmp_path / "s").iterdir()} == before
 
 
-def test_brackets_in_names_are_shown_as_they_are(two: Scholar) -> None:
+def test_brackets_in_names_are_shown_as_they_are(two: Scholar, tmp_path: Path) -> None:
     from rich.console import Console
 
-    from scholars.inspecting import lineage_tree
+    from scholars.inspecting import described, lineage_tree
 
     record = two.lineage[0].model_copy(update={"name": "[/red] one"})
     odd = replace(two, classes=("[/b]", *two.classes[1:]), lineage=(record, two.lineage[1]))
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(lineage_tree(odd, "[s]"))
+    console.print(lineage_tree(odd, "[s]", described(odd, tmp_path)))
     text = console.export_text()
     assert "[/red] one" in text
     assert "[/b]" in text

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from lightning_fabric import Fabric
 
-from scholars.compute import open_fabric, randomness, seed_of
+from scholars.compute import Machine, machine, open_fabric, randomness, seed_of
 from scholars.environment import environment, peak_memory_mb
 from scholars.errors import InputError
 from scholars.settings import ComputeSettings
@@ -19,10 +22,11 @@ def test_a_device_that_is_not_there_is_refused() -> None:
             open_fabric(ComputeSettings(device="cuda"))
 
 
-def test_precision_is_what_was_asked_for() -> None:
-    with open_fabric(ComputeSettings(device="cpu", precision="bf16-mixed")).autocast():
+@pytest.mark.parametrize("opened", [machine, open_fabric])
+def test_precision_is_what_was_asked_for(opened: Callable[[ComputeSettings], Machine | Fabric]) -> None:
+    with opened(ComputeSettings(device="cpu", precision="bf16-mixed")).autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
-    with open_fabric(ComputeSettings(device="cpu", precision="32-true")).autocast():
+    with opened(ComputeSettings(device="cpu", precision="32-true")).autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
@@ -34,11 +38,10 @@ def test_every_position_has_a_seed_of_its_own() -> None:
 
 
 def test_randomness_is_given_back() -> None:
-    fabric = open_fabric(ComputeSettings())
     torch.manual_seed(1)
     expected = torch.rand(2)
     torch.manual_seed(1)
-    with randomness(fabric):
+    with randomness(torch.device("cpu")):
         torch.manual_seed(99)
         torch.rand(7)
     assert torch.equal(torch.rand(2), expected)

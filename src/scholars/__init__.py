@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from scholars.evaluate import accuracy
     from scholars.experiment import run
     from scholars.fitting import Session
+    from scholars.generators import Generator
     from scholars.learning import learn
+    from scholars.lifetime import teach
+    from scholars.registry import register_generator, register_solver
     from scholars.scholar import Scholar
     from scholars.settings import Settings
+    from scholars.solvers import Solver
     from scholars.tasks import Images, Task, open_task
 
 __all__ = [
+    "Generator",
     "Images",
     "InputError",
     "Interrupted",
@@ -31,13 +36,17 @@ __all__ = [
     "ScholarsError",
     "Session",
     "Settings",
+    "Solver",
     "Task",
     "accuracy",
     "audit",
     "learn",
     "open_task",
     "read_recipe",
+    "register_generator",
+    "register_solver",
     "run",
+    "teach",
 ]
 
 # Names are imported at their first use: `scholars --help` must not wait for torch.
@@ -48,9 +57,13 @@ _HOMES = {
     "evaluate": ("accuracy",),
     "experiment": ("run",),
     "fitting": ("Session",),
+    "generators": ("Generator",),
     "learning": ("learn",),
+    "lifetime": ("teach",),
+    "registry": ("register_generator", "register_solver"),
     "scholar": ("Scholar",),
     "settings": ("Settings",),
+    "solvers": ("Solver",),
     "tasks": ("Images", "Task", "open_task"),
 }
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -26,6 +24,7 @@ from scholars.tasks.task import fit_images
 
 # Copies are looked for at this many pixels a side, which a copy survives: a seventh of the numbers of 32 x 32.
 GLANCE = 12
+PIECE = 20_000
 
 
 def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Session | None = None) -> Audit:
@@ -49,7 +48,7 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
     pupil = _taught_by(scholar, dreamt, seed, session or Session())
     seen = scholar.features(images)
     glances = _glance(images)
-    reals = [torch.from_numpy(_some(task.test, len(images))) for task in tasks]
+    reals = [_some(task.test, len(images)) for task in tasks]
     compared = tuple(
         _task(task, accuracy(pupil, task), scholar.features(real), seen, glances)
         for task, real in zip(tasks, reals, strict=True)
@@ -104,9 +103,11 @@ def _taught_by(scholar: Scholar, dreamt: Batch, seed: int, session: Session) -> 
 
 def _task(task: Task, score: float, real: Tensor, seen: Tensor, glances: Tensor) -> TaskAudit:
     """One task beside the dreams; ``score`` is the accuracy of the pupil who saw dreams only."""
-    train = _glance(torch.from_numpy(task.train.images))
-    dreams = nearest(glances, train)
-    tests = nearest(_glance(torch.from_numpy(_some(task.test, len(glances)))), train)
+    tests = _glance(_some(task.test, len(glances)))
+    both = torch.cat([glances, tests])
+    # In pieces: the training data may be larger than memory.
+    pieces = [nearest(both, _glance(piece)) for piece in torch.split(task.train.tensor, PIECE)]
+    dreams, tests = torch.split(torch.stack(pieces).amin(0), [len(glances), len(tests)])
     usual = tests.quantile(0.001)
     counts = torch.bincount(torch.from_numpy(task.train.labels), minlength=len(task.classes)).double()
     return TaskAudit(
@@ -128,8 +129,9 @@ def _warnings(
     reals: Sequence[Tensor],
 ) -> list[str]:
     """What is wrong with the dreams, and its cure."""
-    kind = scholar.settings.generator.kind
-    longer = f"train the generator for longer (--set generator.{kind}.steps=...)"
+    key = scholar.settings.generator.chosen_key
+    rate = "its rate" if key == "own" else f"generator.{key}.rate"
+    longer = f"train the generator for longer (--set generator.{key}.steps=...)"
     assert scholar.generator is not None  # `dream` refused it
     complaint = scholar.generator.diverged(scholar.lineage[-1].metrics.get("generator", {}))
     found = [complaint] if complaint else []
@@ -145,7 +147,7 @@ def _warnings(
     if reals and variety < 0.2 * torch.stack([real.float().std(dim=0).mean() for real in reals]).min():
         found.append(
             f"the generator has collapsed: its dreams vary by {float(variety):.1f} grey levels, a fifth of what real "
-            f"images do or less. Lower generator.{kind}.rate, or start it anew (--set generator.start=fresh)"
+            f"images do or less. Lower {rate}, or start it anew (--set generator.start=fresh)"
         )
     for task in tasks:
         chance = max(task.shares.values())
@@ -170,7 +172,7 @@ def _glance(images: Tensor) -> Tensor:
     return cast(Tensor, small / small.shape[1] ** 0.5)
 
 
-def _some(data: Images, count: int) -> npt.NDArray[np.uint8]:
+def _some(data: Images, count: int) -> Tensor:
     """At most ``count`` images, spread evenly over the data."""
     step = max(1, len(data) // count)
-    return data.images[::step][:count]
+    return data.tensor[::step][:count]

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import shlex
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
 
-from scholars.errors import InputError, Interrupted, ScholarsError
+from scholars.errors import InputError, Interrupted, ScholarsError, ScholarsWarning
 
 app = typer.Typer(
     help="Teach an image classifier one task after another. It keeps no old data, and forgets nothing.",
@@ -30,6 +31,18 @@ Changes = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: cha
 
 Scholar_ = Annotated[Path, typer.Argument(metavar="SCHOLAR", help="A scholar's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.callback()
+def _first(
+    plugins: Annotated[
+        list[str] | None, typer.Option("--plugin", help="A .py file or module with networks of your own; repeatable.")
+    ] = None,
+) -> None:
+    from scholars.registry import load_plugin
+
+    for word in plugins or []:
+        load_plugin(word)
 
 
 @app.command()
@@ -75,7 +88,7 @@ def run(
 @app.command(name="learn")
 def learn_task(
     scholar: Annotated[Path, typer.Argument(help="The scholar's folder; made if absent.")],
-    source: Annotated[str, typer.Argument(help="A name, an image folder, or an .npz file.")],
+    source: Annotated[str, typer.Argument(help="A name, an image folder, an .npz or .csv file, or hf:owner/name.")],
     name: Annotated[str | None, typer.Option(help="What to call the task; default: the source's name.")] = None,
     classes: Annotated[str | None, typer.Option(help="Only these classes: a,b,c.")] = None,
     test: Annotated[str | None, typer.Option(help="A source whose test part is used instead.")] = None,
@@ -96,14 +109,13 @@ def learn_task(
     from dataclasses import replace
 
     from scholars.lifetime import settings_of, teach
-    from scholars.progress import learning
-    from scholars.tasks import open_task
+    from scholars.progress import learning, open_watched
 
-    size = settings_of(scholar, origin, given).image.size
-    task = open_task(source, data_dir=data_dir, size=size)
-    task = task.only(_listed(classes)) if classes else task
+    shape = settings_of(scholar, origin, given).image
+    only = _listed(classes) if classes else None
+    task = open_watched(messages, source, shape, data_dir, only)
     task = replace(task, name=name) if name else task
-    task = task.tested_on(open_task(test, data_dir=data_dir, size=size)) if test else task
+    task = task.tested_on(open_watched(messages, test, shape, data_dir, only)) if test else task
     try:
         with learning(messages, task.name, seed) as watch:
             taught = teach(scholar, task, origin=origin, changes=given, seed=seed, keep=keep, watch=watch)
@@ -126,36 +138,18 @@ def predict(
     among: Annotated[str | None, typer.Option(help="Only the classes of this task.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many guesses for each image.")] = 1,
     as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print file,class,probability lines.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print file,class,probability,unfamiliar lines.")] = False,
 ) -> None:
     """Name what is in images."""
-    import csv
-    import json
-
-    from scholars.prediction import find_images, predict_files
+    from scholars.prediction import FORMS, find_images, predict_files
     from scholars.scholar import Scholar
 
     if as_json and as_csv:
         raise InputError("--json and --csv are two forms of one answer: choose one")
     words = [word for name in images for word in (sys.stdin.read().splitlines() if name == "-" else [name]) if word]
     files = find_images(words)
-    opened = Scholar.load(scholar)
-    found = predict_files(opened, files, among=among, top=top)
-    if as_json:
-        rows = [
-            {"file": str(p.file), "guesses": [{"class": name, "probability": value} for name, value in p.guesses]}
-            for p in found
-        ]
-        sys.stdout.write(json.dumps({"predictions": rows}, ensure_ascii=False, indent=1) + "\n")
-    elif as_csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(["file", "class", "probability"])
-        for p in found:
-            writer.writerows([p.file, name, f"{value:.6f}"] for name, value in p.guesses)
-    else:
-        for p in found:
-            guesses = ", ".join(f"{name} {100 * value:.1f} %" for name, value in p.guesses)
-            sys.stdout.write(f"{p.file}: {guesses}\n")
+    found = predict_files(Scholar.load(scholar), files, among=among, top=top)
+    FORMS["json" if as_json else "csv" if as_csv else "text"](found, sys.stdout)
 
 
 @app.command()
@@ -168,12 +162,12 @@ def evaluate(
 ) -> None:
     """Score a scholar on real test images."""
     from scholars.evaluate import accuracy
+    from scholars.progress import open_watched
     from scholars.scholar import Scholar
-    from scholars.tasks import open_task
 
     opened = Scholar.load(scholar)
-    tasks = [open_task(source, data_dir=data_dir, size=opened.settings.image.size) for source in sources]
-    tasks = [task.only(_listed(classes)) if classes else task for task in tasks]
+    only = _listed(classes) if classes else None
+    tasks = [open_watched(messages, source, opened.settings.image, data_dir, only) for source in sources]
     scores = [(task, accuracy(opened, task)) for task in tasks]
     if as_json:
         rows = [{"task": task.name, "accuracy": score, "images": len(task.test)} for task, score in scores]
@@ -211,17 +205,43 @@ def dream(
 @app.command()
 def inspect(
     scholar: Scholar_,
+    tests: Annotated[list[str] | None, typer.Option("--test", help="A source to be scored on now; repeatable.")] = None,
+    data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a scholar knows: its classes, its lineage, its networks."""
-    from scholars.inspecting import description, lineage_tree
+    """Say what a scholar knows: its classes, its lineage, its networks, how its dreams were when they were audited."""
+    from scholars.inspecting import described, lineage_tree
+    from scholars.progress import open_watched
     from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
+    shape = opened.settings.image
+    found = described(
+        opened, scholar, [open_watched(messages, source, shape, data_dir, None) for source in tests or []]
+    )
     if as_json:
-        out.print_json(data=description(opened))
+        out.print_json(data=found)
     else:
-        out.print(lineage_tree(opened, str(scholar)))
+        out.print(lineage_tree(opened, str(scholar), found))
+
+
+@app.command()
+def export(
+    scholar: Scholar_,
+    path: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="Where to write it.")],
+) -> None:
+    """Write a scholar's classifier as ONNX: uint8 images [B, H, W, C] in, class probabilities out."""
+    from scholars.exporting import export_onnx
+    from scholars.scholar import Scholar
+
+    opened = Scholar.load(scholar)
+    worst = export_onnx(opened, path)
+    out.print(
+        f"{path}: {len(opened.classes)} classes; its probabilities differ from PyTorch's by {worst:.1g} at most",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
 
 
 @app.command()
@@ -258,6 +278,7 @@ def generators() -> None:
 def main() -> None:
     """Entry point: errors become one message and an exit code."""
     sys.argv[1:] = _spread(sys.argv[1:])
+    warnings.showwarning = _warn
     try:
         app()
     except InputError as error:
@@ -293,6 +314,19 @@ def _spread(words: list[str]) -> list[str]:
 
 def _listed(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print what is for people; what libraries tell programmers stays out of the way."""
+    if issubclass(category, ScholarsWarning):
+        messages.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def _fail(message: str, code: int) -> None:

@@ -7,27 +7,59 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from scholars.errors import InputError
 from scholars.settings import ComputeSettings
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class Machine(NamedTuple):
+    """A device, and whether it computes in bf16 where that is safe (autocast), else in fp32."""
+
+    device: torch.device
+    bf16: bool
+
+    def autocast(self) -> torch.autocast:
+        """A context in which modules compute in this precision."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+
+@functools.cache
+def machine(settings: ComputeSettings) -> Machine:
+    """The device and precision that ``settings`` ask for. Raises InputError where the machine has no such device."""
+    try:
+        device = _best_device() if settings.device == "auto" else torch.device(settings.device)
+        torch.empty(1, device=device)
+    except (AssertionError, RuntimeError) as error:  # torch asserts that it was built for the device
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"compute.device={settings.device!r} cannot be used on this machine: {reason}") from None
+    bf16 = _multiplies_bf16(device) if settings.precision == "auto" else settings.precision == "bf16-mixed"
+    return Machine(device, bf16)
+
 
 @functools.cache
 def open_fabric(settings: ComputeSettings) -> Fabric:
-    """The device and precision that ``settings`` ask for. Raises InputError where the machine has no such device."""
+    """The same for training, by lightning-fabric."""
+    from lightning_fabric import Fabric
+
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    try:
-        fabric = Fabric(accelerator=settings.device, devices=1, precision="32-true")
-        precision = settings.precision
-        if precision == "auto":
-            precision = "bf16-mixed" if _multiplies_bf16(fabric.device) else "32-true"
-        return fabric if precision == "32-true" else Fabric(accelerator=settings.device, devices=1, precision=precision)
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"compute.device={settings.device!r} cannot be used on this machine: {error}") from None
+    here = machine(settings)
+    devices = 1 if here.device.index is None else [here.device.index]
+    return Fabric(accelerator=here.device.type, devices=devices, precision="bf16-mixed" if here.bf16 else "32-true")
+
+
+def _best_device() -> torch.device:
+    if torch.accelerator.is_available():
+        found = torch.accelerator.current_accelerator()
+        if found is not None:
+            return found
+    return torch.device("cpu")
 
 
 def _multiplies_bf16(device: torch.device) -> bool:
@@ -45,17 +77,16 @@ def seed_of(seed: int, stage: str, step: int) -> int:
 
 
 @contextmanager
-def randomness(fabric: Fabric) -> Iterator[None]:
+def randomness(device: torch.device) -> Iterator[None]:
     """Inside, torch's generators may be seeded per position; the caller's random state is as before afterwards."""
-    device = fabric.device
     devices = [device.index or 0] if device.type not in ("cpu", "mps") else []
     with torch.random.fork_rng(devices, device_type=device.type if devices else "cuda"):
         yield
 
 
-def place(module: nn.Module, fabric: Fabric) -> None:
+def place(module: nn.Module, device: torch.device) -> None:
     """Move ``module`` to the device, convolution weights in the layout that is fastest for them."""
-    module.to(fabric.device)
+    module.to(device)
     module.to(memory_format=torch.channels_last)
 
 

@@ -16,6 +16,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from scholars.errors import InputError, nearest
+from scholars.registry import builder
 from scholars.settings import Section, Settings
 
 Method = Literal["replay", "naive", "exact", "joint"]
@@ -95,9 +96,20 @@ def build(kind: type[S], document: Mapping[str, Any], changes: Mapping[str, Any]
     for key, value in (changes or {}).items():
         _put(kind, merged, key, value)
     try:
-        return kind.model_validate(merged)
+        settings = kind.model_validate(merged)
     except ValidationError as error:
         raise InputError(f"{where}: " + "\n".join(_explain(kind, problem) for problem in error.errors())) from None
+    _known(settings)
+    return settings
+
+
+def _known(settings: Settings) -> None:
+    """Refuse a kind that nobody registered before anything is trained."""
+    shipped = settings.generator.kinds()
+    if settings.solver.kind != "cnn":
+        builder("solver", settings.solver.kind, ["cnn"])
+    if settings.generator.kind not in shipped:
+        builder("generator", settings.generator.kind, shipped)
 
 
 def parse_changes(assignments: Iterable[str]) -> dict[str, Any]:
@@ -129,6 +141,8 @@ def _put(kind: type[Section], document: dict[str, Any], dotted: str, value: Any)
     *path, last = dotted.split(".")
     section: Any = kind
     for place, key in enumerate([*path, last]):
+        if typing.get_origin(section) is dict:
+            break
         known = _fields(section)
         if key not in known:
             inside = f"in {'.'.join(path[:place])!r} " if place else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scholars.compute import seed_of
 from scholars.errors import InputError, Interrupted
+from scholars.familiarity import Familiarity
 from scholars.fitting import Session, Tick
 from scholars.replay import Batch, Pool, Source, joined
 from scholars.scholar import Scholar
@@ -98,6 +99,15 @@ def labelled(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:
 def tempered(probabilities: Tensor, temperature: float) -> Tensor:
     """softmax(logits / T) from p = softmax(logits): p^(1/T), normalised. ``[B, K]``."""
     return probabilities if temperature == 1 else F.softmax(probabilities.clamp_min(1e-12).log() / temperature, dim=1)
+
+
+def familiarised(scholar: Scholar, seed: int) -> Scholar:
+    """The same scholar, which can tell what is unlike its dreams, if ``settings.familiarity`` asks for it."""
+    asked = scholar.settings.familiarity
+    if not asked.dreams:
+        return scholar
+    images, _ = scholar.dream(asked.dreams, seed=seed_of(seed, "familiarity", scholar.generation))
+    return replace(scholar, familiarity=Familiarity.of(*scholar.seen(images), asked.share))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from scholars.compute import open_fabric
+from scholars.compute import machine
 from scholars.settings import ComputeSettings
 
 _PACKAGES = ("scholars", "torch", "torchvision", "lightning-fabric", "numpy")
@@ -18,7 +18,7 @@ _PACKAGES = ("scholars", "torch", "torchvision", "lightning-fabric", "numpy")
 
 def environment(compute: ComputeSettings) -> dict[str, str | int | float | dict[str, str]]:
     """Machine, versions, device and precision, as plain values for ``results.json``."""
-    fabric = open_fabric(compute)
+    here = machine(compute)
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -26,8 +26,8 @@ def environment(compute: ComputeSettings) -> dict[str, str | int | float | dict[
         "cores": psutil.cpu_count() or 0,
         "threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "device": str(fabric.device),
-        "precision": str(fabric._precision.precision),
+        "device": str(here.device),
+        "precision": "bf16-mixed" if here.bf16 else "32-true",
         "packages": {name: version(name) for name in _PACKAGES},
     }
 

@@ -18,6 +18,10 @@ class Interrupted(ScholarsError):
     """The work was asked to stop; what was trained is kept. The command line exits with 130."""
 
 
+class ScholarsWarning(UserWarning):
+    """What was coped with, and its owner should know. The command line prints it and goes on."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that names what is known, the nearest match first if there is one."""
     options = list(known)

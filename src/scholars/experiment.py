@@ -15,8 +15,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import torch
-
 from scholars import store
 from scholars.auditing import audit
 from scholars.config import Method, Recipe
@@ -63,7 +61,7 @@ def open_tasks(recipe: Recipe, data_dir: str | Path | None) -> list[Task]:
     """Open the recipe's stream. Raises InputError, naming the task at fault."""
     tasks = []
     for spec in recipe.tasks:
-        task = open_task(spec.source, data_dir=data_dir, size=recipe.image.size)
+        task = open_task(spec.source, data_dir=data_dir, size=recipe.image.size, channels=recipe.image.channels)
         task = task.only(spec.classes) if spec.classes else task
         task = task.limited(spec.limit) if spec.limit else task
         task = task.inverted() if spec.invert else task
@@ -114,7 +112,7 @@ class _Run:
         store.write_json(self.out / "run.json", self.recipe.model_dump(mode="json"))
         store.write_tensors(
             self.out / "samples.safetensors",
-            {task.name: torch.from_numpy(task.test.images[:SAMPLES]) for task in self.tasks},
+            {task.name: task.test.tensor[:SAMPLES] for task in self.tasks},
         )
         runs: list[dict[str, Any]] = []
         for seed in self.recipe.seeds:

@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -24,6 +23,9 @@ from scholars import store
 from scholars.compute import place, randomness, seed_of
 from scholars.errors import Interrupted, ScholarsError
 from scholars.replay import Batch
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Draw = Callable[[], Batch]
 
@@ -76,7 +78,7 @@ def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, 
     meter = _Meter()
     step = _restore(checkpoint, position, trainee, meter) if checkpoint and checkpoint.exists() else 0
     saved = time.monotonic()
-    with randomness(fabric):
+    with randomness(fabric.device):
         while True:
             if step % every == 0 or step == steps:
                 tick = meter.tick(stage, step, steps)
@@ -117,7 +119,7 @@ class Descent:
         ema: float = 0.0,
     ) -> None:
         self._loss, self._rate, self._ema, self._fabric = loss, rate, ema, fabric
-        place(module, fabric)
+        place(module, fabric.device)
         self._module = module
         live = copy.deepcopy(module) if ema else module
         optimizer = torch.optim.AdamW(live.parameters(), lr=rate, weight_decay=weight_decay, fused=True)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 from rich.tree import Tree
 from torch import nn
 
+from scholars.evaluate import accuracy
 from scholars.records import Audit
 from scholars.scholar import Scholar
+from scholars.tasks.task import Task
 
 
-def description(scholar: Scholar) -> dict[str, Any]:
-    """Everything ``scholars inspect --json`` prints."""
+def described(scholar: Scholar, folder: Path, tests: Sequence[Task] = ()) -> dict[str, Any]:
+    """Everything ``scholars inspect --json`` prints of the scholar in ``folder``.
+
+    tests: tasks on whose real test parts it is scored now
+
+    Raises InputError for a task with a class that it never learned.
+    """
     return {
         "generation": scholar.generation,
         "classes": list(scholar.classes),
@@ -23,6 +32,8 @@ def description(scholar: Scholar) -> dict[str, Any]:
             "solver": parameters(scholar.solver),
             "generator": parameters(scholar.generator) if scholar.generator else 0,
         },
+        "bytes": {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()},
+        "accuracy_now": {task.name: accuracy(scholar, task) for task in tests},
         "lineage": [record.model_dump(mode="json") for record in scholar.lineage],
     }
 
@@ -32,18 +43,21 @@ def parameters(module: nn.Module) -> int:
     return sum(value.numel() for value in module.parameters())
 
 
-def lineage_tree(scholar: Scholar, title: str) -> Tree:
-    """The lineage, oldest task first, with what the networks are."""
+def lineage_tree(scholar: Scholar, title: str, found: Mapping[str, Any]) -> Tree:
+    """The lineage, oldest task first, with what the networks are; ``found`` is what `described` says."""
+    now: dict[str, float] = dict(found["accuracy_now"])
     image = scholar.settings.image
     # What people named may hold brackets, which rich takes for markup.
     tree = Tree(f"[bold]{escape(title)}[/]: generation {scholar.generation}, {len(scholar.classes)} classes")
     tree.add(f"images: {image.size} x {image.size}, {'RGB' if image.channels == 3 else 'grey'}")
     tree.add(f"classes: {escape(', '.join(scholar.classes))}")
-    tree.add(f"solver: CNN, {parameters(scholar.solver):,} parameters")
+    tree.add(f"solver: {scholar.settings.solver.kind}, {parameters(scholar.solver):,} parameters")
     kind = scholar.settings.generator.kind
     tree.add(
         f"generator: {kind}, {parameters(scholar.generator):,} parameters" if scholar.generator else "no generator"
     )
+    sizes = ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in found["bytes"].items())
+    tree.add(f"on disk: {escape(sizes)}")
     lineage = tree.add("lineage")
     for generation, record in enumerate(scholar.lineage, start=1):
         spent = ", ".join(f"{stage} {seconds:,.0f} s" for stage, seconds in record.seconds.items())
@@ -53,10 +67,13 @@ def lineage_tree(scholar: Scholar, title: str) -> Tree:
         task.add(
             f"{record.train_count:,} training and {record.test_count:,} test images of {len(record.classes)} classes"
         )
-        task.add(f"{100 * record.accuracy:.1f} % right on its test part when learned")
+        later = f", {100 * now.pop(record.name):.1f} % now" if record.name in now else ""
+        task.add(f"{100 * record.accuracy:.1f} % right on its test part when learned{later}")
         task.add(f"cost: {spent}")
         if record.audit:
             _add_audit(task.add("dreams, looked at after it"), record.audit)
+    for name, score in now.items():
+        tree.add(f"{escape(name)}: {100 * score:.1f} % right now")
     return tree
 
 

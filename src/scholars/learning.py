@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from scholars.compute import open_fabric, randomness, seed_of
-from scholars.dreams import remembered
+from scholars.dreams import familiarised, remembered
 from scholars.errors import InputError, ScholarsError
 from scholars.evaluate import accuracy
 from scholars.fitting import Descent, Session, Tick, fit
@@ -31,8 +31,11 @@ from scholars.records import TaskRecord
 from scholars.replay import Augmented, Batch, Mix, Pool, Source, ratio_of_new, shares
 from scholars.scholar import Scholar
 from scholars.settings import Settings
-from scholars.solvers import CNN
+from scholars.solvers import Solver, build_solver
 from scholars.tasks import Task
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def learn(
@@ -90,7 +93,8 @@ def learn(
         metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
         settings=settings,
     )
-    return Scholar(solver, generator, classes, (*scholar.lineage, record), settings)
+    scholar = Scholar(solver, generator, classes, (*scholar.lineage, record), settings)
+    return familiarised(scholar, seed) if generator else scholar
 
 
 def union(*names: Sequence[str]) -> tuple[str, ...]:
@@ -150,12 +154,12 @@ def teach_solver(
     fabric: Fabric,
     session: Session,
     stage: str = "solver",
-) -> CNN:
+) -> Solver:
     """A solver of ``classes`` outputs, trained on ``source`` as ``settings.solver`` says."""
     s = settings.solver
-    with randomness(fabric):
+    with randomness(fabric.device):
         torch.manual_seed(seed_of(seed, "solver", -1))
-        solver = CNN(s, settings.image, classes)
+        solver = build_solver(s, settings.image, classes)
     if previous and s.start == "warm":
         _adopt(solver, previous.solver.state_dict(), "solver")
 
@@ -179,7 +183,7 @@ def teach_generator(
 ) -> Generator:
     """A generator of ``conditions``, trained on ``source`` as ``settings.generator`` says."""
     g = settings.generator
-    with randomness(fabric):
+    with randomness(fabric.device):
         torch.manual_seed(seed_of(seed, "generator", -1))
         generator = build_generator(g, settings.image, conditions)
     if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from scholars import store
@@ -21,7 +22,7 @@ from scholars.fitting import Session, Tick
 from scholars.learning import learn, union
 from scholars.scholar import Scholar
 from scholars.settings import Settings
-from scholars.tasks import Task
+from scholars.tasks import Images, Task
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,24 @@ def _notes(task: Task, previous: Scholar | None) -> Iterator[str]:
         other = alike.setdefault(" ".join(name.casefold().split()), name)
         if other != name:
             yield f"warning: classes {other!r} and {name!r} differ only in case or spaces, and are learned as two"
+    darkest, brightest = _extremes(task.train)
     for label, name in enumerate(task.classes):
-        images = task.train.images[task.train.labels == label]
-        if len(images) and np.ptp(images) == 0:
+        own = task.train.labels == label
+        if own.any() and darkest[own].min() == brightest[own].max():
             yield f"warning: every training image of class {name!r} is of one and the same colour"
+
+
+def _extremes(data: Images) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """The darkest and the brightest value of each image."""
+    pieces = [(piece.min(axis=(1, 2, 3)), piece.max(axis=(1, 2, 3))) for piece in _pieces(data)]
+    darkest, brightest = zip(*pieces, strict=True)
+    return np.concatenate(darkest), np.concatenate(brightest)
+
+
+def _pieces(data: Images) -> Iterator[npt.NDArray[np.uint8]]:
+    """The images, some thousands at a time: they may be more than memory holds."""
+    for start in range(0, len(data), 4096):
+        yield data.images[start : start + 4096]
 
 
 def _begin(work: Path, undertaking: Mapping[str, Any]) -> None:
@@ -155,7 +170,8 @@ def _digest(task: Task) -> str:
     digest = hashlib.sha256(repr((task.name, task.classes)).encode())
     for data in (task.train, task.test):
         digest.update(repr(data.images.shape).encode())
-        digest.update(data.images.tobytes())
+        for piece in _pieces(data):
+            digest.update(piece.tobytes())
         digest.update(data.labels.tobytes())
     return digest.hexdigest()
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 from scholars.errors import InputError
-from scholars.scholar import CHUNK, Scholar
-from scholars.tasks.folder import image_files, read_pictures
-from scholars.tasks.task import fit_images
+from scholars.scholar import Scholar
+from scholars.tasks.folder import image_files
+from scholars.tasks.pictures import file_bytes, squares
+from scholars.tasks.task import in_channels
 
 
 @dataclass(frozen=True)
@@ -20,10 +26,12 @@ class Prediction:
 
     file: where it was found
     guesses: (class name, probability), the likeliest first
+    unfamiliar: whether it is unlike anything learned; None where the scholar cannot say
     """
 
     file: Path
     guesses: tuple[tuple[str, float], ...]
+    unfamiliar: bool | None
 
 
 def find_images(words: Iterable[str]) -> list[Path]:
@@ -64,16 +72,55 @@ def predict_files(
     Raises InputError for files that cannot be read, naming each.
     """
     shape = scholar.settings.image
-    for start in range(0, len(files), CHUNK):
-        chunk = files[start : start + CHUNK]
-        results = read_pictures(chunk, shape.size)
+    for start in range(0, len(files), scholar.chunk):
+        chunk = files[start : start + scholar.chunk]
+        results = squares(file_bytes, [str(file) for file in chunk], shape.size)
         bad = [f"  {file}: {result}" for file, result in zip(chunk, results, strict=True) if isinstance(result, str)]
         if bad:
             raise InputError("images that cannot be read:\n" + "\n".join(bad))
-        squares = [result.pixels for result in results if not isinstance(result, str)]
-        arrays = [square[None, None] if square.ndim == 2 else square.transpose(2, 0, 1)[None] for square in squares]
-        images = np.concatenate([fit_images(array, shape.channels, shape.size) for array in arrays])
-        probabilities = scholar.predict_proba(images, among)
+        pictures = [in_channels(result, shape.channels) for result in results if not isinstance(result, str)]
+        images = np.stack(pictures)
+        features, logits = scholar.seen(torch.from_numpy(images))
+        probabilities = scholar.among(F.softmax(logits, dim=1), among).numpy()
+        known = scholar.familiarity
+        strange = known.unfamiliar(features, logits).tolist() if known else [None] * len(chunk)
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-        for file, row, order in zip(chunk, probabilities, best, strict=True):
-            yield Prediction(file, tuple((scholar.classes[i], float(row[i])) for i in order if row[i] > 0))
+        for file, row, order, unfamiliar in zip(chunk, probabilities, best, strange, strict=True):
+            guesses = tuple((scholar.classes[i], float(row[i])) for i in order if row[i] > 0)
+            yield Prediction(file, guesses, unfamiliar)
+
+
+def write_text(found: Iterable[Prediction], out: TextIO) -> None:
+    """A line an image, for people."""
+    for p in found:
+        guesses = ", ".join(f"{name} {100 * value:.1f} %" for name, value in p.guesses)
+        out.write(f"{p.file}: {guesses}{' (unfamiliar)' if p.unfamiliar else ''}\n")
+
+
+def write_csv(found: Iterable[Prediction], out: TextIO) -> None:
+    """A line a guess, with a header."""
+    writer = csv.writer(out)
+    writer.writerow(["file", "class", "probability", "unfamiliar"])
+    for p in found:
+        strange = "" if p.unfamiliar is None else str(p.unfamiliar).lower()
+        writer.writerows([p.file, name, f"{value:.6f}", strange] for name, value in p.guesses)
+
+
+def write_json(found: Iterable[Prediction], out: TextIO) -> None:
+    """One document, whole or not at all."""
+    rows = [
+        {
+            "file": str(p.file),
+            "guesses": [{"class": name, "probability": value} for name, value in p.guesses],
+            "unfamiliar": p.unfamiliar,
+        }
+        for p in found
+    ]
+    out.write(json.dumps({"predictions": rows}, ensure_ascii=False, indent=1) + "\n")
+
+
+FORMS: dict[str, Callable[[Iterable[Prediction], TextIO], None]] = {
+    "text": write_text,
+    "csv": write_csv,
+    "json": write_json,
+}

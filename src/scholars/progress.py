@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -15,23 +16,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from scholars import lifetime
 from scholars.experiment import Place, Watch
 from scholars.fitting import Tick
+from scholars.settings import ImageSettings
+from scholars.tasks import Task, open_task
 
 
 @contextmanager
 def watching(console: Console) -> Iterator[Watch]:
     """A `Watch` that shows progress on ``console``, and stops the run, after its current step, on SIGINT or SIGTERM."""
     with _stop_on_signal(console) as stop:
-        progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        progress = _bar(console)
         display = _Display(console, progress)
         with progress:
             yield Watch(display.on_tick, display.on_row, stop.is_set)
@@ -47,6 +40,36 @@ def learning(console: Console, task: str, seed: int) -> Iterator[lifetime.Watch]
             lambda note: console.print(note, highlight=False, markup=False, soft_wrap=True),
             watch.stopping,
         )
+
+
+def open_watched(
+    console: Console, source: str, shape: ImageSettings, data_dir: Path | None, classes: Sequence[str] | None
+) -> Task:
+    """`open_task` for a scholar's images, with a bar while pictures are decoded."""
+    with _bar(console) as progress:
+        bar = progress.add_task(f"[bold]{escape(source)}[/]  reading", total=None, speed="")
+        return open_task(
+            source,
+            data_dir=data_dir,
+            classes=classes,
+            size=shape.size,
+            channels=shape.channels,
+            on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
 
 
 class _Display:

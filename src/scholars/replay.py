@@ -68,7 +68,7 @@ class Pool:
     def of(cls, data: Images, outputs: Sequence[int], classes: int, first_condition: int = 0) -> Pool:
         """Real data: label i is the solver's output ``outputs[i]`` and the condition ``first_condition + i``."""
         labels = torch.from_numpy(data.labels)
-        return cls(torch.from_numpy(data.images), torch.tensor(outputs)[labels], classes, labels + first_condition)
+        return cls(data.tensor, torch.tensor(outputs)[labels], classes, labels + first_condition)
 
     def __len__(self) -> int:
         return len(self.images)

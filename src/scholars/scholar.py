@@ -16,18 +16,19 @@ from pydantic import Field, ValidationError
 from torch import Tensor
 
 from scholars import store
-from scholars.compute import open_fabric, place, randomness, seed_of, to_uint8
+from scholars.compute import machine, place, randomness, seed_of, to_uint8
 from scholars.errors import InputError, nearest
+from scholars.familiarity import Familiarity
 from scholars.generators import Generator, build_generator
 from scholars.records import Audit, TaskRecord
 from scholars.replay import Batch, joined
 from scholars.settings import ComputeSettings, Section, Settings
-from scholars.solvers import CNN
+from scholars.solvers import Solver, build_solver
 from scholars.tasks.task import fit_images
 
 # Images per pass without gradients: large enough to keep the cores busy, small enough for any memory. Dreams are seeded
-# per chunk, so this number is part of what (seed, n) means.
-CHUNK = 500
+# per chunk, so these numbers are part of what (seed, n) means.
+CHUNK, CHUNK_SIDE = 500, 64
 
 # How many dreams are looked at, at most, for each one of the class that was asked for.
 PATIENCE = 250
@@ -42,13 +43,15 @@ class Scholar:
     classes: the K class names, in the order of the solver's outputs
     lineage: every task learned, the first one first
     settings: how the last task was learned, and how the next one will be unless told otherwise
+    familiarity: what images are compared with that may be unlike anything learned; None if it was not learned
     """
 
-    solver: CNN
+    solver: Solver
     generator: Generator | None
     classes: tuple[str, ...]
     lineage: tuple[TaskRecord, ...]
     settings: Settings
+    familiarity: Familiarity | None = None
 
     @property
     def conditions(self) -> tuple[tuple[int, int], ...]:
@@ -60,6 +63,11 @@ class Scholar:
         """The place in the lineage: 1 after the first task."""
         return len(self.lineage)
 
+    @property
+    def chunk(self) -> int:
+        """How many images go through the networks at a time: `CHUNK`, and fewer where they are large."""
+        return max(1, min(CHUNK, CHUNK * CHUNK_SIDE**2 // self.settings.image.size**2))
+
     def probabilities(self, images: Tensor) -> Tensor:
         """uint8 images ``[N, C, H, W]`` of the scholar's own shape -> class probabilities ``[N, K]``, on the CPU."""
         return F.softmax(self._through(self.solver, images), dim=1)
@@ -68,12 +76,23 @@ class Scholar:
         """uint8 images ``[N, C, H, W]`` of the scholar's own shape -> what the solver's last layer sees, ``[N, D]``."""
         return self._through(self.solver.features, images)
 
+    def seen(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features ``[N, D]`` and logits ``[N, K]`` of such images, in one pass."""
+
+        def layers(part: Tensor) -> Tensor:
+            features = self.solver.features(part)
+            return torch.cat([features, self.solver.classify(features)], dim=1)
+
+        known = len(self.classes)
+        both = self._through(layers, images)
+        return both[:, :-known], both[:, -known:]
+
     def _through(self, layers: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        fabric = open_fabric(self.settings.compute)
+        here = machine(self.settings.compute)
         self.solver.eval()
-        with torch.inference_mode(), fabric.autocast():
+        with torch.inference_mode(), here.autocast():
             # Of no images the split is one empty part.
-            return torch.cat([layers(part.to(fabric.device)).float().cpu() for part in torch.split(images, CHUNK)])
+            return torch.cat([layers(part.to(here.device)).float().cpu() for part in torch.split(images, self.chunk)])
 
     def predict_proba(
         self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], among: str | None = None
@@ -83,15 +102,31 @@ class Scholar:
         images: ``[B, C, H, W]`` uint8 of any size, with 1 or 3 channels, or PIL images
         among: the name of a learned task; only its classes are considered then (task-incremental)
         """
+        return self.among(self.probabilities(self._own(images)), among).numpy()
+
+    def unfamiliar(self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image]) -> npt.NDArray[np.bool_]:
+        """Which of the images are unlike anything learned, ``[B]``; images as for `predict_proba`.
+
+        Raises InputError for a scholar that cannot say: one without dreams, or learned with familiarity.dreams=0.
+        """
+        if self.familiarity is None:
+            raise InputError("this scholar cannot say what is unfamiliar: it was learned with familiarity.dreams=0")
+        return self.familiarity.unfamiliar(*self.seen(self._own(images))).numpy()
+
+    def among(self, probabilities: Tensor, task: str | None) -> Tensor:
+        """The probabilities ``[B, K]`` when only the classes of a learned task can be; None for all."""
+        if task is None:
+            return probabilities
+        tasks = {record.name: record.classes for record in self.lineage}
+        if task not in tasks:
+            raise InputError(f"this scholar never learned a task {task!r}. {nearest(task, tasks)}")
+        allowed = torch.tensor([name in tasks[task] for name in self.classes])
+        return F.normalize(probabilities * allowed, p=1, dim=1)
+
+    def _own(self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image]) -> Tensor:
+        """Images as people have them in the scholar's own shape."""
         shape = self.settings.image
-        probabilities = self.probabilities(torch.from_numpy(_as_array(images, shape.channels, shape.size)))
-        if among is not None:
-            tasks = {record.name: record.classes for record in self.lineage}
-            if among not in tasks:
-                raise InputError(f"this scholar never learned a task {among!r}. {nearest(among, tasks)}")
-            allowed = torch.tensor([name in tasks[among] for name in self.classes])
-            probabilities = F.normalize(probabilities * allowed, p=1, dim=1)
-        return probabilities.numpy()
+        return torch.from_numpy(_as_array(images, shape.channels, shape.size))
 
     def predict(
         self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], among: str | None = None
@@ -129,18 +164,19 @@ class Scholar:
             raise InputError(f"this scholar knows no class {of!r}. {nearest(of, self.classes)}")
         pairs = self.conditions
         asked = torch.tensor([i for i, (_, output) in enumerate(pairs) if of is None or self.classes[output] == of])
+        size = self.chunk
         found = chunk = 0
         while found < count:
-            with randomness(open_fabric(self.settings.compute)):
+            with randomness(machine(self.settings.compute).device):
                 torch.manual_seed(seed_of(seed, "dream", chunk))
-                batch = self.imagine(asked[torch.arange(chunk * CHUNK, (chunk + 1) * CHUNK) % len(asked)])
+                batch = self.imagine(asked[torch.arange(chunk * size, (chunk + 1) * size) % len(asked)])
             if of is not None:
                 seen = batch.labels == self.classes.index(of)
                 batch = Batch(*(part[seen] for part in batch))
             batch = Batch(*(part[: count - found] for part in batch))
             found, chunk = found + len(batch.images), chunk + 1
-            if found * PATIENCE < chunk * CHUNK and found < count:
-                looked = chunk * CHUNK
+            if found * PATIENCE < chunk * size and found < count:
+                looked = chunk * size
                 raise InputError(f"it hardly ever dreams of {of!r}: {found} of {looked} times; see `scholars inspect`")
             yield batch
 
@@ -148,10 +184,10 @@ class Scholar:
         """One dream per condition ``[B]``, under torch's global generator; see `dream`."""
         if self.generator is None:
             raise InputError("this scholar has no generator: it was learned from stored data, and cannot dream")
-        fabric, shape = open_fabric(self.settings.compute), self.settings.image
+        here, shape = machine(self.settings.compute), self.settings.image
         self.generator.eval()
-        with torch.inference_mode(), fabric.autocast():
-            drawn = to_uint8(self.generator.sample(conditions.to(fabric.device))).cpu().contiguous()
+        with torch.inference_mode(), here.autocast():
+            drawn = to_uint8(self.generator.sample(conditions.to(here.device))).cpu().contiguous()
         images = torch.from_numpy(fit_images(drawn.numpy(), shape.channels, shape.size))
         return Batch(images, self.probabilities(images), conditions)
 
@@ -162,9 +198,11 @@ class Scholar:
 
     def save(self, folder: str | Path) -> None:
         """Write the scholar as a folder (format: docs/format.md), atomically; a scholar that is there is replaced."""
-        weights = {"solver": self.solver.state_dict()}
+        weights: dict[str, dict[str, Tensor]] = {"solver": self.solver.state_dict()}
         if self.generator is not None:
             weights["generator"] = self.generator.state_dict()
+        if self.familiarity is not None:
+            weights["familiarity"] = self.familiarity.tensors()
         description = {
             "classes": list(self.classes),
             "image": self.settings.image.model_dump(mode="json"),
@@ -190,8 +228,8 @@ class Scholar:
         if "solver" not in weights:
             raise InputError(f"{where} has no solver weights")
         settings = contents.lineage[-1].settings.model_copy(update={"compute": compute or ComputeSettings()})
-        fabric = open_fabric(settings.compute)
-        solver = CNN(settings.solver, settings.image, len(contents.classes))
+        device = machine(settings.compute).device
+        solver = build_solver(settings.solver, settings.image, len(contents.classes))
         store.load_weights(solver, weights["solver"], f"{where}/solver")
         generator = None
         if "generator" in weights:
@@ -201,9 +239,16 @@ class Scholar:
                 len(conditions_of([record.classes for record in contents.lineage], contents.classes)),
             )
             store.load_weights(generator, weights["generator"], f"{where}/generator")
-            place(generator, fabric)
-        place(solver, fabric)
-        return cls(solver, generator, contents.classes, contents.lineage, settings)
+            place(generator, device)
+        place(solver, device)
+        familiarity = None
+        if "familiarity" in weights:
+            shape = settings.image
+            nothing = torch.zeros(1, shape.channels, shape.size, shape.size, dtype=torch.uint8, device=device)
+            with torch.inference_mode():
+                depth = solver.eval().features(nothing).shape[1]
+            familiarity = Familiarity.from_tensors(weights["familiarity"], depth, f"{where}/familiarity")
+        return cls(solver, generator, contents.classes, contents.lineage, settings, familiarity)
 
 
 def conditions_of(tasks: Sequence[Sequence[str]], classes: Sequence[str]) -> tuple[tuple[int, int], ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Steps = Annotated[int, Field(ge=1, le=10_000_000)]
 BatchSize = Annotated[int, Field(ge=2, le=65_536)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Width = Annotated[int, Field(ge=4, le=2048)]
+Kind = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
+Options = dict[str, JsonValue]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -31,6 +33,8 @@ class ImageSettings(Section):
 class SolverSettings(Section):
     """The classifier and its training, per task."""
 
+    kind: Kind = Field("cnn", description="cnn, or one of your own (docs/own-networks.md)")
+    options: Options = Field({}, description="what a solver of your own is told")
     width: Width = Field(32, description="channels of the first of three stages; each next stage has twice as many")
     steps: Steps = Field(1200, description="training steps per task")
     batch: BatchSize = Field(128, description="images a step, new and replayed together")
@@ -60,8 +64,11 @@ class FlowSettings(Section):
         description="sample from v(none) + guidance * (v(condition) - v(none)); 1: the condition alone",
     )
     ema: Decay = Field(0.995, description="decay of the moving average of the weights used to sample")
-    solver: Literal["euler", "heun"] = Field("euler", description="integrator of the sampling equation")
-    sampling_steps: int = Field(8, ge=1, le=1000, description="integrator steps an image")
+    solver: Literal["adams", "euler", "heun"] = Field(
+        "adams", description="integrator of the sampling equation; heun asks the network twice a step, the others once"
+    )
+    sampling_steps: int = Field(5, ge=1, le=1000, description="integrator steps an image")
+    warp: float = Field(1.6, ge=0.1, le=10, description="times of the steps: (i / sampling_steps)^warp; 1: equal steps")
 
     @model_validator(mode="after")
     def _guided_by_something(self) -> Self:
@@ -102,18 +109,13 @@ class AdversarialSettings(Section):
 class GANSettings(AdversarialSettings):
     """Generative adversarial network (Goodfellow et al. 2014)."""
 
-    rate: Rate = Field(4e-4, description="the generator's learning rate; decays linearly to zero")
-    critic_rate: Rate = Field(4e-4, description="the critic's learning rate; decays linearly to zero")
+    critic_rate: Rate = Field(1e-3, description="the critic's learning rate; decays linearly to zero")
     loss: Literal["non-saturating", "minimax"] = Field("non-saturating", description="what the generator minimises")
 
 
 class WGANSettings(AdversarialSettings):
     """Wasserstein GAN with weight clipping (Arjovsky et al. 2017)."""
 
-    steps: Steps = Field(2000, description="generator steps per task")
-    critic_steps: int = Field(3, ge=1, le=100, description="critic steps per generator step")
-    rate: Rate = Field(5e-4, description="the generator's learning rate; decays linearly to zero")
-    critic_rate: Rate = Field(5e-4, description="the critic's learning rate; decays linearly to zero")
     clip: float = Field(0.03, gt=0, le=10, description="the critic's weights stay within this of zero (the paper's c)")
 
 
@@ -123,13 +125,22 @@ class WGANGPSettings(AdversarialSettings):
     penalty: float = Field(10.0, ge=0, le=1e4, description="gradient penalty coefficient (the paper's lambda = 10)")
 
 
-KindSettings = FlowSettings | VAESettings | WGANGPSettings | WGANSettings | GANSettings
+class OwnSettings(Section):
+    """A generator of your own, registered under another kind."""
+
+    steps: Steps = Field(2000, description="training steps per task")
+    batch: BatchSize = Field(64, description="images a step")
+    conditional: bool = Field(True, description="whether it draws what is asked for, by task and class")
+    options: Options = Field({}, description="what else it is told")
+
+
+KindSettings = OwnSettings | FlowSettings | VAESettings | WGANGPSettings | WGANSettings | GANSettings
 
 
 class GeneratorSettings(Section):
     """Which generator a scholar dreams with, and the settings of each kind."""
 
-    kind: Literal["flow", "wgan-gp", "wgan", "gan", "vae"] = Field("flow", description="see `scholars generators`")
+    kind: Kind = Field("flow", description="see `scholars generators`; or one of your own (docs/own-networks.md)")
     start: Literal["warm", "fresh"] = Field("warm", description="start from the previous generator's weights, or anew")
     size: int | None = Field(
         None, ge=8, le=256, multiple_of=4, description="pixels a side that the generator works at; default: image.size"
@@ -139,15 +150,21 @@ class GeneratorSettings(Section):
     wgan: WGANSettings = WGANSettings()
     gan: GANSettings = GANSettings()
     vae: VAESettings = VAESettings()
+    own: OwnSettings = OwnSettings()
 
     def kinds(self) -> dict[str, KindSettings]:
-        """The settings of every kind, by its name."""
+        """The settings of every kind of the package, by its name."""
         return {"flow": self.flow, "wgan-gp": self.wgan_gp, "wgan": self.wgan, "gan": self.gan, "vae": self.vae}
 
     @property
     def chosen(self) -> KindSettings:
         """The settings of the chosen kind."""
-        return self.kinds()[self.kind]
+        return self.kinds().get(self.kind, self.own)
+
+    @property
+    def chosen_key(self) -> str:
+        """The key of these settings, for messages that name one."""
+        return self.kind if self.kind in self.kinds() else "own"
 
 
 class ReplaySettings(Section):
@@ -195,6 +212,19 @@ class ReplaySettings(Section):
         return self
 
 
+class FamiliaritySettings(Section):
+    """How images are told that are unlike anything learned: by comparing them with dreams."""
+
+    dreams: int = Field(1500, ge=0, le=100_000, description="dreams to compare with; 0: nothing is called unfamiliar")
+    share: float = Field(0.05, gt=0, lt=1, description="share of dreams that would be called unfamiliar themselves")
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if 0 < self.dreams < 30:
+            raise ValueError(f"familiarity.dreams={self.dreams} is too few: set 30 or more, or 0 for none")
+        return self
+
+
 class AuditSettings(Section):
     """How closely dreams are looked at after every task. Nothing here changes what is learned."""
 
@@ -211,7 +241,7 @@ class AuditSettings(Section):
 class ComputeSettings(Section):
     """Where and how numbers are computed."""
 
-    device: str = Field("auto", description="lightning-fabric accelerator: auto, cpu, cuda, mps, ...")
+    device: str = Field("auto", description="where to compute: auto, cpu, cuda, cuda:1, mps, ...")
     precision: Literal["auto", "bf16-mixed", "32-true"] = Field(
         "auto", description="auto: bf16 autocast where the device multiplies bf16 natively, else fp32"
     )
@@ -224,6 +254,7 @@ class Settings(Section):
     solver: SolverSettings = SolverSettings()
     generator: GeneratorSettings = GeneratorSettings()
     replay: ReplaySettings = ReplaySettings()
+    familiarity: FamiliaritySettings = FamiliaritySettings()
     audit: AuditSettings = AuditSettings()
     compute: ComputeSettings = ComputeSettings()
 

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from scholars.errors import InputError
-from scholars.tasks import Task
-from scholars.tasks.folder import _held_out, read_folder
+from scholars.errors import InputError, ScholarsWarning
+from scholars.tasks import Task, open_task
+from scholars.tasks.listing import held_out_by
 from scholars.tasks.task import fit_images
 
 RNG = np.random.default_rng(0)
@@ -37,6 +37,10 @@ def fill(folder: Path, classes: str = "ab", each: int = 3) -> Path:
         for number in range(each):
             put(folder / name / f"{number}.png", place * each + number)
     return folder
+
+
+def read_folder(folder: Path, size: int | None = None) -> Task:
+    return open_task(folder, size=size)
 
 
 def levels(task: Task, part: str) -> list[tuple[int, str]]:
@@ -104,9 +108,8 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "test without train": (("test/a/0.png", "b/0.png"), r"'test' but none called 'train' \(there is: b, test\)"),
     "flat train": (("train/0.png", "test/a/0.png"), r"train: holds images, but not in a folder"),
     "test class unknown": (("train/a/0.png", "test/a/0.png", "test/c/0.png"), "train does not have: c"),
-    "one image": (("a/0.png", "a/1.png", "b/0.png"), "b: holds only one image"),
-    "empty class": (("a/0.png", "a/1.png", "b/notes.txt", "c/.hidden.png"), "no image in b, c"),
-    "empty test class": (("train/a/0.png", "train/b/0.png", "test/a/0.png", "test/b/deep/x.txt"), "no image in b"),
+    "one image": (("a/0.png", "a/1.png", "b/0.png"), "class 'b' holds only one image"),
+    "nothing but empty classes": (("b/notes.txt", "c/.hidden.png"), "no image in b, c"),
 }
 
 
@@ -124,6 +127,39 @@ def test_refused_layouts(tmp_path: Path, files: tuple[str, ...], said: str) -> N
     assert str(tmp_path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("files", "known"),
+    [
+        (("a/0.png", "a/1.png", "b/notes.txt", "c/.hidden.png"), ("a",)),
+        (("train/a/0.png", "train/b/0.png", "test/a/0.png", "test/b/deep/x.txt"), ("a", "b")),
+    ],
+)
+def test_class_folders_that_nobody_filled_are_left_out(
+    tmp_path: Path, files: tuple[str, ...], known: tuple[str, ...]
+) -> None:
+    for level, file in enumerate(files):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        if file.endswith("0.png") or file.endswith("1.png"):
+            put(tmp_path / file, level)
+        else:
+            (tmp_path / file).touch()
+    with pytest.warns(ScholarsWarning, match="no image in b.*left out"):
+        assert read_folder(tmp_path).classes == known
+
+
+def test_a_choice_of_classes_is_all_that_is_read(tmp_path: Path) -> None:
+    fill(tmp_path, "abc")
+    (tmp_path / "b" / "damaged.png").write_bytes(b"not an image")
+    task = open_task(tmp_path, classes=("c", "a"))
+    assert task.classes == ("c", "a")
+    assert sorted(levels(task, "train") + levels(task, "test")) == [
+        *((level, "a") for level in range(3)),
+        *((level, "c") for level in range(6, 9)),
+    ]
+    with pytest.raises(InputError, match="no class 'd'"):
+        open_task(tmp_path, classes=("a", "d"))
+
+
 def test_copies_of_one_image_cannot_be_split(tmp_path: Path) -> None:
     put(tmp_path / "a" / "0.png", 3)
     put(tmp_path / "a" / "1.png", 3)
@@ -132,7 +168,7 @@ def test_copies_of_one_image_cannot_be_split(tmp_path: Path) -> None:
 
 
 def test_no_folder_and_no_size(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a folder"):
+    with pytest.raises(InputError, match="neither a known task nor a file or folder that exists"):
         read_folder(tmp_path / "absent")
     with pytest.raises(InputError, match="size is 0"):
         read_folder(fill(tmp_path), 0)
@@ -188,23 +224,23 @@ def test_a_file_stays_on_its_side_when_others_are_added(contents: set[bytes], ad
 def test_both_sides_hold_something_and_equal_files_stay_together(contents: list[bytes]) -> None:
     assume(len(set(contents)) > 1)
     digests = [hashlib.sha256(content).digest() for content in contents]
-    held_out = _held_out(digests)
+    held_out = held_out_by(digests)
     assert {True, False} == set(held_out)
     assert len(set(zip(contents, held_out, strict=True))) == len(set(contents))
 
 
-def test_about_a_fifth_is_held_out() -> None:
+def test_about_a_fifth_isheld_out_by() -> None:
     assert 0.18 < np.mean(list(sides({bytes([i, j]) for i in range(50) for j in range(50)}).values())) < 0.22
 
 
 def test_one_of_two_is_held_out_whatever_they_are() -> None:
-    assert _held_out([b"\xf0", b"\xf1"]) == [True, False]
-    assert _held_out([b"\x01", b"\x02"]) == [True, False]
+    assert held_out_by([b"\xf0", b"\xf1"]) == [True, False]
+    assert held_out_by([b"\x01", b"\x02"]) == [True, False]
 
 
 def sides(contents: set[bytes]) -> dict[bytes, bool]:
     ordered = sorted(contents)
-    return dict(zip(ordered, _held_out([hashlib.sha256(content).digest() for content in ordered]), strict=True))
+    return dict(zip(ordered, held_out_by([hashlib.sha256(content).digest() for content in ordered]), strict=True))
 
 
 def natural(contents: set[bytes]) -> bool:

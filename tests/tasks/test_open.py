@@ -65,5 +65,5 @@ def test_the_nearest_name_is_offered() -> None:
 
 def test_another_file(place: Path) -> None:
     (place / "notes.txt").write_text("no images")
-    with pytest.raises(InputError, match=r"notes\.txt: is neither an image folder nor an \.npz file"):
+    with pytest.raises(InputError, match=r"notes\.txt: is neither an image folder nor an \.npz or \.csv file"):
         open_task("notes.txt")

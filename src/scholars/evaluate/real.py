@@ -22,5 +22,5 @@ def accuracy(scholar: Scholar, task: Task) -> float:
     shape = scholar.settings.image
     test = task.resized(shape.channels, shape.size).test
     outputs = torch.tensor([scholar.classes.index(name) for name in task.classes])
-    predicted = scholar.probabilities(torch.from_numpy(test.images)).argmax(1)
+    predicted = scholar.probabilities(test.tensor).argmax(1)
     return float((predicted == outputs[torch.from_numpy(test.labels)]).float().mean())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from scholars.errors import InputError
 from scholars.generators.base import Generator
 from scholars.generators.flow import Flow
 from scholars.generators.gan import GAN
 from scholars.generators.vae import VAE
 from scholars.generators.wgan import WGAN
 from scholars.generators.wgan_gp import WGANGP
+from scholars.registry import builder
 from scholars.settings import GeneratorSettings, ImageSettings
 
 __all__ = ["GAN", "VAE", "WGAN", "WGANGP", "Flow", "Generator", "build_generator"]
@@ -27,3 +29,9 @@ def build_generator(settings: GeneratorSettings, image: ImageSettings, condition
             return WGAN(settings.wgan, image.channels, size)
         case "gan":
             return GAN(settings.gan, image.channels, size)
+    built = builder("generator", settings.kind, settings.kinds())(settings.own, image.channels, size, conditions)
+    if not isinstance(built, Generator):
+        raise InputError(
+            f"generator.kind={settings.kind!r} built a {type(built).__name__}: a generator is a scholars.Generator"
+        )
+    return built

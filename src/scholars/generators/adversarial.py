@@ -9,9 +9,9 @@ from __future__ import annotations
 import abc
 import copy
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -20,6 +20,9 @@ from scholars.fitting import Draw, Trainee, average, set_rate
 from scholars.generators.base import Generator
 from scholars.generators.painting import Critic, Painter
 from scholars.settings import AdversarialSettings
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class Adversarial(Generator):
@@ -62,7 +65,7 @@ class Game:
 
     def __init__(self, fabric: Fabric, generator: Adversarial) -> None:
         self._fabric, self._generator, self._settings = fabric, generator, generator.settings
-        place(generator, fabric)
+        place(generator, fabric.device)
         # Bare modules under autocast, not Fabric's wrapped ones: those refuse the inner gradient of a penalty.
         self._painter, self._average = copy.deepcopy(generator.painter), generator.painter
         self._critic: nn.Module = generator.critic

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from scholars.fitting import Trainee
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class Generator(nn.Module, abc.ABC):

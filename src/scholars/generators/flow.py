@@ -14,11 +14,11 @@ from a share of the images in training, and  v(none) + w (v(y) - v(none))  is in
 from __future__ import annotations
 
 import math
-from typing import cast
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from scholars.compute import to_float
@@ -26,6 +26,9 @@ from scholars.fitting import Descent, Trainee
 from scholars.generators.base import Generator
 from scholars.replay import Batch
 from scholars.settings import FlowSettings
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class Flow(Generator):
@@ -46,18 +49,22 @@ class Flow(Generator):
         return cast(Tensor, self.net(x, t, given))
 
     def sample(self, conditions: Tensor) -> Tensor:
-        """Integrate from noise in ``sampling_steps`` equal steps, by Euler's or Heun's method."""
+        """Integrate from noise at t = 0 to images at t = 1, by way of the times t_i = (i / n)^warp."""
         s = self.settings
         side = self.size // s.patch
         x = torch.randn(len(conditions), self.channels * s.patch**2, side, side, device=conditions.device)
         x = x.contiguous(memory_format=torch.channels_last)
         given = self._given(conditions)
-        step = 1 / s.sampling_steps
-        for i in range(s.sampling_steps):
-            velocity = self._at(x, i * step, given)
-            if s.solver == "heun" and i + 1 < s.sampling_steps:
-                velocity = (velocity + self._at(x + step * velocity, (i + 1) * step, given)) / 2
-            x = x + step * velocity
+        times = [(i / s.sampling_steps) ** s.warp for i in range(s.sampling_steps + 1)]
+        earlier = x
+        for i, (now, then) in enumerate(pairwise(times)):
+            slope = velocity = self._at(x, now, given)
+            if s.solver == "heun" and then < 1:
+                slope = (velocity + self._at(x + (then - now) * velocity, then, given)) / 2
+            elif s.solver == "adams" and i > 0:
+                # Adams-Bashforth of order 2: the slope in the middle of the step, by the line through the last two.
+                slope = velocity + (velocity - earlier) * (0.5 * (then - now) / (now - times[i - 1]))
+            x, earlier = x + (then - now) * slope, velocity
         images: Tensor = F.pixel_shuffle(x, s.patch)
         return images
 

@@ -11,9 +11,10 @@ eq. 5), so that no weight between the two terms is left to choose: -log p = D/2 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from scholars.compute import to_float
@@ -22,6 +23,9 @@ from scholars.generators.base import Generator
 from scholars.generators.painting import Critic, Painter
 from scholars.replay import Batch
 from scholars.settings import VAESettings
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 # Dimensions in which a condition is described to either network.
 EMBEDDING = 32

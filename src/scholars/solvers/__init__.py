@@ -1,5 +1,29 @@
 """Solvers: the classifiers of a scholar."""
 
+from __future__ import annotations
+
+from typing import cast
+
+from torch import nn
+
+from scholars.errors import InputError
+from scholars.registry import builder
+from scholars.settings import ImageSettings, SolverSettings
+from scholars.solvers.base import Solver
 from scholars.solvers.cnn import CNN
 
-__all__ = ["CNN"]
+__all__ = ["CNN", "Solver", "build_solver"]
+
+
+def build_solver(settings: SolverSettings, image: ImageSettings, classes: int) -> Solver:
+    """A new solver of ``settings.kind`` with ``classes`` outputs. Raises InputError for a kind that is not known."""
+    if settings.kind == "cnn":
+        return CNN(settings, image, classes)
+    built = builder("solver", settings.kind, ["cnn"])(settings, image, classes)
+    missing = [name for name in ("features", "classify") if not callable(getattr(built, name, None))]
+    if not isinstance(built, nn.Module) or missing:
+        raise InputError(
+            f"solver.kind={settings.kind!r} built a {type(built).__name__}: a solver is a torch.nn.Module with the "
+            "methods forward(images), features(images) and classify(features)"
+        )
+    return cast(Solver, built)

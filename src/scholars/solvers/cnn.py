@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from scholars.compute import to_float
 from scholars.settings import ImageSettings, SolverSettings
+from scholars.solvers.base import Solver
 
 
-class CNN(nn.Module):
+class CNN(Solver):
     """uint8 images ``[B, C, H, W]`` -> class logits ``[B, K]``, for any H, W of 8 or more."""
 
     def __init__(self, settings: SolverSettings, image: ImageSettings, classes: int) -> None:
@@ -38,6 +39,6 @@ class CNN(nn.Module):
         maps = self.body(to_float(images))
         return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Class logits ``[B, K]``."""
-        return cast(Tensor, self.head(self.features(images)))
+    def classify(self, features: Tensor) -> Tensor:
+        """Features ``[B, D]`` -> class logits ``[B, K]``."""
+        return cast(Tensor, self.head(features))

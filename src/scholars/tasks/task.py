@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torchvision.transforms.v2 import functional as vision
 
 from scholars.errors import InputError, nearest
 
@@ -41,6 +41,13 @@ class Images:
             raise InputError(f"labels must be int64 [N], got {self.labels.dtype} {self.labels.shape}")
         if len(self.images) != len(self.labels):
             raise InputError(f"{len(self.images)} images but {len(self.labels)} labels")
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The images as a tensor over the same memory. It may be a file's: not to be written to."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            return torch.from_numpy(self.images)
 
     def __getitem__(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Images:
         """The images and labels at these places."""
@@ -90,11 +97,7 @@ class Task:
 
     def only(self, classes: Sequence[str]) -> Task:
         """The part of this task that shows ``classes``, relabelled in the given order. Raises InputError."""
-        for name in classes:
-            if name not in self.classes:
-                raise InputError(f"task {self.name!r} has no class {name!r}. {nearest(name, self.classes)}")
-        if not classes or len(set(classes)) != len(classes):
-            raise InputError(f"task {self.name!r}: choose each class once, got {', '.join(classes) or 'none'}")
+        classes = chosen(self.name, self.classes, classes)
         place = np.full(len(self.classes), -1, dtype=np.int64)
         for new, name in enumerate(classes):
             place[self.classes.index(name)] = new
@@ -103,7 +106,7 @@ class Task:
             kept = data[place[data.labels] >= 0]
             return Images(kept.images, place[kept.labels])
 
-        return Task(self.name, tuple(classes), part(self.train), part(self.test))
+        return Task(self.name, classes, part(self.train), part(self.test))
 
     def tested_on(self, other: Task) -> Task:
         """The same task with the test part of ``other``. Raises InputError if that has a class which this has not."""
@@ -132,10 +135,24 @@ class Task:
         return replace(self, train=self.train[keep])
 
 
+def chosen(task: str, known: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ...]:
+    """The ``classes`` of a task, or all that are known. Raises InputError for what is not, or comes twice."""
+    if classes is None:
+        return tuple(known)
+    for name in classes:
+        if name not in known:
+            raise InputError(f"task {task!r} has no class {name!r}. {nearest(name, known)}")
+    if not classes or len(set(classes)) != len(classes):
+        raise InputError(f"task {task!r}: choose each class once, got {', '.join(classes) or 'none'}")
+    return tuple(classes)
+
+
 def fit_images(images: npt.NDArray[np.uint8], channels: int, size: int) -> npt.NDArray[np.uint8]:
     """Bring ``[N, C, H, W]`` uint8 images to ``[N, channels, size, size]``; see `Task.resized`."""
     if images.shape[1:] == (channels, size, size):
         return images
+    from torchvision.transforms.v2 import functional as vision
+
     out = np.empty((len(images), channels, size, size), dtype=np.uint8)
     for start in range(0, len(images), _RESIZE_CHUNK):
         # torch warns about arrays it could not write to, such as those that Pillow lends.
@@ -146,3 +163,9 @@ def fit_images(images: npt.NDArray[np.uint8], channels: int, size: int) -> npt.N
             chunk = vision.center_crop(vision.resize(chunk, [size], antialias=True), [size, size])
         out[start : start + _RESIZE_CHUNK] = chunk.expand(-1, channels, -1, -1).numpy()
     return out
+
+
+def in_channels(square: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
+    """One square ``[1 or 3, S, S]`` as ``[channels, S, S]``, as `Task.resized` does it."""
+    fitted: npt.NDArray[np.uint8] = fit_images(square[np.newaxis], channels, square.shape[1])[0]
+    return fitted

@@ -1,0 +1,45 @@
+"""A solver of one's own: torchvision's ResNet-18.
+
+scholars --plugin examples/resnet18.py learn my-scholar digits --set solver.kind=resnet18
+
+Later tasks, predictions and all else need the same ``--plugin``: that its solver is a ``resnet18`` is written in the
+scholar's folder, the code is not. ``--set solver.options.stem=imagenet`` has torchvision's first layers, which make
+images four times smaller and want 64 x 64 or more; the default keeps their size.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+from scholars import Solver, register_solver
+from scholars.compute import to_float
+from scholars.settings import ImageSettings, SolverSettings
+
+
+class ResNet18(Solver):
+    """ResNet-18 (He et al. 2016, arXiv 1512.03385), for grey or RGB images."""
+
+    def __init__(self, settings: SolverSettings, image: ImageSettings, classes: int) -> None:
+        super().__init__()
+        self.body = resnet18()
+        if settings.options.get("stem", "small") == "imagenet":
+            self.body.conv1 = nn.Conv2d(image.channels, 64, 7, stride=2, padding=3, bias=False)
+        else:
+            self.body.conv1 = nn.Conv2d(image.channels, 64, 3, padding=1, bias=False)
+            self.body.maxpool = nn.Identity()
+        self.head = nn.Linear(self.body.fc.in_features, classes)
+        self.body.fc = nn.Identity()
+
+    def features(self, images: Tensor) -> Tensor:
+        """uint8 images ``[B, C, H, W]`` -> ``[B, 512]``."""
+        seen: Tensor = self.body(to_float(images))
+        return seen
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Features ``[B, 512]`` -> class logits ``[B, K]``."""
+        logits: Tensor = self.head(features)
+        return logits
+
+
+register_solver("resnet18", ResNet18)

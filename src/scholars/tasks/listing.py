@@ -1,0 +1,238 @@
+"""From a list of labelled pictures to a task, decoded once into a memory-mapped array that later openings find again.
+
+Neither memory nor time grows with a data set that was read before: pages of the array are read as images are drawn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from scholars import store
+from scholars.errors import InputError
+from scholars.tasks.pictures import glimpses, squares
+from scholars.tasks.task import Images, Task, in_channels
+
+T = TypeVar("T")
+
+# Goes up with every change of what the same bytes are decoded to.
+_DECODER = 1
+
+_LARGEST_DEFAULT = 64
+_MOST_LISTED = 20
+_CHUNK, _CHUNK_BYTES = 1024, 2**25
+
+# What the cache may hold, in bytes: what was not used for longest goes first.
+_MOST_CACHED = 50 * 2**30
+
+# 20 % of all SHA-256 digests are below.
+_TEST_BELOW = (2**64 // 5).to_bytes(8, "big")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Labelled pictures that are not decoded yet.
+
+    name: of the task
+    where: the file, folder or name that people know the source by
+    classes: class names
+    labels: ``[N]``, indices into them
+    places: ``[N]``, what ``read`` takes and messages show; first those for training, then those for the test
+    read: the bytes of a picture
+    trained: how many are for training; None: about 20 % of each class are held out, by their content
+    """
+
+    name: str
+    where: Path | str
+    classes: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    places: Sequence[str]
+    read: Callable[[str], bytes]
+    trained: int | None = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """What pictures are brought to, and who is told how far the work is.
+
+    channels: 1 (grey) or 3 (RGB); None: grey if no picture shows any colour, however it is saved
+    size: the side of the squares; None: the shortest side of all the pictures, but at most 64
+    on_progress: called with (pictures decoded, all)
+    """
+
+    channels: int | None = None
+    size: int | None = None
+    on_progress: Callable[[int, int], None] = field(default=lambda done, total: None)
+
+    def __post_init__(self) -> None:
+        """Refuse an impossible size, with InputError."""
+        if self.size is not None and self.size < 1:
+            raise InputError(f"size is {self.size}; the side of an image is at least 1 pixel")
+
+
+def gathered(listing: Listing, form: Form) -> Task:
+    """The task that a listing makes. Raises InputError for pictures that cannot be read: it lists them."""
+    seen = _all_read(listing, glimpses(listing.read, listing.places))
+    held_out = _held_out_of(listing, [glimpse.digest for glimpse in seen])
+    # By content within each part: what files are called changes nothing, and is not decoded again.
+    order = sorted(range(len(seen)), key=lambda place: (bool(held_out[place]), seen[place].digest))
+    size = form.size or min(_LARGEST_DEFAULT, *(glimpse.side for glimpse in seen))
+    key = hashlib.sha256(repr((_DECODER, form.channels, size)).encode())
+    for place in order:
+        key.update(seen[place].digest)
+    cached = _cache() / key.hexdigest()
+    if not cached.is_dir():
+        _decode(listing, order, form, size, cached)
+    _note_use(cached, listing.where)
+    _tidy(cached)
+    images: npt.NDArray[np.uint8] = np.load(cached / "images.npy", mmap_mode="r")
+    labels, trained = listing.labels[order], int((~held_out).sum())
+    everything = Images(images, labels)
+    return Task(listing.name, listing.classes, everything[:trained], everything[trained:])
+
+
+def listed(items: Sequence[str], separator: str) -> str:
+    """The first of many, and how many more there are."""
+    rest = [f"and {len(items) - _MOST_LISTED} more"] if len(items) > _MOST_LISTED else []
+    return separator.join([*items[:_MOST_LISTED], *rest])
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """Sorts "2" before "10"; text and numbers alternate, so that like is always compared with like."""
+    pieces = re.split(r"(\d+)", name.casefold())
+    return [int(piece) if place % 2 else piece for place, piece in enumerate(pieces)], name
+
+
+def _held_out_of(listing: Listing, digests: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+    if listing.trained is not None:
+        return np.arange(len(digests)) >= listing.trained
+    held_out = np.zeros(len(digests), dtype=np.bool_)
+    for label, name in enumerate(listing.classes):
+        places: list[int] = np.flatnonzero(listing.labels == label).tolist()
+        own = [digests[place] for place in places]
+        if len(set(own)) == 1:
+            what = "one image" if len(own) == 1 else f"one image, in {len(own)} copies"
+            raise InputError(
+                f"{listing.where}: class {name!r} holds only {what}, so that none can be held out for the test; add "
+                "another, or give the source a test part"
+            )
+        held_out[places] = held_out_by(own)
+    return held_out
+
+
+def held_out_by(digests: Sequence[bytes]) -> list[bool]:
+    """Which pictures of a class are for the test, by their SHA-256: one at least, and not all.
+
+    At least two of the digests differ. Each is judged by itself wherever that leaves an image on both sides, so that
+    it stays on its side when files are renamed or others added.
+    """
+    distinct = set(digests)
+    test = {digest for digest in distinct if digest < _TEST_BELOW} or {min(distinct)}
+    if test == distinct:
+        test.remove(max(distinct))
+    return [digest in test for digest in digests]
+
+
+def _decode(listing: Listing, order: Sequence[int], form: Form, size: int, cached: Path) -> None:
+    """Decode the pictures in ``order`` into ``cached``, which appears when all are done."""
+    # What people taught is nobody else's business.
+    cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cached.parent, prefix=".decoding-") as folder:
+        work = Path(folder) / "work"
+        work.mkdir()
+        shape = (len(order), form.channels or 1, size, size)
+        images = np.lib.format.open_memmap(work / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+        bad: dict[str, str] = {}
+        chunk = min(_CHUNK, max(16, _CHUNK_BYTES // (3 * size**2)))
+        for start in range(0, len(order), chunk):
+            places = [listing.places[place] for place in order[start : start + chunk]]
+            found = squares(listing.read, places, size)
+            if (
+                form.channels is None
+                and images.shape[1] == 1
+                and any(not isinstance(square, str) and len(square) == 3 for square in found)
+            ):
+                images = _coloured(images, start, work)
+            for number, (place, square) in enumerate(zip(places, found, strict=True), start=start):
+                if isinstance(square, str):
+                    bad[place] = square
+                else:
+                    images[number] = in_channels(square, images.shape[1])
+            form.on_progress(min(start + chunk, len(order)), len(order))
+        _refuse(listing, bad)
+        images.flush()
+        store.write_json(
+            work / "about.json", {"source": str(listing.where), "is_path": isinstance(listing.where, Path)}
+        )
+        # Another process may have been as quick.
+        with contextlib.suppress(OSError):
+            work.rename(cached)
+
+
+def _coloured(grey: npt.NDArray[np.uint8], filled: int, work: Path) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
+    """The array with three channels instead of one, as far as it is filled."""
+    shape = (len(grey), 3, *grey.shape[2:])
+    images = np.lib.format.open_memmap(work / "coloured.npy", mode="w+", dtype=np.uint8, shape=shape)
+    for start in range(0, filled, _CHUNK):
+        images[start : start + _CHUNK] = grey[start : start + _CHUNK]
+    (work / "coloured.npy").replace(work / "images.npy")
+    return images
+
+
+def _all_read(listing: Listing, results: Sequence[T | str]) -> list[T]:
+    _refuse(
+        listing,
+        {place: result for place, result in zip(listing.places, results, strict=True) if isinstance(result, str)},
+    )
+    return [result for result in results if not isinstance(result, str)]
+
+
+def _refuse(listing: Listing, bad: Mapping[str, str]) -> None:
+    if bad:
+        lines = listed([f"  {place}: {reason}" for place, reason in bad.items()], "\n")
+        raise InputError(
+            f"{listing.where}: {len(bad)} of {len(listing.places)} images cannot be read; replace or remove:\n{lines}"
+        )
+
+
+def _cache() -> Path:
+    asked = os.environ.get("SCHOLARS_CACHE")
+    return Path(asked).expanduser() if asked else platformdirs.user_cache_path("scholars", appauthor=False) / "decoded"
+
+
+def _note_use(used: Path, source: Path | str) -> None:
+    """Say whose pictures these are, now. A folder without this note is as good as gone."""
+    about = {"source": str(source.resolve() if isinstance(source, Path) else source), "path": isinstance(source, Path)}
+    store.write_json(used / "about.json", about)
+
+
+def _tidy(used: Path) -> None:
+    """Remove the decoded copies of sources that are gone, and the oldest of too many; ``used`` stays."""
+    entries: list[tuple[float, int, Path]] = []
+    for folder in used.parent.iterdir():
+        with contextlib.suppress(OSError, InputError):  # another process may be tidying too
+            if folder == used or folder.name.startswith("."):
+                continue
+            about = store.read_json(folder / "about.json")
+            if about.get("path") and not Path(about.get("source", "")).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                size = (folder / "images.npy").stat().st_size
+                entries.append(((folder / "about.json").stat().st_mtime, size, folder))
+    held = (used / "images.npy").stat().st_size
+    for _, size, folder in sorted(entries, reverse=True):
+        held += size
+        if held > _MOST_CACHED:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,151 @@
+"""What was decoded once: found again by its content, gone with its source, and never in memory as a whole."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scholars.errors import InputError
+from scholars.tasks import listing, open_task, pictures
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SCHOLARS_CACHE", str(tmp_path / "decoded"))
+    return tmp_path / "decoded"
+
+
+@pytest.fixture
+def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pictures each decoding looked at."""
+    found: list[int] = []
+
+    def counted(read: Callable[[str], bytes], places: Sequence[str], size: int) -> object:
+        found.append(len(places))
+        return pictures.squares(read, places, size)
+
+    monkeypatch.setattr(listing, "squares", counted)
+    return found
+
+
+def photos(folder: Path, count: int = 5, colour: bool = False) -> Path:
+    for number in range(count):
+        for name in "ab":
+            path = folder / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            level = number + 40 * (name == "b")
+            Image.new("RGB", (8, 8), (level, level, 200 if colour and number == count - 1 else level)).save(path)
+    return folder
+
+
+def test_the_same_content_is_decoded_once(tmp_path: Path, cache: Path, decodings: list[int]) -> None:
+    one = open_task(photos(tmp_path / "photos"))
+    assert decodings == [10]
+    (tmp_path / "photos" / "a" / "0.png").rename(tmp_path / "photos" / "a" / "renamed.png")
+    two = open_task(tmp_path / "photos")
+    assert decodings == [10]
+    assert sorted(two.train.images[:, 0, 0, 0]) == sorted(one.train.images[:, 0, 0, 0])
+    assert isinstance(two.train.images, np.memmap)
+
+    open_task(tmp_path / "photos", size=6)
+    assert decodings == [10, 10]
+    Image.new("L", (8, 8), 99).save(tmp_path / "photos" / "a" / "0.png")
+    assert 99 in open_task(tmp_path / "photos", size=8).test.images or 99 in open_task(tmp_path / "photos").train.images
+    assert decodings[2:] == [11]
+
+
+def test_what_is_decoded_belongs_to_its_owner_and_goes_with_its_source(tmp_path: Path, cache: Path) -> None:
+    open_task(photos(tmp_path / "mine"))
+    assert len(list(cache.iterdir())) == 1
+    assert cache.stat().st_mode & 0o077 == 0
+    shutil.rmtree(tmp_path / "mine")
+    open_task(photos(tmp_path / "other", count=6))
+    (left,) = cache.glob("*/about.json")
+    assert "other" in left.read_text()
+
+
+def test_the_oldest_of_too_much_is_removed(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_MOST_CACHED", 1700)  # the first takes 640 bytes, the others 768 and 896
+    for name in ("one", "two", "three"):
+        open_task(photos(tmp_path / name, count={"one": 4, "two": 5, "three": 6}[name]))
+    kept = {
+        name for about in cache.glob("*/about.json") for name in ("one", "two", "three") if name in about.read_text()
+    }
+    assert kept == {"two", "three"}
+
+
+def test_nothing_is_left_of_a_decoding_that_failed(tmp_path: Path, cache: Path) -> None:
+    whole = photos(tmp_path / "photos") / "a" / "0.png"
+    whole.write_bytes(whole.read_bytes()[:45])
+    with pytest.raises(InputError, match=r"1 of 10 images cannot be read(.|\n)*a/0\.png"):
+        open_task(tmp_path / "photos")
+    assert not cache.exists() or not list(cache.iterdir())
+
+
+def test_colour_is_noticed_however_late(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_CHUNK", 2)
+    grey = open_task(photos(tmp_path / "grey"))
+    assert grey.train.images.shape[1] == 1
+    coloured = open_task(photos(tmp_path / "coloured", colour=True))
+    assert coloured.train.images.shape[1] == 3
+    pixels = np.concatenate([coloured.train.images, coloured.test.images])[:, :, 0, 0]
+    assert sorted(map(tuple, pixels.tolist())) == sorted(
+        (level, level, 200 if level % 40 == 4 else level) for level in [*range(5), *range(40, 45)]
+    )
+    asked = open_task(tmp_path / "coloured", channels=1, size=8)
+    assert asked.train.images.shape[1] == 1
+
+
+def test_progress_is_told(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_CHUNK", 4)
+    told: list[tuple[int, int]] = []
+    open_task(photos(tmp_path / "photos"), on_progress=lambda done, total: told.append((done, total)))
+    assert told == [(4, 10), (8, 10), (10, 10)]
+
+
+LEARN_IN_LITTLE_MEMORY = """
+import resource, sys
+import numpy as np, torch
+torch.set_num_threads(1)
+from scholars import Settings, learn, open_task
+from scholars.config import build
+
+small = {"image": {"size": 256, "channels": 3}, "solver": {"width": 4, "steps": 2, "batch": 4},
+         "generator": {"flow": {"width": 4, "steps": 2, "batch": 4, "sampling_steps": 1}}, "audit": {"dreams": 0}}
+settings = build(Settings, small, None, where="test")
+open_task("digits")                                    # libraries are loaded before memory is counted
+used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmData"))
+data = len(list(__import__("pathlib").Path(sys.argv[1]).rglob("*.png"))) * 3 * 256 * 256
+# The rest of a training's memory does not grow with the data: about 200 MB here.
+resource.setrlimit(resource.RLIMIT_DATA, (used + data * 2 // 3, resource.RLIM_INFINITY))
+task = open_task(sys.argv[1], size=256, channels=3)
+assert task.train.images.nbytes + task.test.images.nbytes == data > 700_000_000
+scholar = learn(task, settings=settings)
+try:
+    np.ones(data, dtype=np.uint8)
+except MemoryError:
+    print("learned", scholar.generation)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits a process's data by RLIMIT_DATA")
+def test_a_data_set_larger_than_memory_is_learned(tmp_path: Path, cache: Path) -> None:
+    """All memory but read-only mapped files is capped to two thirds of what the decoded pictures take."""
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        (tmp_path / "big" / name).mkdir(parents=True)
+        for number in range(1900):
+            tile = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize((256, 256), 0)
+            tile.save(tmp_path / "big" / name / f"{number}.png", compress_level=1)
+    done = subprocess.run(
+        [sys.executable, "-c", LEARN_IN_LITTLE_MEMORY, str(tmp_path / "big")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == "learned 1\n", done.stderr

@@ -1,0 +1,117 @@
+"""Networks of one's own: registered, trained, saved, loaded, and taught again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from scholars import Scholar, learn, register_generator, register_solver, registry
+from scholars.auditing import audit
+from scholars.config import build
+from scholars.errors import InputError
+from scholars.settings import Settings
+from scholars.tasks import Task
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def _forgotten() -> Iterator[None]:
+    """What a test registers is unknown to the next."""
+    before = {part: dict(kinds) for part, kinds in registry._OWN.items()}
+    yield
+    for part, kinds in before.items():
+        registry._OWN[part] = kinds
+
+
+@pytest.mark.usefixtures("_forgotten")
+def test_resnet18_is_taught_saved_loaded_and_taught_again(
+    low: Task, high: Task, tiny: Settings, tmp_path: Path
+) -> None:
+    registry.load_plugin(str(EXAMPLES / "resnet18.py"))
+    changes = {"solver.kind": "resnet18", "solver.steps": 15, "solver.rate": 1e-3}
+    settings = build(Settings, tiny.model_dump(mode="json"), changes, where="test")
+    learn(low, settings=settings).save(tmp_path / "s")
+    one = Scholar.load(tmp_path / "s")
+    assert type(one.solver).__name__ == "ResNet18"
+    assert one.lineage[0].accuracy > 0.5
+    two = learn(high, one)
+    assert two.seen(torch.zeros(3, 1, 16, 16, dtype=torch.uint8))[0].shape == (3, 512)
+    assert two.classes == (*low.classes, *high.classes)
+    assert two.lineage[1].accuracy > 0.5
+    two.save(tmp_path / "s")
+
+    registry._OWN["solver"].clear()
+    with pytest.raises(InputError, match=r"solver\.kind='resnet18' is not known.*register it first"):
+        Scholar.load(tmp_path / "s")
+
+
+@pytest.mark.usefixtures("_forgotten")
+def test_a_generator_of_ones_own_dreams(low: Task, high: Task, tiny: Settings, tmp_path: Path) -> None:
+    registry.load_plugin(str(EXAMPLES / "blobs.py"))
+    changes = {"generator.kind": "blobs", "generator.own.steps": 120, "generator.own.batch": 32}
+    settings = build(Settings, tiny.model_dump(mode="json"), changes, where="test")
+    learn(low, settings=settings).save(tmp_path / "s")
+    one = Scholar.load(tmp_path / "s")
+    images, targets = one.dream(50)
+    # Blurred means of a class are seen as it, mostly.
+    asked = torch.arange(50) % 5
+    assert (targets.argmax(1) == asked).float().mean() > 0.5
+    assert images.shape == (50, 1, 16, 16)
+    assert audit(one, [low]).classes[0].agreement is not None
+    two = learn(high, one)
+    assert two.conditions == tuple(
+        (task, output) for task, outputs in ((0, range(5)), (1, range(5, 10))) for output in outputs
+    )
+    assert (two.dream(10)[0].shape, two.settings.generator.kind) == ((10, 1, 16, 16), "blobs")
+
+
+@pytest.mark.usefixtures("_forgotten")
+def test_what_is_no_network_is_refused(low: Task, tiny: Settings) -> None:
+    register_solver("list", lambda *args: [])
+    register_generator("list", lambda *args: torch.nn.Linear(1, 1))
+    for key in ("solver.kind", "generator.kind"):
+        settings = build(Settings, tiny.model_dump(mode="json"), {key: "list", "solver.steps": 1}, where="test")
+        with pytest.raises(InputError, match=rf"{key}='list' built a (list|Linear)"):
+            learn(low, settings=settings)
+
+
+def test_a_kind_that_nobody_registered_is_refused_when_the_configuration_is_read() -> None:
+    with pytest.raises(InputError, match=r"generator\.kind='flaw' is not known\. Did you mean 'flow'"):
+        build(Settings, {}, {"generator.kind": "flaw"}, where="test")
+    with pytest.raises(InputError, match=r"solver\.kind='resnet' is not known\. Known: cnn"):
+        build(Settings, {}, {"solver.kind": "resnet"}, where="test")
+
+
+def test_entry_points_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import EntryPoint
+
+    entry = EntryPoint("theirs", "torch.nn:Linear", "scholars.solvers")
+    monkeypatch.setattr(registry, "entry_points", lambda group, name: [entry] if name == "theirs" else [])
+    monkeypatch.setitem(registry._OWN, "solver", {})
+    assert build(Settings, {}, {"solver.kind": "theirs"}, where="test").solver.kind == "theirs"
+    assert registry.builder("solver", "theirs", []) is torch.nn.Linear
+
+
+def test_plugins_that_are_not_there(tmp_path: Path) -> None:
+    for word in (str(tmp_path / "gone.py"), "no_such_module_here"):
+        with pytest.raises(InputError, match="--plugin"):
+            registry.load_plugin(word)
+
+
+def test_the_command_line_runs_a_plugin_first(tmp_path: Path) -> None:
+    tiny = ["image.size=16", "image.channels=1", "solver.steps=20", "solver.batch=16", "audit.dreams=0"]
+    tiny += ["generator.own.steps=20", "familiarity.dreams=0"]
+    command = [sys.executable, "-m", "scholars", "--plugin", str(EXAMPLES / "blobs.py")]
+    subprocess.run([*command, "learn", "s", "digits", "--generator", "blobs", "--set", *tiny], cwd=tmp_path, check=True)
+    found = subprocess.run([*command, "inspect", "s", "--json"], cwd=tmp_path, check=True, capture_output=True)
+    assert json.loads(found.stdout)["generator"] == "blobs"
+    without = subprocess.run([*command[:3], "inspect", "s"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (without.returncode, without.stdout) == (2, "")
+    assert "generator.kind='blobs' is not known" in without.stderr
