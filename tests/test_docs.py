@@ -38,7 +38,9 @@ def test_every_recipe_in_the_docs_is_valid() -> None:
 def test_every_command_in_the_docs_exists() -> None:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     for page in DOCS:
-        for command, rest in re.findall(r"^(?:\.venv/bin/)?scholars (?:--plugin \S+ )?(\S+)([^\n#]*)", page.read_text(), re.MULTILINE):
+        for command, rest in re.findall(
+            r"^(?:\.venv/bin/)?scholars (?:--plugin \S+ )?(\S+)([^\n#]*)", page.read_text(), re.MULTILINE
+        ):
             assert command in commands, f"{page.name}: scholars {command}"
             if command == "run":
                 assert rest.split()[0] in shipped_recipes(), f"{page.name}: scholars run{rest}"
