@@ -14,7 +14,7 @@ from scholars.evaluate import accuracy
 from scholars.fitting import Session
 from scholars.learning import learn, union
 from scholars.scholar import Scholar
-from scholars.settings import Settings
+from scholars.settings import GeneratorSettings, Settings
 from scholars.tasks import Images, Task
 
 
@@ -101,6 +101,20 @@ def test_a_generator_may_work_at_its_own_size(high: Task, low: Task, tiny: Setti
     assert first.generator is not None
     assert first.generator.sample(torch.zeros(3, dtype=torch.int64)).shape == (3, 1, 12, 12)
     assert learn(high, first).generation == 2
+
+
+@pytest.mark.parametrize(("size", "channels"), [(28, 1), (32, 3), (64, 3)])
+@pytest.mark.parametrize("kind", sorted(GeneratorSettings().kinds()))
+def test_the_usual_sizes_are_learned(
+    low: Task, high: Task, tiny: Settings, kind: str, size: int, channels: int, tmp_path: Path
+) -> None:
+    """Every generator at every size: learned, saved, loaded, dreamt of, and learned on."""
+    changes = {"image.size": size, "image.channels": channels, "generator.kind": kind, "solver.steps": 2}
+    changes |= {f"generator.{kind}.steps": 2, "familiarity.dreams": 0, "replay.bank": 20}
+    learn(low, settings=build(Settings, tiny.model_dump(mode="json"), changes, where="test")).save(tmp_path / "s")
+    two = learn(high, Scholar.load(tmp_path / "s"))
+    assert two.dream(3)[0].shape == (3, channels, size, size)
+    assert two.predict_proba(high.test.images[:2]).shape == (2, 10)
 
 
 def test_colours_and_sizes_come_to_the_scholars_shape(one: Scholar) -> None:

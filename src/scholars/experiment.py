@@ -163,7 +163,7 @@ class _Run:
         if index == 0 and seed in self.first and method in ("naive", "exact"):
             # Without a past the methods do not differ: one solver serves them all, and its cost counts for each.
             first = self.first[seed]
-            return replace(first, generator=None), first.lineage[0].seconds["solver"]
+            return replace(first, generator=None, familiarity=None), first.lineage[0].seconds["solver"]
         if method == "joint":
             # As many steps as the other methods take over the whole stream.
             solver = settings.solver.model_copy(update={"steps": settings.solver.steps * len(self.tasks)})
