@@ -106,8 +106,10 @@ def familiarised(scholar: Scholar, seed: int) -> Scholar:
     asked = scholar.settings.familiarity
     if not asked.dreams:
         return scholar
-    images, _ = scholar.dream(asked.dreams, seed=seed_of(seed, "familiarity", scholar.generation))
-    return replace(scholar, familiarity=Familiarity.of(*scholar.seen(images), asked.share))
+    position = seed_of(seed, "familiarity", scholar.generation)
+    seen = [scholar.seen(batch.images) for batch in scholar.dreaming(asked.dreams, seed=position)]
+    features, logits = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    return replace(scholar, familiarity=Familiarity.of(features, logits, asked.share))
 
 
 @dataclass(frozen=True)

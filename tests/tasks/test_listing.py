@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scholars.errors import InputError
+from scholars.errors import InputError, ScholarsError
 from scholars.tasks import listing, open_task, pictures
 
 
@@ -87,6 +89,26 @@ def test_nothing_is_left_of_a_decoding_that_failed(tmp_path: Path, cache: Path) 
     with pytest.raises(InputError, match=r"1 of 10 images cannot be read(.|\n)*a/0\.png"):
         open_task(tmp_path / "photos")
     assert not cache.exists() or not list(cache.iterdir())
+
+
+def test_a_damaged_copy_is_decoded_again(tmp_path: Path, cache: Path, decodings: list[int]) -> None:
+    before = open_task(photos(tmp_path / "photos")).train.images.copy()
+    (array,) = cache.glob("*/images.npy")
+    for damaged in (array.read_bytes()[:-5], b"", b"not an array"):
+        array.unlink()
+        array.write_bytes(damaged)
+        assert np.array_equal(open_task(tmp_path / "photos").train.images, before)
+    assert decodings == [10] * 4
+
+
+def test_a_full_disk_is_said(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(listing, "_write_header", full)
+    with pytest.raises(ScholarsError, match=r"No space left on device; make room, or .* \$SCHOLARS_CACHE"):
+        open_task(photos(tmp_path / "photos"))
+    assert not list(cache.iterdir())
 
 
 def test_colour_is_noticed_however_late(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

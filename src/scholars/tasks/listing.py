@@ -14,14 +14,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import platformdirs
 
 from scholars import store
-from scholars.errors import InputError
+from scholars.errors import InputError, ScholarsError
 from scholars.tasks.pictures import glimpses, squares
 from scholars.tasks.task import Images, Task, in_channels
 
@@ -93,13 +93,16 @@ def gathered(listing: Listing, form: Form) -> Task:
     for place in order:
         key.update(seen[place].digest)
     cached = _cache() / key.hexdigest()
-    if not cached.is_dir():
+    images = _mapped(cached, len(order))
+    if images is None:
         _decode(listing, order, form, size, cached)
+        images = _mapped(cached, len(order))
+    if images is None:
+        raise ScholarsError(f"{cached}: was removed while it was in use; give the command again")
     _note_use(cached, listing.where)
     _tidy(cached)
-    images: npt.NDArray[np.uint8] = np.load(cached / "images.npy", mmap_mode="r")
-    labels, trained = listing.labels[order], int((~held_out).sum())
-    everything = Images(images, labels)
+    trained = int((~held_out).sum())
+    everything = Images(images, listing.labels[order])
     return Task(listing.name, listing.classes, everything[:trained], everything[trained:])
 
 
@@ -145,50 +148,79 @@ def held_out_by(digests: Sequence[bytes]) -> list[bool]:
     return [digest in test for digest in digests]
 
 
+def _mapped(cached: Path, count: int) -> npt.NDArray[np.uint8] | None:
+    """The decoded pictures, if they are there and whole."""
+    try:
+        images: npt.NDArray[np.uint8] = np.load(cached / "images.npy", mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    return images if images.dtype == np.uint8 and images.ndim == 4 and len(images) == count else None
+
+
 def _decode(listing: Listing, order: Sequence[int], form: Form, size: int, cached: Path) -> None:
     """Decode the pictures in ``order`` into ``cached``, which appears when all are done."""
-    # What people taught is nobody else's business.
-    cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cached.parent, prefix=".decoding-") as folder:
-        work = Path(folder) / "work"
-        work.mkdir()
-        shape = (len(order), form.channels or 1, size, size)
-        images = np.lib.format.open_memmap(work / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        bad: dict[str, str] = {}
-        chunk = min(_CHUNK, max(16, _CHUNK_BYTES // (3 * size**2)))
+    try:
+        # What people taught is nobody else's business.
+        cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cached.parent, prefix=".decoding-") as folder:
+            work = Path(folder) / "work"
+            work.mkdir()
+            _write(listing, order, form, size, work)
+            shutil.rmtree(cached, ignore_errors=True)
+            # Another process may have been as quick.
+            with contextlib.suppress(OSError):
+                work.rename(cached)
+    except OSError as error:
+        raise ScholarsError(
+            f"decoded pictures cannot be kept in {cached.parent}: {error.strerror or error}; make room, or name "
+            "another folder with $SCHOLARS_CACHE"
+        ) from error
+
+
+def _write(listing: Listing, order: Sequence[int], form: Form, size: int, work: Path) -> None:
+    """Write ``images.npy``. By ordinary writes: one to a mapped file would kill the process if the disk is full."""
+    channels = form.channels or 1
+    chunk = min(_CHUNK, max(16, _CHUNK_BYTES // (3 * size**2)))
+    bad: dict[str, str] = {}
+    file: IO[bytes] = (work / "images.npy").open("wb")
+    try:
+        _write_header(file, (len(order), channels, size, size))
         for start in range(0, len(order), chunk):
             places = [listing.places[place] for place in order[start : start + chunk]]
             found = squares(listing.read, places, size)
-            if (
-                form.channels is None
-                and images.shape[1] == 1
-                and any(not isinstance(square, str) and len(square) == 3 for square in found)
-            ):
-                images = _coloured(images, start, work)
-            for number, (place, square) in enumerate(zip(places, found, strict=True), start=start):
-                if isinstance(square, str):
-                    bad[place] = square
-                else:
-                    images[number] = in_channels(square, images.shape[1])
+            bad |= {place: square for place, square in zip(places, found, strict=True) if isinstance(square, str)}
+            pictures = [square for square in found if not isinstance(square, str)]
+            if form.channels is None and channels == 1 and any(len(square) == 3 for square in pictures):
+                channels = 3
+                file.close()
+                file = _coloured(work / "images.npy", (len(order), 3, size, size), start, chunk)
+            for square in pictures:
+                file.write(in_channels(square, channels).tobytes())
             form.on_progress(min(start + chunk, len(order)), len(order))
-        _refuse(listing, bad)
-        images.flush()
-        store.write_json(
-            work / "about.json", {"source": str(listing.where), "is_path": isinstance(listing.where, Path)}
-        )
-        # Another process may have been as quick.
-        with contextlib.suppress(OSError):
-            work.rename(cached)
+    finally:
+        file.close()
+    _refuse(listing, bad)
 
 
-def _coloured(grey: npt.NDArray[np.uint8], filled: int, work: Path) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
-    """The array with three channels instead of one, as far as it is filled."""
-    shape = (len(grey), 3, *grey.shape[2:])
-    images = np.lib.format.open_memmap(work / "coloured.npy", mode="w+", dtype=np.uint8, shape=shape)
-    for start in range(0, filled, _CHUNK):
-        images[start : start + _CHUNK] = grey[start : start + _CHUNK]
-    (work / "coloured.npy").replace(work / "images.npy")
-    return images
+def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
+    np.lib.format.write_array_header_2_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+
+def _coloured(path: Path, shape: tuple[int, ...], filled: int, chunk: int) -> IO[bytes]:
+    """Write anew, with three channels, the grey pictures that ``path`` holds so far; returns it open to go on."""
+    grey = path.rename(path.with_name("grey.npy"))
+    with grey.open("rb") as before:
+        np.lib.format.read_magic(before)
+        np.lib.format.read_array_header_2_0(before)
+        after = path.open("wb")
+        _write_header(after, shape)
+        for start in range(0, filled, chunk):
+            count = min(chunk, filled - start)
+            flat = np.fromfile(before, dtype=np.uint8, count=count * shape[2] * shape[3])
+            pictures = flat.reshape(count, 1, *shape[2:])
+            after.write(np.broadcast_to(pictures, (count, *shape[1:])).tobytes())
+    grey.unlink()
+    return after
 
 
 def _all_read(listing: Listing, results: Sequence[T | str]) -> list[T]:
