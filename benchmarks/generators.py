@@ -175,7 +175,7 @@ def main() -> None:
             if (options.out / name).is_dir():
                 teacher = Scholar.load(options.out / name)
             else:
-                teacher = learn(task, stored=[])
+                teacher = learn(task, past=[])
                 teacher.save(options.out / name)
             for kind in options.kinds:
                 if any((row["data"], row["kind"], row["minutes"]) == (name, kind, minutes) for row in rows):

@@ -32,7 +32,7 @@ class Recital(Generator):
         self.at += len(conditions)
         return self.images[index]
 
-    def trainee(self, fabric: object) -> Trainee:
+    def trainee(self, fabric: object, past: object = None) -> Trainee:
         raise AssertionError("an audit trains no generator")
 
     def diverged(self, metrics: Mapping[str, float]) -> str | None:
@@ -44,7 +44,7 @@ def good(low: Task, tiny: Settings) -> Scholar:
     """A scholar whose solver is right; it has no generator of its own yet."""
     solver = tiny.solver.model_copy(update={"steps": 200})
     looked = tiny.audit.model_copy(update={"dreams": 400, "steps": 200})
-    return learn(low, settings=tiny.model_copy(update={"solver": solver, "audit": looked}), stored=[])
+    return learn(low, settings=tiny.model_copy(update={"solver": solver, "audit": looked}), past=[])
 
 
 def reciting(scholar: Scholar, images: Tensor, complaint: str | None = None) -> Scholar:

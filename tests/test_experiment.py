@@ -93,6 +93,51 @@ def test_the_brackets_bracket(done: Path) -> None:
     assert accuracy["joint"] > 0.8
 
 
+def test_what_each_method_costs(done: Path) -> None:
+    entries = {entry["method"]: entry for entry in results(done)["runs"] if entry["seed"] == 0}
+    assert entries["replay"]["images_generated"] == 600
+    assert all(entries[name]["images_generated"] == 0 for name in ("naive", "exact", "joint"))
+    solver, generator = (
+        (done / "scholars" / "1" / f"{part}.safetensors").stat().st_size for part in ("solver", "generator")
+    )
+    assert entries["naive"]["kept_bytes"] == pytest.approx(solver, rel=0.1)
+    assert entries["replay"]["kept_bytes"] == pytest.approx(solver + generator, rel=0.1)
+    low = Scholar.load(done / "scholars" / "1").lineage[0].train_count * 16 * 16
+    assert entries["exact"]["kept_bytes"] == entries["naive"]["kept_bytes"] + low
+    assert entries["joint"]["kept_bytes"] == low + 300 * 16 * 16
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The methods beside the brackets, on tasks that share their classes by place."""
+    plan = {"split": {"source": "digits", "tasks": 3, "order": list("012345")}, "tasks": [], "scenario": "domain"}
+    changes = {**plan, "methods": ["naive", "lwf", "er", "joint"], "buffer": 40}
+    return run(recipe(**changes), tmp_path_factory.mktemp("others") / "out")
+
+
+def test_learning_without_forgetting_and_a_buffer(others: dict[str, Any]) -> None:
+    entries = {entry["method"]: entry for entry in others["runs"]}
+    assert [len(row) for row in entries["er"]["accuracy"]] == [1, 2, 3]
+    assert entries["lwf"]["kept_bytes"] == entries["naive"]["kept_bytes"]
+    # 40 images of 16 x 16 grey pixels, however many tasks there were.
+    assert entries["er"]["kept_bytes"] == entries["naive"]["kept_bytes"] + 40 * 256
+    assert entries["er"]["average_accuracy"] > entries["naive"]["average_accuracy"]
+    assert entries["naive"]["learning_accuracy"] > 0.9
+    # Before it is learned a pair of digits is known no better or worse than by a guess; but it is known.
+    assert -0.5 <= entries["naive"]["forward_transfer"] <= 0.5
+    assert entries["joint"]["forward_transfer"] is None
+
+
+def test_a_test_image_is_taken_for_a_class_of_its_own_task_only(tmp_path: Path) -> None:
+    scores = {}
+    for scenario in ("class", "task"):
+        plan = recipe(scenario=scenario, methods=["naive"])
+        (entry,) = run(plan, tmp_path / scenario)["runs"]
+        scores[scenario] = entry["accuracy"][1]
+    assert scores["class"][0] < 0.2
+    assert scores["task"][0] > scores["class"][0] + 0.3
+
+
 def plain(document: dict[str, Any]) -> list[Any]:
     """What must agree between equal runs: everything but the cost."""
     return [(entry["seed"], entry["method"], entry["accuracy"]) for entry in document["runs"]]
@@ -160,9 +205,12 @@ def test_summary_is_of_seeds() -> None:
         for method, values in {"replay": (0.8, 0.9), "naive": (0.5, 0.5), "joint": (0.9, 1.0)}.items()
         for value in values
     ]
-    assert summary(runs)["replay"]["average_accuracy"] == pytest.approx({"mean": 0.85, "std": 0.0707107, "n": 2})
+    # Two values 0.05 from their mean; t of 97.5 % with one degree of freedom is 12.706.
+    expected = {"mean": 0.85, "std": 0.0707107, "n": 2, "interval": 12.7062 * 0.05}
+    assert summary(runs)["replay"]["average_accuracy"] == pytest.approx(expected, rel=1e-4)
     assert summary(runs)["replay"]["gap_closed"] == pytest.approx(0.35 / 0.45)
-    assert summary(runs[:1])["replay"] == {"average_accuracy": {"mean": 0.8, "std": 0.0, "n": 1}, "gap_closed": None}
+    alone = {"mean": 0.8, "std": 0.0, "n": 1, "interval": None}
+    assert summary(runs[:1])["replay"] == {"average_accuracy": alone, "gap_closed": None}
 
 
 def test_the_articles_pipeline_on_small_data(tmp_path: Path) -> None:

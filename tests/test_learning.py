@@ -146,7 +146,7 @@ def test_replay_cures_forgetting_without_old_data(low: Task, high: Task, kind: s
     )
     first = learn(low, settings=settings)
     kept = accuracy(first, low)
-    naive = learn(high, first, stored=[])
+    naive = learn(high, first, past=[])
     replayed = learn(high, first)
     assert kept > 0.95
     assert accuracy(naive, low) < 0.3

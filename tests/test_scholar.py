@@ -87,7 +87,7 @@ def test_dreams_of_one_class(one: Scholar) -> None:
 
 
 def test_a_scholar_without_generator_says_so(low: Task, one: Scholar, tmp_path: Path) -> None:
-    solver_only = learn(low, settings=one.settings, stored=[])
+    solver_only = learn(low, settings=one.settings, past=[])
     solver_only.save(tmp_path / "scholar")
     with pytest.raises(InputError, match="no generator"):
         Scholar.load(tmp_path / "scholar").dream(3)

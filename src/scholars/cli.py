@@ -51,7 +51,9 @@ def run(
     folder: Annotated[Path | None, typer.Option("--out", help="The run's folder; default: runs/RECIPE.")] = None,
     data_dir: DataDir = None,
     seed: Annotated[list[int] | None, typer.Option(help="One or more seeds; default: the recipe's.")] = None,
-    methods: Annotated[str | None, typer.Option(help="Of replay,naive,exact,joint; default: the recipe's.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Of replay,naive,exact,joint,lwf,er; default: the recipe's.")
+    ] = None,
     generator: Annotated[str | None, typer.Option(help="See `scholars generators`.")] = None,
     changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
@@ -254,7 +256,8 @@ def recipes() -> None:
     table = Table("recipe", "tasks", "what it is", box=None, pad_edge=False)
     for name in shipped_recipes():
         recipe = read_recipe(name)
-        table.add_row(name, ", ".join(spec.name or spec.source for spec in recipe.tasks), recipe.description)
+        cut = [f"{recipe.split.source} in {recipe.split.tasks} parts"] if recipe.split else []
+        table.add_row(name, ", ".join([*cut, *(spec.name or spec.source for spec in recipe.tasks)]), recipe.description)
     out.print(table)
 
 

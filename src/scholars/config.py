@@ -19,8 +19,9 @@ from scholars.errors import InputError, nearest
 from scholars.registry import builder
 from scholars.settings import Section, Settings
 
-Method = Literal["replay", "naive", "exact", "joint"]
+Method = Literal["replay", "naive", "exact", "joint", "lwf", "er"]
 METHODS: tuple[Method, ...] = typing.get_args(Method)
+BRACKETED: tuple[Method, ...] = ("replay", "naive", "exact", "joint")
 S = TypeVar("S", bound="Settings")
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -33,6 +34,25 @@ class TaskSpec(Section):
     classes: tuple[str, ...] | None = Field(None, description="only these classes; default: all")
     limit: int | None = Field(None, ge=1, description="at most this many training images; default: all")
     invert: bool = Field(False, description="swap dark and bright: the same classes in another domain")
+    rotate: float = Field(0, ge=-360, le=360, description="turn images counter-clockwise by so many degrees")
+    permute: int | None = Field(None, ge=0, description="reorder all pixels, as given by this number; default: do not")
+
+
+class SplitSpec(Section):
+    """One data set, cut by its classes into tasks."""
+
+    source: str = Field(description="what is cut, as for a task")
+    tasks: int = Field(ge=1, le=10_000, description="into how many")
+    order: Literal["source", "seed"] | tuple[str, ...] = Field(
+        "source", description="of the classes: the source's own, shuffled by the run's seed, or a list of names"
+    )
+
+    @field_validator("order", mode="after")
+    @classmethod
+    def _once(cls, value: object) -> object:
+        if isinstance(value, tuple) and len(set(value)) != len(value):
+            raise ValueError("names a class twice")
+        return value
 
 
 class Recipe(Settings):
@@ -40,8 +60,15 @@ class Recipe(Settings):
 
     name: str = Field(description="the recipe's name")
     description: str = Field("", description="one sentence about it")
-    tasks: tuple[TaskSpec, ...] = Field(min_length=1, description="the stream, in the order of learning")
-    methods: tuple[Method, ...] = Field(METHODS, min_length=1, description="what to run side by side")
+    tasks: tuple[TaskSpec, ...] = Field((), description="the stream, in the order of learning")
+    split: SplitSpec | None = Field(None, description="the stream as parts of one data set, instead of `tasks`")
+    scenario: Literal["class", "domain", "task"] = Field(
+        "class",
+        description="of van de Ven et al. 2022. class: names decide; domain: the parts of a split share their classes, "
+        "by place; task: as class, but a test image is only taken for a class of its own task",
+    )
+    methods: tuple[Method, ...] = Field(BRACKETED, min_length=1, description="what to run side by side")
+    buffer: int | None = Field(None, ge=1, description="real images that method `er` keeps, of all tasks together")
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field((0,), min_length=1)
     export_dreams: bool = Field(False, description="also write every bank of dreams as one image folder per class")
 
@@ -58,6 +85,18 @@ class Recipe(Settings):
         if len(set(value)) != len(value):
             raise ValueError("names something twice")
         return value
+
+    @model_validator(mode="after")
+    def _streams(self) -> Self:
+        if bool(self.tasks) == bool(self.split):
+            raise ValueError("a recipe has a stream: give either tasks or split")
+        if self.scenario == "domain" and not self.split:
+            raise ValueError(
+                "scenario=domain is about the parts of a split; the classes of listed tasks are their names"
+            )
+        if "er" in self.methods and self.buffer is None:
+            raise ValueError("method er keeps a buffer of real images: set buffer to how many")
+        return self
 
     @model_validator(mode="after")
     def _banked(self) -> Self:

@@ -46,7 +46,9 @@ def dream_bank(previous: Scholar, policy: ReplaySettings, seed: int, session: Se
         looked, kept = looked + len(dreamt.images), kept + len(batch.images)
         batches.append(batch)
         speed = looked / (time.perf_counter() - began)
-        session.on_tick(Tick("bank", min(kept, policy.bank), policy.bank, {"kept": kept / looked}, speed))
+        session.on_tick(
+            Tick("bank", min(kept, policy.bank), policy.bank, {"kept": kept / looked, "looked": looked}, speed)
+        )
         if kept >= policy.bank:
             break
     if not kept:
@@ -125,3 +127,23 @@ class Fresh:
         conditions = torch.randint(len(self.previous.conditions), (count,))
         images, targets, shown = labelled(self.previous, self.previous.imagine(conditions), self.policy)
         return Batch(images, F.pad(targets, (0, self.classes - targets.shape[1])), shown)
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """New images with the labels that the previous scholar would give them.
+
+    What learning without forgetting (Li & Hoiem 2016, arXiv 1606.09282) replays in place of the past: its distillation
+    loss asks the new solver to answer for the new images as the old one does.
+    """
+
+    previous: Scholar
+    new: Source
+    policy: ReplaySettings
+    classes: int
+
+    def draw(self, count: int) -> Batch:
+        """Draw ``count`` images."""
+        images, _, conditions = self.new.draw(count)
+        targets = tempered(self.previous.probabilities(images), self.policy.temperature)
+        return Batch(images, F.pad(targets, (0, self.classes - targets.shape[1])), conditions)

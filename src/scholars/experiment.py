@@ -21,13 +21,23 @@ from scholars.config import Method, Recipe
 from scholars.dreams import dream_bank
 from scholars.environment import environment, peak_memory_mb, restart_peak_memory
 from scholars.errors import InputError
-from scholars.evaluate import accuracy, average_accuracy, backward_transfer, forgetting, gap_closed
+from scholars.evaluate import (
+    accuracy,
+    average_accuracy,
+    backward_transfer,
+    forgetting,
+    forward_transfer,
+    gap_closed,
+    interval,
+    learning_accuracy,
+)
 from scholars.fitting import Session, Tick
 from scholars.gallery import write_image_folder
-from scholars.learning import learn
+from scholars.learning import Past, learn
 from scholars.records import Audit
 from scholars.scholar import Scholar
-from scholars.tasks import Task, open_task
+from scholars.streams import open_stream
+from scholars.tasks import Task
 
 SCHEMA = 1
 # Real test images of each task kept in the run's folder, for the report to show beside dreams.
@@ -55,23 +65,6 @@ class Watch:
     on_tick: Callable[[Place, Tick], None] = field(default=lambda place, tick: None)
     on_row: Callable[[Place, Sequence[float]], None] = field(default=lambda place, row: None)
     stopping: Callable[[], bool] = field(default=lambda: False)
-
-
-def open_tasks(recipe: Recipe, data_dir: str | Path | None) -> list[Task]:
-    """Open the recipe's stream. Raises InputError, naming the task at fault."""
-    tasks = []
-    for spec in recipe.tasks:
-        task = open_task(spec.source, data_dir=data_dir, size=recipe.image.size, channels=recipe.image.channels)
-        task = task.only(spec.classes) if spec.classes else task
-        task = task.limited(spec.limit) if spec.limit else task
-        task = task.inverted() if spec.invert else task
-        tasks.append(replace(task, name=spec.name or task.name).resized(recipe.image.channels, recipe.image.size))
-    names = [task.name for task in tasks]
-    if len(set(names)) != len(names):
-        raise InputError(f"tasks need different names, got {', '.join(names)}: give them with 'name:'")
-    if len(tasks[0].classes) < 2:
-        raise InputError(f"task {names[0]!r} has one class only; the first task of a stream needs two or more")
-    return tasks
 
 
 def run(
@@ -102,7 +95,8 @@ class _Run:
         self.recipe, self.out, self.watch, self.command = recipe, out, watch, command
         self.work = out / "work"
         _check_folder(recipe, out, resume)
-        self.tasks = open_tasks(recipe, data_dir)
+        self.data_dir = data_dir
+        self.tasks = open_stream(recipe, recipe.seeds[0], data_dir)
         self.first: dict[int, Scholar] = {}
 
     def go(self) -> dict[str, Any]:
@@ -116,6 +110,8 @@ class _Run:
         )
         runs: list[dict[str, Any]] = []
         for seed in self.recipe.seeds:
+            if self.recipe.split and self.recipe.split.order == "seed":
+                self.tasks = open_stream(self.recipe, seed, self.data_dir)
             for method in self.recipe.methods:
                 runs.append(self._method(seed, method))
                 store.write_json(self.out / "results.json", self._results(runs))
@@ -134,11 +130,20 @@ class _Run:
             else:
                 restart_peak_memory()
                 scholar, seconds = self._learn(seed, method, index, scholar)
-                row = [accuracy(scholar, task) for task in self.tasks[: index + 1]]
+                row = [self._accuracy(scholar, task) for task in self.tasks[: index + 1]]
                 if method == "replay" and self.recipe.audit.dreams:
                     scholar = scholar.audited(self._audit(seed, index, scholar))
                 scholar.save(folder)
-                done.append({"row": row, "seconds": round(seconds, 3), "peak": round(peak_memory_mb(), 1)})
+                done.append(
+                    {
+                        "row": row,
+                        "ahead": self._ahead(scholar, index),
+                        "seconds": round(seconds, 3),
+                        "peak": round(peak_memory_mb(), 1),
+                        "kept": self._kept(scholar, seed, method, index),
+                        "dreamt": scholar.lineage[-1].dreamt,
+                    }
+                )
                 store.write_json(note, done[-1])
                 shutil.rmtree(self._checkpoints(seed, method, index), ignore_errors=True)
                 self.watch.on_row(Place(seed, method, self.tasks[index].name), row)
@@ -152,15 +157,56 @@ class _Run:
             "average_accuracy": average_accuracy(rows),
             "forgetting": forgetting(rows),
             "backward_transfer": backward_transfer(rows),
+            "forward_transfer": self._forward(done) if method != "joint" else None,
+            "learning_accuracy": learning_accuracy(rows),
             "seconds": round(sum(entry["seconds"] for entry in done), 3),
             "seconds_per_task": [entry["seconds"] for entry in done],
             "peak_memory_mb": max(entry["peak"] for entry in done),
+            "kept_bytes": max((entry["kept"] for entry in done), default=0),
+            "images_generated": sum(entry["dreamt"] for entry in done),
         }
+
+    def _accuracy(self, scholar: Scholar, task: Task) -> float:
+        return accuracy(scholar, task, among=task.name if self.recipe.scenario == "task" else None)
+
+    def _ahead(self, scholar: Scholar, index: int) -> float | None:
+        """The accuracy on the next task, before it is learned; None where it brings a class that is not known yet."""
+        if index + 1 >= len(self.tasks) or set(self.tasks[index + 1].classes) - set(scholar.classes):
+            return None
+        return accuracy(scholar, self.tasks[index + 1])
+
+    def _forward(self, done: Sequence[Mapping[str, Any]]) -> float | None:
+        chance = [1 / len(task.classes) for task in self.tasks[1:]]
+        return forward_transfer([entry["ahead"] for entry in done[:-1]], chance)
+
+    def _kept(self, scholar: Scholar, seed: int, method: Method, index: int) -> int:
+        """Bytes kept after task ``index`` for the next: the scholar, and real data. After the last task: none."""
+        if index + 1 == len(self.tasks):
+            return sum(task.train.images.nbytes for task in self.tasks) if method == "joint" else 0
+        past = self._past(seed, method, index + 1)
+        return scholar.nbytes + sum(task.train.images.nbytes for task in (() if isinstance(past, str) else past))
+
+    def _past(self, seed: int, method: Method, index: int) -> Past:
+        """What stands for the tasks before ``index``."""
+        earlier = self.tasks[:index]
+        match method:
+            case "replay":
+                return "dreams"
+            case "lwf":
+                return "new images"
+            case "naive":
+                return []
+            case "er":
+                known = sum(len(task.classes) for task in earlier)
+                # The buffer is shared out evenly, and again whenever classes come: what each keeps was kept before.
+                return [task.sampled(max(1, (self.recipe.buffer or 0) // max(1, known)), seed) for task in earlier]
+            case "exact" | "joint":
+                return earlier
 
     def _learn(self, seed: int, method: Method, index: int, previous: Scholar | None) -> tuple[Scholar, float]:
         """The scholar after task ``index``, and what learning it cost in seconds."""
         task, settings = self.tasks[index], self.recipe.settings()
-        if index == 0 and seed in self.first and method in ("naive", "exact"):
+        if index == 0 and seed in self.first and method not in ("replay", "joint"):
             # Without a past the methods do not differ: one solver serves them all, and its cost counts for each.
             first = self.first[seed]
             return replace(first, generator=None, familiarity=None), first.lineage[0].seconds["solver"]
@@ -168,7 +214,7 @@ class _Run:
             # As many steps as the other methods take over the whole stream.
             solver = settings.solver.model_copy(update={"steps": settings.solver.steps * len(self.tasks)})
             settings = settings.model_copy(update={"solver": solver})
-        stored = {"replay": None, "naive": [], "exact": self.tasks[:index], "joint": self.tasks[:index]}[method]
+        past = self._past(seed, method, index)
         kept = self._checkpoints(seed, method, index)
         session = Session(kept, self._ticker(Place(seed, method, task.name)), self.watch.stopping)
         # What an interrupted attempt cost counts too.
@@ -176,7 +222,7 @@ class _Run:
         earlier = float(store.read_json(spent)["seconds"]) if spent.is_file() else 0.0
         began = time.perf_counter()
         try:
-            learned = learn(task, previous, settings=settings, seed=seed, stored=stored, session=session)
+            learned = learn(task, previous, settings=settings, seed=seed, past=past, session=session)
         finally:
             seconds = earlier + time.perf_counter() - began
             store.write_json(spent, {"seconds": seconds})
@@ -221,7 +267,7 @@ class _Run:
 
 
 def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Per method: mean, sample standard deviation and number of the average accuracies, and the gap closed."""
+    """Per method: mean, sample standard deviation, number and 95 % interval of the average accuracies; gap closed."""
     accuracies: dict[str, list[float]] = {}
     for entry in runs:
         accuracies.setdefault(entry["method"], []).append(entry["average_accuracy"])
@@ -233,6 +279,7 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "mean": means[method],
                 "std": stdev(values) if len(values) > 1 else 0.0,
                 "n": len(values),
+                "interval": interval(values),
             },
             "gap_closed": gap_closed(means[method], means["naive"], means["joint"]) if bracketed else None,
         }

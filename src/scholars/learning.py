@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scholars.compute import open_fabric, randomness, seed_of
-from scholars.dreams import familiarised, remembered
+from scholars.dreams import Fresh, Reviewed, familiarised, remembered
 from scholars.errors import InputError, ScholarsError
 from scholars.evaluate import accuracy
 from scholars.fitting import Descent, Session, Tick, fit
@@ -37,6 +37,8 @@ from scholars.tasks import Task
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+Past = Literal["dreams", "new images"] | Sequence[Task]
+
 
 def learn(
     task: Task,
@@ -44,7 +46,7 @@ def learn(
     *,
     settings: Settings | None = None,
     seed: int = 0,
-    stored: Sequence[Task] | None = None,
+    past: Past = "dreams",
     session: Session | None = None,
 ) -> Scholar:
     """Learn ``task`` and return a new scholar that knows it and all that ``previous`` knew.
@@ -53,8 +55,9 @@ def learn(
     previous: the scholar to go on from; None starts a lineage
     settings: how to learn; default: as ``previous`` did
     seed: with equal arguments, equal seeds give bit-identical scholars on one machine
-    stored: None dreams of the past. A sequence replays these tasks' real data instead and trains no generator: the
-        brackets, ``[]`` for none (naive), all earlier tasks for exact replay
+    past: what stands for the past in every batch. With anything but dreams no generator is trained: "new images", as
+        ``previous`` sees them (learning without forgetting, Li & Hoiem 2016), or the real data of some tasks, ``[]``
+        for nothing (naive), all earlier tasks for exact replay
     session: where unfinished work is kept, who is told about progress
 
     Raises InputError for a task or settings that do not fit ``previous``, Interrupted when asked to stop.
@@ -68,14 +71,15 @@ def learn(
     # Every generation has its own randomness, whatever seed its task is learned with.
     position = seed_of(seed, "generation", previous.generation + 1 if previous else 1)
     seconds: dict[str, float] = {}
-    classes = union(previous.classes if previous else (), *(t.classes for t in stored or ()), task.classes)
+    stored = () if isinstance(past, str) else past
+    classes = union(previous.classes if previous else (), *(t.classes for t in stored), task.classes)
 
     with _timed(seconds, "bank"):
-        mix = _mix(task, previous, stored, classes, settings, seed, session)
+        mix = _mix(task, previous, past, classes, settings, seed, session)
     with _timed(seconds, "solver"):
         solver = teach_solver(mix.solver, previous, len(classes), settings, position, fabric, session)
     generator = None
-    if stored is None:
+    if past == "dreams":
         with _timed(seconds, "generator"):
             conditions = (len(previous.conditions) if previous else 0) + len(task.classes)
             generator = teach_generator(mix.generator, previous, conditions, settings, position, fabric, session)
@@ -90,6 +94,7 @@ def learn(
         seed=seed,
         learned_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=seconds,
+        dreamt=round(metrics["bank"]["looked"] if "bank" in metrics else mix.afresh),
         metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
         settings=settings,
     )
@@ -104,16 +109,20 @@ def union(*names: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Mixture:
-    """r of the new task, 1 - r of the past as it is remembered: as the solver sees it, and as the generator does."""
+    """r of the new task, 1 - r of the past as it is remembered: as the solver sees it, and as the generator does.
+
+    afresh: how many dreams will be drawn for single batches, on average
+    """
 
     solver: Source
     generator: Source
+    afresh: float = 0.0
 
 
 def _mix(
     task: Task,
     previous: Scholar | None,
-    stored: Sequence[Task] | None,
+    past: Past,
     classes: Sequence[str],
     settings: Settings,
     seed: int,
@@ -126,18 +135,25 @@ def _mix(
     def varied(source: Source) -> Source:
         return Augmented(source, s.shift, s.flip)
 
-    if stored is not None:
-        tasks = [*stored, task]
+    if not isinstance(past, str):
+        tasks = [*past, task]
         parts = shares(policy.ratio, [len(t.classes) for t in tasks])
-        pools = [*(_real(t, classes, settings, 0) for t in stored), new]
+        pools = [*(_real(t, classes, settings, 0) for t in past), new]
         mix = Mix([(share, varied(pool)) for share, pool in zip(parts, pools, strict=True)])
         return Mixture(mix, mix)
     if previous is None:
         return Mixture(varied(new), new)
     r = ratio_of_new(policy.ratio, [*(len(record.classes) for record in previous.lineage), len(task.classes)])
-    past = remembered(previous, policy, len(classes), seed, session)
-    dreams = Augmented(past, s.shift if policy.shift is None else policy.shift, s.flip, policy.mixup)
-    return Mixture(Mix([(r, varied(new)), (1 - r, dreams)]), Mix([(r, new), (1 - r, past)]))
+    if past == "new images":
+        old: Source = Reviewed(previous, new, policy, len(classes))
+    else:
+        old = remembered(previous, policy, len(classes), seed, session)
+    afresh = 0.0
+    if isinstance(old, Fresh):
+        g = settings.generator.chosen
+        afresh = (1 - r) * (s.batch * s.steps + g.batch * g.steps)
+    dreams = Augmented(old, s.shift if policy.shift is None else policy.shift, s.flip, policy.mixup)
+    return Mixture(Mix([(r, varied(new)), (1 - r, dreams)]), Mix([(r, new), (1 - r, old)]), afresh)
 
 
 def _real(task: Task, classes: Sequence[str], settings: Settings, first_condition: int) -> Pool:
@@ -189,7 +205,7 @@ def teach_generator(
     if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):
         _adopt(generator, previous.generator.state_dict(), "generator")
     fit(
-        generator.trainee(fabric),
+        generator.trainee(fabric, previous.generator if previous else None),
         lambda: _sized(source.draw(g.chosen.batch), g.size),
         fabric=fabric,
         steps=g.chosen.steps,

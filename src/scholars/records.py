@@ -60,6 +60,7 @@ class TaskRecord(Section):
     seed: int = Field(description="the seed it was learned with")
     learned_at: str = Field(description="date and time, ISO 8601, UTC")
     seconds: dict[str, float] = Field(description="wall time of each stage: bank, solver, generator")
+    dreamt: int = Field(0, description="dreams drawn to learn it, those that a filter dropped included")
     metrics: dict[str, dict[str, float]] = Field(description="what each training last reported: solver, generator")
     settings: Settings = Field(description="the full configuration it was learned with")
     audit: Audit | None = Field(None, description="of the dreams, after this task")

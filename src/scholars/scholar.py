@@ -64,6 +64,11 @@ class Scholar:
         return len(self.lineage)
 
     @property
+    def nbytes(self) -> int:
+        """The bytes of all its weights: what must be kept to use it and to learn on."""
+        return sum(value.nbytes for part in self._weights().values() for value in part.values())
+
+    @property
     def chunk(self) -> int:
         """How many images go through the networks at a time: `CHUNK`, and fewer where they are large."""
         return max(1, min(CHUNK, CHUNK * CHUNK_SIDE**2 // self.settings.image.size**2))
@@ -198,18 +203,22 @@ class Scholar:
 
     def save(self, folder: str | Path) -> None:
         """Write the scholar as a folder (format: docs/format.md), atomically; a scholar that is there is replaced."""
-        weights: dict[str, dict[str, Tensor]] = {"solver": self.solver.state_dict()}
-        if self.generator is not None:
-            weights["generator"] = self.generator.state_dict()
-        if self.familiarity is not None:
-            weights["familiarity"] = self.familiarity.tensors()
         description = {
             "classes": list(self.classes),
             "image": self.settings.image.model_dump(mode="json"),
             "generation": self.generation,
             "lineage": [record.model_dump(mode="json") for record in self.lineage],
         }
-        store.write_scholar(Path(folder), description, weights)
+        store.write_scholar(Path(folder), description, self._weights())
+
+    def _weights(self) -> dict[str, dict[str, Tensor]]:
+        """What is kept of each part, under the name of its file."""
+        weights: dict[str, dict[str, Tensor]] = {"solver": self.solver.state_dict()}
+        if self.generator is not None:
+            weights["generator"] = self.generator.state_dict()
+        if self.familiarity is not None:
+            weights["familiarity"] = self.familiarity.tensors()
+        return weights
 
     @classmethod
     def load(cls, folder: str | Path, compute: ComputeSettings | None = None) -> Scholar:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from scholars.evaluate import average_accuracy, backward_transfer, forgetting, gap_closed
+from scholars.evaluate import (
+    average_accuracy,
+    backward_transfer,
+    forgetting,
+    forward_transfer,
+    gap_closed,
+    interval,
+    learning_accuracy,
+)
 
 MATRIX = [[0.9], [0.5, 0.8], [0.6, 0.7, 0.95]]
 
@@ -32,3 +40,21 @@ def test_one_row_has_neither() -> None:
 def test_gap_closed() -> None:
     assert gap_closed(0.9, 0.5, 1.0) == pytest.approx(0.8)
     assert gap_closed(0.9, 1.0, 1.0) is None
+
+
+def test_learning_accuracy_is_that_of_the_diagonal() -> None:
+    assert learning_accuracy(MATRIX) == pytest.approx((0.9 + 0.8 + 0.95) / 3)
+    assert learning_accuracy([[0.9, 0.8]]) == pytest.approx(0.85)
+
+
+def test_forward_transfer_compares_with_chance() -> None:
+    assert forward_transfer([0.3, 0.5], [0.1, 0.25]) == pytest.approx(((0.3 - 0.1) + (0.5 - 0.25)) / 2)
+    assert forward_transfer([None, 0.5], [0.1, 0.25]) == pytest.approx(0.25)
+    assert forward_transfer([None], [0.5]) is None
+    assert forward_transfer([], []) is None
+
+
+def test_the_interval_by_a_table_of_t() -> None:
+    """Three values with a standard deviation of 1; t of 97.5 % with two degrees of freedom is 4.303."""
+    assert interval([1.0, 2.0, 3.0]) == pytest.approx(4.3027 / 3**0.5, abs=1e-3)
+    assert interval([5.0]) is None

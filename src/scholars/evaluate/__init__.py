@@ -1,6 +1,23 @@
 """Honest evaluation: on real test parts only, never on training data or dreams."""
 
-from scholars.evaluate.measures import average_accuracy, backward_transfer, forgetting, gap_closed
+from scholars.evaluate.measures import (
+    average_accuracy,
+    backward_transfer,
+    forgetting,
+    forward_transfer,
+    gap_closed,
+    interval,
+    learning_accuracy,
+)
 from scholars.evaluate.real import accuracy
 
-__all__ = ["accuracy", "average_accuracy", "backward_transfer", "forgetting", "gap_closed"]
+__all__ = [
+    "accuracy",
+    "average_accuracy",
+    "backward_transfer",
+    "forgetting",
+    "forward_transfer",
+    "gap_closed",
+    "interval",
+    "learning_accuracy",
+]

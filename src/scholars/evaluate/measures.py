@@ -7,6 +7,9 @@ end. T is the number of tasks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import stdev
+
+from scipy.special import stdtrit
 
 Matrix = Sequence[Sequence[float]]
 
@@ -30,6 +33,29 @@ def backward_transfer(a: Matrix) -> float | None:
     if last < 1:
         return None
     return sum(a[last][j] - a[j][j] for j in range(last)) / last
+
+
+def learning_accuracy(a: Matrix) -> float:
+    """LA = 1/T sum_j a[j][j], just after each task was learned (Riemer et al. 2019, section 4); of one row its mean."""
+    return sum(row[-1] for row in a) / len(a) if len(a) > 1 else average_accuracy(a)
+
+
+def forward_transfer(ahead: Sequence[float | None], chance: Sequence[float]) -> float | None:
+    """FWT = 1/(T-1) sum_{j>1} ( a[j-1][j] - b[j] ) (Lopez-Paz & Ranzato 2017, eq. 4).
+
+    ahead: a[j-1][j], the accuracy on each task but the first just before it was learned; None where a class was unknown
+    chance: b[j], what guessing gives there
+
+    None where no task could be tried before it was learned.
+    """
+    gains = [before - guess for before, guess in zip(ahead, chance, strict=True) if before is not None]
+    return sum(gains) / len(gains) if gains else None
+
+
+def interval(values: Sequence[float]) -> float | None:
+    """Half the width of the 95 % interval of the mean, by Student's t; None for a single value."""
+    n = len(values)
+    return float(stdtrit(n - 1, 0.975)) * stdev(values) / n**0.5 if n > 1 else None
 
 
 def gap_closed(method: float, naive: float, joint: float) -> float | None:

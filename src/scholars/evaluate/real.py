@@ -9,8 +9,10 @@ from scholars.scholar import Scholar
 from scholars.tasks.task import Task
 
 
-def accuracy(scholar: Scholar, task: Task) -> float:
+def accuracy(scholar: Scholar, task: Task, among: str | None = None) -> float:
     """The share, in [0, 1], of the task's real test part that ``scholar`` names rightly among all classes it knows.
+
+    among: a learned task, only whose classes are considered (task-incremental)
 
     Raises InputError if the task has a class that the scholar never learned.
     """
@@ -22,5 +24,5 @@ def accuracy(scholar: Scholar, task: Task) -> float:
     shape = scholar.settings.image
     test = task.resized(shape.channels, shape.size).test
     outputs = torch.tensor([scholar.classes.index(name) for name in task.classes])
-    predicted = scholar.probabilities(test.tensor).argmax(1)
+    predicted = scholar.among(scholar.probabilities(test.tensor), among).argmax(1)
     return float((predicted == outputs[torch.from_numpy(test.labels)]).float().mean())

@@ -23,6 +23,8 @@ LOOKS = {
     "replay": Look("new data and dreams, no old data kept", "#0072B2", "o"),
     "naive": Look("new data only", "#D55E00", "v"),
     "exact": Look("new data and all old data, kept", "#009E73", "s"),
+    "lwf": Look("new data, and how the old solver sees it", "#CC79A7", "P"),
+    "er": Look("new data and a buffer of real images", "#E69F00", "X"),
     "joint": Look("all data at once", "#6B6B6B", "D"),
 }
 _OTHER = Look("", "#AA4499", "P")

@@ -127,6 +127,36 @@ class Task:
 
         return replace(self, train=part(self.train), test=part(self.test))
 
+    def rotated(self, degrees: float) -> Task:
+        """The same task with its images turned counter-clockwise about their centre; what comes in is black."""
+        from torchvision.transforms.v2 import InterpolationMode
+        from torchvision.transforms.v2 import functional as vision
+
+        def part(data: Images) -> Images:
+            pieces = torch.split(data.tensor, _RESIZE_CHUNK)
+            turned = [vision.rotate(piece, degrees, InterpolationMode.BILINEAR) for piece in pieces]
+            return Images(torch.cat(turned).numpy(), data.labels)
+
+        return replace(self, train=part(self.train), test=part(self.test))
+
+    def permuted(self, seed: int) -> Task:
+        """The same task with the pixels of every image in another order, the same for all and given by ``seed``."""
+
+        def part(data: Images) -> Images:
+            count, channels, height, width = data.images.shape
+            order = np.random.default_rng(seed).permutation(height * width)
+            pixels = data.images.reshape(count, channels, -1)[:, :, order]
+            return Images(pixels.reshape(data.images.shape), data.labels)
+
+        return replace(self, train=part(self.train), test=part(self.test))
+
+    def sampled(self, per_class: int, seed: int) -> Task:
+        """The same task with ``per_class`` training images of each class, or all where there are fewer."""
+        dice = np.random.default_rng(seed)
+        places = [np.flatnonzero(self.train.labels == label) for label in range(len(self.classes))]
+        kept = np.concatenate([dice.permutation(own)[:per_class] for own in places])
+        return replace(self, train=self.train[np.sort(kept)])
+
     def limited(self, count: int) -> Task:
         """The same task with at most ``count`` training images, chosen at random but always the same ones."""
         if len(self.train) <= count:
