@@ -17,9 +17,9 @@ import yaml
 from conftest import TINY, flat
 from PIL import Image
 
-from scholars.cli import _spread
 from scholars.config import shipped_recipes
 from scholars.scholar import Scholar
+from scholars.terminal import spread
 
 RECIPE = {
     "description": "Small enough for a test of the command line.",
@@ -193,9 +193,9 @@ def test_brackets_in_names_are_shown_as_they_are(two: Scholar, tmp_path: Path) -
 
 
 def test_options_take_several_values() -> None:
-    assert _spread(["run", "--seed", "0", "1", "2", "r"]) == ["run", "--seed", "0", "--seed", "1", "--seed", "2", "r"]
-    assert _spread(["--set", "a=1", "b=2", "--resume", "c=3"]) == ["--set", "a=1", "--set", "b=2", "--resume", "c=3"]
-    assert _spread(["run", "7", "--seed", "1", "--out", "2"]) == ["run", "7", "--seed", "1", "--out", "2"]
+    assert spread(["run", "--seed", "0", "1", "2", "r"]) == ["run", "--seed", "0", "--seed", "1", "--seed", "2", "r"]
+    assert spread(["--set", "a=1", "b=2", "--resume", "c=3"]) == ["--set", "a=1", "--set", "b=2", "--resume", "c=3"]
+    assert spread(["run", "7", "--seed", "1", "--out", "2"]) == ["run", "7", "--seed", "1", "--out", "2"]
 
 
 def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:

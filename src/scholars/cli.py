@@ -8,14 +8,13 @@ from __future__ import annotations
 import shlex
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from scholars.errors import InputError, Interrupted, ScholarsError, ScholarsWarning
+from scholars.errors import InputError, Interrupted, ScholarsError
+from scholars.terminal import fail, listed, messages, out, spread, warn
 
 app = typer.Typer(
     help="Teach an image classifier one task after another. It keeps no old data, and forgets nothing.",
@@ -23,9 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-out = Console()
-messages = Console(stderr=True)
-
 DataDir = Annotated[Path | None, typer.Option(help="Where data sets are looked for, and downloaded to.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: change one setting; repeatable.")]
 
@@ -65,7 +61,7 @@ def run(
     if seed:
         given["seeds"] = seed
     if methods:
-        given["methods"] = _listed(methods)
+        given["methods"] = listed(methods)
     if generator:
         given["generator.kind"] = generator
     plan = read_recipe(recipe, given)
@@ -114,7 +110,7 @@ def learn_task(
     from scholars.progress import learning, open_watched
 
     shape = settings_of(scholar, origin, given).image
-    only = _listed(classes) if classes else None
+    only = listed(classes) if classes else None
     task = open_watched(messages, source, shape, data_dir, only)
     task = replace(task, name=name) if name else task
     task = task.tested_on(open_watched(messages, test, shape, data_dir, only)) if test else task
@@ -168,7 +164,7 @@ def evaluate(
     from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
-    only = _listed(classes) if classes else None
+    only = listed(classes) if classes else None
     tasks = [open_watched(messages, source, opened.settings.image, data_dir, only) for source in sources]
     scores = [(task, accuracy(opened, task)) for task in tasks]
     if as_json:
@@ -280,58 +276,15 @@ def generators() -> None:
 
 def main() -> None:
     """Entry point: errors become one message and an exit code."""
-    sys.argv[1:] = _spread(sys.argv[1:])
-    warnings.showwarning = _warn
+    sys.argv[1:] = spread(sys.argv[1:])
+    warnings.showwarning = warn
     try:
         app()
     except InputError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except Interrupted as error:
-        _fail(str(error), 130)
+        fail(str(error), 130)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        fail("interrupted", 130)
     except (ScholarsError, OSError) as error:
-        _fail(str(error), 1)
-
-
-def _spread(words: list[str]) -> list[str]:
-    """``--seed 0 1 2`` -> ``--seed 0 --seed 1 --seed 2``, and likewise ``--set A=1 B=2``."""
-    belongs: dict[str, Callable[[str], bool]] = {
-        "--seed": lambda word: word.isdigit(),
-        "--set": lambda word: "=" in word and not word.startswith("-"),
-    }
-    result: list[str] = []
-    option, taken = "", 0
-    for word in words:
-        if word in belongs:
-            option, taken = word, 0
-        elif option and taken and belongs[option](word):
-            result.append(option)
-        elif option and not taken:
-            taken = 1
-        else:
-            option = ""
-        result.append(word)
-    return result
-
-
-def _listed(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _warn(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    """Print what is for people; what libraries tell programmers stays out of the way."""
-    if issubclass(category, ScholarsWarning):
-        messages.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
-
-
-def _fail(message: str, code: int) -> None:
-    messages.print(f"scholars: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
-    raise SystemExit(code)
+        fail(str(error), 1)
