@@ -1,0 +1,122 @@
+"""Split MNIST beside a peer: Avalanche's GenerativeReplay, on the same data and machine, one process after the other.
+
+python benchmarks/peers.py --data-dir DIR [--seeds 0 1 2] [--epochs 1 4 10]
+
+Avalanche gets an environment of its own under --out. The two take turns, seed by seed. Both are timed from the
+training of the first task to the end of the last; Scholars without the audit, which is no part of learning. Writes
+docs/peers.md. Rows are kept in --out and not measured twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import venv
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from scholars import Scholar, open_task, store
+from scholars.environment import environment
+from scholars.evaluate import accuracy, interval
+from scholars.settings import Settings
+
+HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
+PEER = "avalanche-lib==0.6.0"
+RECIPES = ("split-mnist-small", "split-mnist")
+
+
+def peer_python(out: Path) -> Path:
+    """The interpreter of an environment that has Avalanche."""
+    home = out / "avalanche"
+    python = home / "bin" / "python"
+    if not (home / "ready").exists():
+        venv.create(home, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", PEER], check=True)
+        (home / "ready").touch()
+    return python
+
+
+def peer(out: Path, data_dir: Path, epochs: int, seed: int) -> dict[str, Any]:
+    command = [str(peer_python(out)), str(HERE / "peers_avalanche.py"), str(data_dir), str(epochs), str(seed)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def ours(out: Path, data_dir: Path, recipe: str, seed: int) -> dict[str, Any]:
+    folder = out / f"{recipe}-{seed}"
+    words = [
+        "run",
+        recipe,
+        "--out",
+        str(folder),
+        "--data-dir",
+        str(data_dir),
+        "--methods",
+        "replay",
+        "--seed",
+        str(seed),
+    ]
+    words += ["--set", "audit.dreams=0", "--resume"]
+    subprocess.run([sys.executable, "-m", "scholars", *words], check=True, stdout=subprocess.DEVNULL)
+    (run,) = store.read_json(folder / "results.json")["runs"]
+    score = accuracy(Scholar.load(folder / "scholars" / "5"), open_task("mnist", data_dir=data_dir))
+    return {"accuracy": score, "seconds": round(run["seconds"], 1)}
+
+
+def written(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
+    lines = [
+        "# Beside a peer",
+        "",
+        "Split MNIST, five tasks of two digits, class-incremental, nothing stored but generator and classifier.",
+        f"Avalanche's `GenerativeReplay` (`{PEER}`, its default VAE, `SimpleMLP`, Adam, batches of 100) and Scholars",
+        "took turns on one machine. Accuracy in % over all ten digits after the last task, mean and half width of the",
+        "95 % interval over seeds.",
+        "",
+        f"Made by `python benchmarks/peers.py --data-dir DIR` on {datetime.now(UTC):%Y-%m-%d}: "
+        f"{machine['processor']}, {machine['threads']} threads, torch {machine['packages']['torch']}.",
+        "",
+        "| system | setting | accuracy | seconds of training | seeds |",
+        "|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys((row["system"], row["setting"]) for row in rows):
+        own = [row for row in rows if (row["system"], row["setting"]) == name]
+        scores = [100 * row["accuracy"] for row in own]
+        half = interval(scores)
+        shown = f"`{name[1]}`" if isinstance(name[1], str) else f"{name[1]} epochs a task"
+        spread = "" if half is None else f" ± {half:.2f}"
+        lines.append(
+            f"| {name[0]} | {shown} | {fmean(scores):.2f}{spread} | {fmean(row['seconds'] for row in own):.0f} | "
+            f"{len(own)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--epochs", nargs="+", type=int, default=[1, 4, 10])
+    parser.add_argument("--out", type=Path, default=Path("runs/peers"))
+    options = parser.parse_args()
+    kept = options.out / "rows.json"
+    rows: list[dict[str, Any]] = store.read_json(kept)["rows"] if kept.is_file() else []
+    for seed in options.seeds:
+        for system, setting in [*(("Scholars", name) for name in RECIPES), *(("Avalanche", n) for n in options.epochs)]:
+            if any((row["system"], row["setting"], row["seed"]) == (system, setting, seed) for row in rows):
+                continue
+            measure = ours if system == "Scholars" else peer
+            found = measure(options.out, options.data_dir, setting, seed)
+            rows.append({"system": system, "setting": setting, "seed": seed, **found})
+            print(json.dumps(rows[-1]), flush=True)
+            store.write_json(kept, {"rows": rows})
+    (DOCS / "peers.md").write_text(written(rows, environment(Settings().compute)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
