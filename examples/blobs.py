@@ -30,7 +30,7 @@ class Blobs(Generator):
         for table in (self.mean, self.log_spread):
             nn.init.zeros_(table.weight)
 
-    def trainee(self, fabric: Fabric, past: Generator | None = None) -> Trainee:
+    def trainee(self, fabric: Fabric) -> Trainee:
         """One descent on the negative log likelihood."""
         return Descent(fabric, self, self._loss, rate=0.05)
 

@@ -32,7 +32,7 @@ class Recital(Generator):
         self.at += len(conditions)
         return self.images[index]
 
-    def trainee(self, fabric: object, past: object = None) -> Trainee:
+    def trainee(self, fabric: object) -> Trainee:
         raise AssertionError("an audit trains no generator")
 
     def diverged(self, metrics: Mapping[str, float]) -> str | None:

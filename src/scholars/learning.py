@@ -205,7 +205,7 @@ def teach_generator(
     if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):
         _adopt(generator, previous.generator.state_dict(), "generator")
     fit(
-        generator.trainee(fabric, previous.generator if previous else None),
+        generator.trainee(fabric),
         lambda: _sized(source.draw(g.chosen.batch), g.size),
         fabric=fabric,
         steps=g.chosen.steps,

@@ -63,9 +63,6 @@ class FlowSettings(Section):
         le=20,
         description="sample from v(none) + guidance * (v(condition) - v(none)); 1: the condition alone",
     )
-    distil: bool = Field(
-        True, description="learn from the previous flow's velocity at its dreams, not from dreams alone"
-    )
     ema: Decay = Field(0.995, description="decay of the moving average of the weights used to sample")
     solver: Literal["adams", "euler", "heun"] = Field(
         "adams", description="integrator of the sampling equation; heun asks the network twice a step, the others once"

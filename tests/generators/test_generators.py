@@ -12,7 +12,7 @@ from scholars.compute import open_fabric, randomness, to_float, to_uint8
 from scholars.fitting import Session, fit
 from scholars.generators import GAN, VAE, WGAN, WGANGP, Flow, Generator, build_generator
 from scholars.generators.vae import divergence, reconstruction
-from scholars.replay import Batch, Pool
+from scholars.replay import Pool
 from scholars.settings import (
     ComputeSettings,
     FlowSettings,
@@ -231,47 +231,3 @@ def test_pixels_survive_the_normalisation() -> None:
     assert floats.min().item() == -1
     assert floats.max().item() == 1
     assert torch.equal(to_uint8(floats), images)
-
-
-def test_a_flow_learns_from_the_flow_before_where_it_is_shown_dreams(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two conditions are known to the teacher, the third is new: their targets are v'(x_t, t, y) and x1 - x0."""
-    told: list[torch.Tensor] = []
-
-    class Same(torch.nn.Module):
-        def forward(self, x: torch.Tensor, t: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-            told.append(given)
-            return torch.full_like(x, 5.0)
-
-    settings = FlowSettings(width=8, patch=1, dropout=0)
-    teacher = Flow(settings, channels=1, size=8, conditions=2)
-    monkeypatch.setattr(teacher, "net", Same())
-    flow = Flow(settings, channels=1, size=8, conditions=3)
-    batch = Batch(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.eye(3), torch.tensor([2, 0, 1]))
-
-    def right(x: torch.Tensor, t: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-        """5 for dreams; x_t = (1 - t) x0 - t for the black image x1 = -1, so that x0 follows from x_t."""
-        noise = (x + t[:, None, None, None]) / (1 - t[:, None, None, None])
-        return torch.where((given == 3)[:, None, None, None], -1 - noise, 5.0)
-
-    model = torch.nn.Module()
-    monkeypatch.setattr(model, "forward", right, raising=False)
-    torch.manual_seed(0)
-    assert float(flow._loss(model, batch, teacher)) == pytest.approx(0, abs=1e-6)
-    assert torch.equal(told[0], torch.tensor([1, 2]))
-    # Without a teacher dreams are images like others.
-    assert float(flow._loss(model, batch, None)) > 1
-
-
-def test_a_teacher_of_another_shape_is_not_asked() -> None:
-    teacher = Flow(FlowSettings(width=8, patch=2), channels=3, size=16, conditions=3)
-    flow = Flow(FlowSettings(width=8, patch=4), channels=3, size=16, conditions=3)
-    for past in (teacher, VAE(VAESettings(width=8), channels=3, size=16, conditions=3), None):
-        fit(
-            flow.trainee(FABRIC, past),
-            lambda: POOL.draw(8),
-            fabric=FABRIC,
-            steps=1,
-            seed=0,
-            stage="generator",
-            session=Session(),
-        )

@@ -55,7 +55,7 @@ class Adversarial(Generator):
         images: Tensor = self.painter(torch.randn(len(conditions), self.settings.latent, device=conditions.device))
         return images
 
-    def trainee(self, fabric: Fabric, past: Generator | None = None) -> Trainee:
+    def trainee(self, fabric: Fabric) -> Trainee:
         """The game of critic and painter."""
         return Game(fabric, self)
 

@@ -34,12 +34,8 @@ class Generator(nn.Module, abc.ABC):
         """
 
     @abc.abstractmethod
-    def trainee(self, fabric: Fabric, past: Generator | None = None) -> Trainee:
-        """What `fit` trains. After it, this generator holds the weights to sample with.
-
-        past: the generator that drew the dreams among the images, on the device, if it is of the same kind: they are
-            the images with the first conditions, as many as it knows. To be learned from in any way, never changed
-        """
+    def trainee(self, fabric: Fabric) -> Trainee:
+        """What `fit` trains. After it, this generator holds the weights to sample with."""
 
     def diverged(self, metrics: Mapping[str, float]) -> str | None:
         """What the last ``metrics`` of the training say to have gone wrong, and its cure; None if nothing."""

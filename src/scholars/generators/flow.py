@@ -5,10 +5,7 @@ A network v(x, t, y) is fitted to it (eq. 23 with sigma_min = 0):
 
     L = E_{t, x0, (x1, y)} | v(x_t, t, y) - (x1 - x0) |^2
 
-For a dream, which an earlier flow drew, that flow's velocity v'(x_t, t, y) stands in the place of x1 - x0: it is the
-mean that x1 - x0 scatters about, so that the same network is learned from far less noise (distillation; `distil`).
-
-An image is drawn by integrating  dx/dt = v(x, t, y)  from noise at t = 0 to t = 1.
+and an image is drawn by integrating  dx/dt = v(x, t, y)  from noise at t = 0 to t = 1.
 
 With classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598, eq. 6 for velocities) the condition y is withheld
 from a share of the images in training, and  v(none) + w (v(y) - v(none))  is integrated instead.
@@ -40,20 +37,12 @@ class Flow(Generator):
     def __init__(self, settings: FlowSettings, channels: int, size: int, conditions: int) -> None:
         super().__init__()
         self.settings, self.channels, self.size = settings, channels, size
-        self.conditions = conditions
         self.net = UNet(channels * settings.patch**2, settings.width, conditions if settings.conditional else 0)
 
-    def trainee(self, fabric: Fabric, past: Generator | None = None) -> Trainee:
+    def trainee(self, fabric: Fabric) -> Trainee:
         """One descent on the flow matching loss."""
         s = self.settings
-        alike = isinstance(past, Flow) and (past.size, past.settings.patch) == (self.size, s.patch)
-        teacher = past if s.distil and alike else None
-
-        def loss(model: nn.Module, batch: Batch) -> Tensor:
-            with fabric.autocast():
-                return self._loss(model, batch, cast("Flow | None", teacher))
-
-        return Descent(fabric, self, loss, rate=s.rate, ema=s.ema)
+        return Descent(fabric, self, self._loss, rate=s.rate, ema=s.ema)
 
     def forward(self, x: Tensor, t: Tensor, given: Tensor) -> Tensor:
         """The velocity v(x, t, y) in patch space: x ``[B, C p^2, H/p, W/p]``, t ``[B]``, y ``[B]``, 0 for none."""
@@ -90,20 +79,15 @@ class Flow(Generator):
             velocity = torch.lerp(free, velocity, self.settings.guidance)
         return velocity
 
-    def _loss(self, model: nn.Module, batch: Batch, teacher: Flow | None) -> Tensor:
+    def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
         x1 = F.pixel_unshuffle(to_float(batch.images), self.settings.patch)
         x0 = torch.randn_like(x1)
         # Logit-normal times (Esser et al. 2024): the middle of the path is the hard part.
         t = torch.sigmoid(torch.randn(len(x1), device=x1.device))
         given = self._given(batch.conditions)
         given = given * (torch.rand(len(x1), device=x1.device) >= self.settings.dropout)
-        xt, target = torch.lerp(x0, x1, t[:, None, None, None]), x1 - x0
-        if teacher is not None:
-            (dreamt,) = torch.where(batch.conditions < teacher.conditions)
-            with torch.no_grad():
-                taught = teacher(xt[dreamt], t[dreamt], teacher._given(batch.conditions[dreamt]))
-            target = target.index_copy(0, dreamt, taught.float())
-        return F.mse_loss(model(xt, t, given).float(), target)
+        velocity = model(torch.lerp(x0, x1, t[:, None, None, None]), t, given)
+        return F.mse_loss(velocity.float(), x1 - x0)
 
 
 class Block(nn.Module):

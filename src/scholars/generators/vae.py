@@ -42,7 +42,7 @@ class VAE(Generator):
         self.code = nn.Linear(2 * settings.latent + 2 * EMBEDDING, 2 * settings.latent)
         self.condition = nn.Embedding(conditions if settings.conditional else 1, EMBEDDING)
 
-    def trainee(self, fabric: Fabric, past: Generator | None = None) -> Trainee:
+    def trainee(self, fabric: Fabric) -> Trainee:
         """One descent on the negative evidence bound."""
         return Descent(fabric, self, self._loss, rate=self.settings.rate, ema=self.settings.ema)
 
