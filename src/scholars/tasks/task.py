@@ -181,6 +181,8 @@ def fit_images(images: npt.NDArray[np.uint8], channels: int, size: int) -> npt.N
     """Bring ``[N, C, H, W]`` uint8 images to ``[N, channels, size, size]``; see `Task.resized`."""
     if images.shape[1:] == (channels, size, size):
         return images
+    if images.shape[2:] == (size, size) and images.shape[1] == 1:
+        return images.repeat(channels, axis=1)
     from torchvision.transforms.v2 import functional as vision
 
     out = np.empty((len(images), channels, size, size), dtype=np.uint8)
