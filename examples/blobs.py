@@ -2,7 +2,7 @@
 
 scholars --plugin examples/blobs.py learn my-scholar digits --generator blobs
 
-Its means are what a class looks like on average. A solver keeps surprisingly much by replaying such blurs.
+Its means are what a class looks like on average.
 """
 
 from __future__ import annotations

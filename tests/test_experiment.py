@@ -128,6 +128,12 @@ def test_learning_without_forgetting_and_a_buffer(others: dict[str, Any]) -> Non
     assert entries["joint"]["forward_transfer"] is None
 
 
+def test_a_buffer_that_cannot_hold_an_image_of_each_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="buffer=4 is less than an image for each of 5 classes"):
+        run(recipe(methods=["er"], buffer=4), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_test_image_is_taken_for_a_class_of_its_own_task_only(tmp_path: Path) -> None:
     scores = {}
     for scenario in ("class", "task"):

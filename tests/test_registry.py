@@ -105,6 +105,13 @@ def test_plugins_that_are_not_there(tmp_path: Path) -> None:
             registry.load_plugin(word)
 
 
+def test_a_plugin_that_fails_is_said_in_a_line(tmp_path: Path) -> None:
+    for code, said in (("1 / 0", "ZeroDivisionError: division by zero"), ("def (", "SyntaxError: ")):
+        (tmp_path / "broken.py").write_text(code)
+        with pytest.raises(InputError, match=said):
+            registry.load_plugin(str(tmp_path / "broken.py"))
+
+
 def test_the_command_line_runs_a_plugin_first(tmp_path: Path) -> None:
     tiny = ["image.size=16", "image.channels=1", "solver.steps=20", "solver.batch=16", "audit.dreams=0"]
     tiny += ["generator.own.steps=20", "familiarity.dreams=0"]

@@ -97,6 +97,8 @@ class _Run:
         _check_folder(recipe, out, resume)
         self.data_dir = data_dir
         self.tasks = open_stream(recipe, recipe.seeds[0], data_dir)
+        if "er" in recipe.methods:
+            self._past(recipe.seeds[0], "er", len(self.tasks) - 1)
         self.first: dict[int, Scholar] = {}
 
     def go(self) -> dict[str, Any]:
@@ -199,7 +201,10 @@ class _Run:
             case "er":
                 known = sum(len(task.classes) for task in earlier)
                 # The buffer is shared out evenly, and again whenever classes come: what each keeps was kept before.
-                return [task.sampled(max(1, (self.recipe.buffer or 0) // max(1, known)), seed) for task in earlier]
+                each = (self.recipe.buffer or 0) // max(1, known)
+                if earlier and not each:
+                    raise InputError(f"buffer={self.recipe.buffer} is less than an image for each of {known} classes")
+                return [task.sampled(each, seed) for task in earlier]
             case "exact" | "joint":
                 return earlier
 

@@ -63,4 +63,7 @@ def load_plugin(word: str) -> None:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise InputError(f"--plugin {word}: no such file")
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    except Exception as error:  # whatever the code of a stranger to this package raises
+        raise InputError(f"--plugin {word}: {type(error).__name__}: {error}") from error

@@ -23,6 +23,11 @@ class Section(BaseModel):
     )
 
 
+def _none_or(key: str, value: int, least: int) -> None:
+    if 0 < value < least:
+        raise ValueError(f"{key}={value} is too few: set {least} or more, or 0 for none")
+
+
 class ImageSettings(Section):
     """The one shape to which every task's images are brought. Fixed by a scholar's first task."""
 
@@ -220,8 +225,7 @@ class FamiliaritySettings(Section):
 
     @model_validator(mode="after")
     def _enough(self) -> Self:
-        if 0 < self.dreams < 30:
-            raise ValueError(f"familiarity.dreams={self.dreams} is too few: set 30 or more, or 0 for none")
+        _none_or("familiarity.dreams", self.dreams, 30)
         return self
 
 
@@ -233,8 +237,7 @@ class AuditSettings(Section):
 
     @model_validator(mode="after")
     def _enough(self) -> Self:
-        if 0 < self.dreams < 10:
-            raise ValueError(f"audit.dreams={self.dreams} is too few: set 10 or more, or 0 for no audit")
+        _none_or("audit.dreams", self.dreams, 10)
         return self
 
 
