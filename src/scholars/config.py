@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from scholars.errors import InputError, nearest
 from scholars.registry import builder
-from scholars.settings import Section, Settings
+from scholars.settings import SOLVERS, Section, Settings
 
 Method = Literal["replay", "naive", "exact", "joint", "lwf", "er"]
 METHODS: tuple[Method, ...] = typing.get_args(Method)
@@ -145,8 +145,8 @@ def build(kind: type[S], document: Mapping[str, Any], changes: Mapping[str, Any]
 def _known(settings: Settings) -> None:
     """Refuse a kind that nobody registered before anything is trained."""
     shipped = settings.generator.kinds()
-    if settings.solver.kind != "cnn":
-        builder("solver", settings.solver.kind, ["cnn"])
+    if settings.solver.kind not in SOLVERS:
+        builder("solver", settings.solver.kind, SOLVERS)
     if settings.generator.kind not in shipped:
         builder("generator", settings.generator.kind, shipped)
 

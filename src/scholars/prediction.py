@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -12,9 +13,11 @@ from typing import TextIO
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from scholars.errors import InputError
 from scholars.scholar import Scholar
+from scholars.settings import ImageSettings
 from scholars.tasks.folder import image_files
 from scholars.tasks.pictures import file_bytes, squares
 from scholars.tasks.task import in_channels
@@ -71,16 +74,8 @@ def predict_files(
 
     Raises InputError for files that cannot be read, naming each.
     """
-    shape = scholar.settings.image
-    for start in range(0, len(files), scholar.chunk):
-        chunk = files[start : start + scholar.chunk]
-        results = squares(file_bytes, [str(file) for file in chunk], shape.size)
-        bad = [f"  {file}: {result}" for file, result in zip(chunk, results, strict=True) if isinstance(result, str)]
-        if bad:
-            raise InputError("images that cannot be read:\n" + "\n".join(bad))
-        pictures = [in_channels(result, shape.channels) for result in results if not isinstance(result, str)]
-        images = np.stack(pictures)
-        features, logits = scholar.seen(torch.from_numpy(images))
+    for chunk, images in _decoded(files, scholar.settings.image, scholar.chunk):
+        features, logits = scholar.seen(images)
         probabilities = scholar.among(F.softmax(logits, dim=1), among).numpy()
         known = scholar.familiarity
         strange = known.unfamiliar(features, logits).tolist() if known else [None] * len(chunk)
@@ -88,6 +83,29 @@ def predict_files(
         for file, row, order, unfamiliar in zip(chunk, probabilities, best, strange, strict=True):
             guesses = tuple((scholar.classes[i], float(row[i])) for i in order if row[i] > 0)
             yield Prediction(file, guesses, unfamiliar)
+
+
+def _decoded(files: Sequence[Path], shape: ImageSettings, count: int) -> Iterator[tuple[Sequence[Path], Tensor]]:
+    """The files, ``count`` at a time, with their images; the next ones are decoded while these are looked at."""
+
+    def decode(chunk: Sequence[Path]) -> tuple[Sequence[Path], Tensor]:
+        results = squares(file_bytes, [str(file) for file in chunk], shape.size)
+        bad = [f"  {file}: {result}" for file, result in zip(chunk, results, strict=True) if isinstance(result, str)]
+        if bad:
+            raise InputError("images that cannot be read:\n" + "\n".join(bad))
+        pictures = [in_channels(result, shape.channels) for result in results if not isinstance(result, str)]
+        return chunk, torch.from_numpy(np.stack(pictures))
+
+    chunks = [files[start : start + count] for start in range(0, len(files), count)]
+    with ThreadPoolExecutor(1) as reader:
+        ready: Future[tuple[Sequence[Path], Tensor]] | None = None
+        for chunk in chunks:
+            coming = reader.submit(decode, chunk)
+            if ready:
+                yield ready.result()
+            ready = coming
+        if ready:
+            yield ready.result()
 
 
 def write_text(found: Iterable[Prediction], out: TextIO) -> None:

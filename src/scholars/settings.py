@@ -35,12 +35,21 @@ class ImageSettings(Section):
     channels: Literal[1, 3] = Field(3, description="1 grey, 3 RGB")
 
 
+SOLVERS = ("cnn", "mlp")
+
+
 class SolverSettings(Section):
     """The classifier and its training, per task."""
 
-    kind: Kind = Field("cnn", description="cnn, or one of your own (docs/own-networks.md)")
+    kind: Kind = Field(
+        "cnn",
+        description="cnn; mlp, for images whose neighbouring pixels have nothing in common; or one of your own "
+        "(docs/own-networks.md)",
+    )
     options: Options = Field({}, description="what a solver of your own is told")
-    width: Width = Field(32, description="channels of the first of three stages; each next stage has twice as many")
+    width: Width = Field(
+        32, description="cnn: channels of the first of three stages, twice as many in each next; mlp: units of a layer"
+    )
     steps: Steps = Field(1200, description="training steps per task")
     batch: BatchSize = Field(128, description="images a step, new and replayed together")
     rate: Rate = Field(3e-3, description="peak learning rate of the one-cycle schedule")
@@ -51,13 +60,18 @@ class SolverSettings(Section):
 
 
 class FlowSettings(Section):
-    """Flow matching (Lipman et al. 2023) with a small U-Net."""
+    """Flow matching (Lipman et al. 2023), by default with a small U-Net."""
 
     steps: Steps = Field(1800, description="training steps per task")
     batch: BatchSize = Field(64, description="images a step")
     rate: Rate = Field(5e-3, description="peak learning rate")
-    width: Width = Field(32, description="channels at the finest level; the next levels have 2 and 4 times as many")
-    patch: Literal[1, 2, 4] = Field(2, description="pixels a side that are folded into channels before the U-Net")
+    net: Literal["unet", "mlp"] = Field(
+        "unet", description="the network: unet; mlp, for images whose neighbouring pixels have nothing in common"
+    )
+    width: Width = Field(
+        32, description="unet: channels at the finest level, 2 and 4 times as many at the next; mlp: units of a layer"
+    )
+    patch: Literal[1, 2, 4] = Field(2, description="pixels a side that are folded into channels before the network")
     conditional: bool = Field(True, description="draw what is asked for, by task and class")
     dropout: float = Field(
         0.1, ge=0, lt=1, description="share of images whose condition is withheld (classifier-free; Ho & Salimans 2022)"

@@ -28,11 +28,14 @@ KINDS = list(GeneratorSettings().kinds())
 FABRIC = open_fabric(ComputeSettings(precision="32-true"))
 WHICH = torch.arange(64) % 3
 POOL = Pool(torch.randint(0, 256, (64, 3, 16, 16), dtype=torch.uint8), WHICH, 3, WHICH)
-KIND = pytest.mark.parametrize("kind", sorted(KINDS))
+KIND = pytest.mark.parametrize("kind", [*sorted(KINDS), "flow mlp"])
 
 
 def settings(kind: str) -> GeneratorSettings:
-    small = {name: {"width": 8} if name == "flow" else {"width": 8, "latent": 16} for name in KINDS}
+    """Of a kind, or of a flow with another network: ``flow mlp``."""
+    kind, _, net = kind.partition(" ")
+    small: dict[str, dict[str, object]] = {name: {"width": 8, "latent": 16} for name in KINDS if name != "flow"}
+    small["flow"] = {"width": 8, "net": net or "unet"}
     return GeneratorSettings.model_validate({"kind": kind, **small})
 
 
@@ -70,7 +73,7 @@ def test_sampling_follows_the_seed(kind: str) -> None:
     generator = build_generator(settings(kind), ImageSettings(size=16), conditions=3)
     labels = torch.zeros(4, dtype=torch.int64)
     assert torch.equal(seeded(generator, labels, 1), seeded(generator, labels, 1))
-    if kind != "flow":  # an untrained flow's velocity is zero, and its samples are the noise
+    if not kind.startswith("flow"):  # an untrained flow's velocity is zero, and its samples are the noise
         assert not torch.equal(seeded(generator, labels, 1), seeded(generator, labels, 2))
 
 
@@ -93,10 +96,11 @@ def heeding(generator: Generator, steps: int) -> tuple[float, float]:
     return drawn[:20].mean().item(), drawn[20:].mean().item()
 
 
-@pytest.mark.parametrize("guidance", [1.0, 2.0])
-def test_the_flow_heeds_its_condition(guidance: float) -> None:
+@pytest.mark.parametrize(("net", "guidance"), [("unet", 1.0), ("unet", 2.0), ("mlp", 1.0)])
+def test_the_flow_heeds_its_condition(net: Literal["unet", "mlp"], guidance: float) -> None:
     torch.manual_seed(0)
-    flow = FlowSettings(width=8, rate=5e-3, ema=0.9, sampling_steps=4, guidance=guidance)
+    width = {"unet": 8, "mlp": 32}[net]
+    flow = FlowSettings(net=net, width=width, rate=5e-3, ema=0.9, sampling_steps=4, guidance=guidance)
     assert heeding(Flow(flow, channels=1, size=8, conditions=2), 300) == pytest.approx((40, 210), abs=25)
 
 

@@ -13,7 +13,6 @@ from a share of the images in training, and  v(none) + w (v(y) - v(none))  is in
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from scholars.compute import to_float
 from scholars.fitting import Descent, Trainee
 from scholars.generators.base import Generator
+from scholars.generators.velocity import MLP, UNet
 from scholars.replay import Batch
 from scholars.settings import FlowSettings
 
@@ -37,7 +37,12 @@ class Flow(Generator):
     def __init__(self, settings: FlowSettings, channels: int, size: int, conditions: int) -> None:
         super().__init__()
         self.settings, self.channels, self.size = settings, channels, size
-        self.net = UNet(channels * settings.patch**2, settings.width, conditions if settings.conditional else 0)
+        depth, given = channels * settings.patch**2, conditions if settings.conditional else 0
+        self.net: nn.Module = (
+            UNet(depth, settings.width, given)
+            if settings.net == "unet"
+            else MLP(depth, size // settings.patch, settings.width, given)
+        )
 
     def trainee(self, fabric: Fabric) -> Trainee:
         """One descent on the flow matching loss."""
@@ -88,67 +93,3 @@ class Flow(Generator):
         given = given * (torch.rand(len(x1), device=x1.device) >= self.settings.dropout)
         velocity = model(torch.lerp(x0, x1, t[:, None, None, None]), t, given)
         return F.mse_loss(velocity.float(), x1 - x0)
-
-
-class Block(nn.Module):
-    """A residual block of two 3x3 convolutions; time and class scale and shift its normalised input."""
-
-    def __init__(self, channels: int, out: int, embedding: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(1, channels)
-        self.modulation = nn.Linear(embedding, 2 * channels)
-        self.first = nn.Conv2d(channels, out, 3, padding=1)
-        self.second = nn.Conv2d(out, out, 3, padding=1)
-        self.skip = nn.Conv2d(channels, out, 1) if channels != out else nn.Identity()
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """x ``[B, channels, H, W]``, embedding ``[B, E]`` -> ``[B, out, H, W]``."""
-        scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
-        h = torch.addcmul(shift, self.norm(x), 1 + scale)
-        h = self.second(F.silu(self.first(F.silu(h))))
-        return cast(Tensor, self.skip(x) + h)
-
-
-class UNet(nn.Module):
-    """Three levels of ``width`` times 1, 2 and 4 channels; works on any height and width of 4 or more."""
-
-    def __init__(self, channels: int, width: int, conditions: int) -> None:
-        super().__init__()
-        w1, w2, w3, e = width, 2 * width, 4 * width, 4 * width
-        frequencies = math.pi * torch.exp2(torch.linspace(0, 6, 32))
-        self.register_buffer("frequencies", frequencies, persistent=False)
-        self.time = nn.Sequential(nn.Linear(64, e), nn.SiLU(), nn.Linear(e, e))
-        self.given = nn.Embedding(1 + conditions, e)
-        self.enter = nn.Conv2d(channels, w1, 3, padding=1)
-        self.down1 = Block(w1, w1, e)
-        self.pool1 = nn.Conv2d(w1, w2, 3, stride=2, padding=1)
-        self.down2 = Block(w2, w2, e)
-        self.pool2 = nn.Conv2d(w2, w3, 3, stride=2, padding=1)
-        self.middle = nn.ModuleList([Block(w3, w3, e), Block(w3, w3, e)])
-        self.up2 = Block(w3 + w2, w2, e)
-        self.up1 = Block(w2 + w1, w1, e)
-        self.norm = nn.GroupNorm(1, w1)
-        self.leave = nn.Conv2d(w1, channels, 3, padding=1)
-        # The velocity holds the noise itself. With a straight way for it, whose gain follows the time, training takes
-        # about half the steps to a given loss (docs/measurements.md): the U-Net need not copy what it is given.
-        self.straight = nn.Conv2d(channels, channels, 1)
-        self.gain = nn.Linear(e, channels)
-        for layer in (self.leave, self.straight, self.gain):
-            nn.init.zeros_(layer.weight)
-
-    def forward(self, x: Tensor, t: Tensor, given: Tensor) -> Tensor:
-        """x ``[B, channels, H, W]``, t ``[B]`` in [0, 1], given ``[B]``, 0 for none -> like x."""
-        angles = t[:, None] * cast(Tensor, self.frequencies)
-        embedding = F.silu(self.time(torch.cat([angles.cos(), angles.sin()], dim=1)) + self.given(given))
-        a = self.down1(self.enter(x), embedding)
-        b = self.down2(self.pool1(a), embedding)
-        h = self.pool2(b)
-        for block in self.middle:
-            h = block(h, embedding)
-        h = self.up2(torch.cat([F.interpolate(h, size=b.shape[2:]), b], dim=1), embedding)
-        h = self.up1(torch.cat([F.interpolate(h, size=a.shape[2:]), a], dim=1), embedding)
-        straight = self.straight(x) * (1 + self.gain(embedding)[:, :, None, None])
-        return cast(Tensor, self.leave(F.silu(self.norm(h))) + straight)

@@ -8,18 +8,22 @@ from torch import nn
 
 from scholars.errors import InputError
 from scholars.registry import builder
-from scholars.settings import ImageSettings, SolverSettings
+from scholars.settings import SOLVERS, ImageSettings, SolverSettings
 from scholars.solvers.base import Solver
 from scholars.solvers.cnn import CNN
+from scholars.solvers.mlp import MLP
 
-__all__ = ["CNN", "Solver", "build_solver"]
+__all__ = ["CNN", "MLP", "Solver", "build_solver"]
 
 
 def build_solver(settings: SolverSettings, image: ImageSettings, classes: int) -> Solver:
     """A new solver of ``settings.kind`` with ``classes`` outputs. Raises InputError for a kind that is not known."""
-    if settings.kind == "cnn":
-        return CNN(settings, image, classes)
-    built = builder("solver", settings.kind, ["cnn"])(settings, image, classes)
+    match settings.kind:
+        case "cnn":
+            return CNN(settings, image, classes)
+        case "mlp":
+            return MLP(settings, image, classes)
+    built = builder("solver", settings.kind, SOLVERS)(settings, image, classes)
     missing = [name for name in ("features", "classify") if not callable(getattr(built, name, None))]
     if not isinstance(built, nn.Module) or missing:
         raise InputError(

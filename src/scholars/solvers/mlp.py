@@ -1,0 +1,29 @@
+"""A perceptron with two hidden layers: for images whose neighbouring pixels have nothing in common."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from scholars.compute import to_float
+from scholars.settings import ImageSettings, SolverSettings
+from scholars.solvers.base import Solver
+
+
+class MLP(Solver):
+    """uint8 images ``[B, C, H, W]`` -> class logits ``[B, K]``."""
+
+    def __init__(self, settings: SolverSettings, image: ImageSettings, classes: int) -> None:
+        super().__init__()
+        pixels, width = image.channels * image.size**2, settings.width
+        self.body = nn.Sequential(nn.Linear(pixels, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
+        self.head = nn.Linear(width, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """uint8 images ``[B, C, H, W]`` -> the second hidden layer, ``[B, width]``."""
+        return cast(Tensor, self.body(to_float(images).flatten(1)))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Features ``[B, D]`` -> class logits ``[B, K]``."""
+        return cast(Tensor, self.head(features))
