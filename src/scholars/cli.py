@@ -68,7 +68,7 @@ def run(
 
     from scholars.experiment import run as run_experiment
     from scholars.progress import watching
-    from scholars.report import illustrate, summary_table, write_report
+    from scholars.report import cost_table, illustrate, summary_table, write_report
 
     folder = folder or Path("runs") / plan.name
     command = shlex.join(["scholars", *(word for word in sys.argv[1:] if word != "--resume")])
@@ -80,6 +80,7 @@ def run(
     illustrate(folder)
     page = write_report(folder)
     out.print(summary_table(results))
+    out.print(cost_table(results))
     out.print(f"Report: {page}", soft_wrap=True)
 
 

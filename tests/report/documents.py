@@ -17,6 +17,8 @@ def one_run(seed: int, method: str, accuracy: list[list[float]], **numbers: floa
         "seconds": 100.0,
         "seconds_per_task": [50.0] * len(accuracy),
         "peak_memory_mb": 1500.0,
+        "kept_bytes": 8_123_456,
+        "images_generated": 12000,
         **numbers,
     }
 

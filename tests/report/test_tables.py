@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
-from scholars.report import summary_table
+from scholars.report import cost_table, summary_table
 from scholars.report.words import DASH
 
 from .documents import one_run, results, single
 
 
-def printed(document: dict[str, Any], width: int = 120) -> list[str]:
+def printed(
+    document: dict[str, Any], width: int = 120, table: Callable[[dict[str, Any]], Table] = summary_table
+) -> list[str]:
     console = Console(width=width, color_system=None)
     with console.capture() as capture:
-        console.print(summary_table(document))
+        console.print(table(document))
     return [" ".join(row.split()) for row in capture.get().splitlines()]
 
 
@@ -45,6 +49,15 @@ def test_missing_figures_are_dashes() -> None:
     document["runs"][0].update(accuracy=[[None]], seconds=None)
     document["summary"] = {}
     assert row(printed(document), "replay") == f"replay {DASH} {DASH} {DASH} {DASH} {DASH}"
+
+
+def test_costs_are_means_over_seeds() -> None:
+    document = results()
+    document["runs"][-1] |= {"kept_bytes": 0, "images_generated": 0}
+    document["runs"][2] |= {"kept_bytes": 0, "images_generated": 0}
+    lines = printed(document, 80, cost_table)
+    assert row(lines, "replay") == "replay 2,002 1,500 8.1 12,000"
+    assert row(lines, "joint") == "joint 100 1,500 0 0"
 
 
 def test_three_tasks_fit_a_terminal_of_80_columns() -> None:

@@ -14,11 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from scholars import store
 from scholars.report.methods import look
 from scholars.report.results import Results, mean, read
-from scholars.report.words import DASH, headline, number, percent, spread
+from scholars.report.words import DASH, headline, megabytes, number, percent, spread
 
 FILE = "report.html"
 _TEMPLATE = "run.html"
-_COLUMNS = ("average", "forgetting", "backward transfer", "gap closed", "seconds", "peak memory, MB")
+_COLUMNS = (
+    *("average", "when learned", "forgetting", "backward transfer", "forward transfer", "gap closed"),
+    *("seconds", "peak memory, MB", "kept between tasks, MB", "images generated"),
+)
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,15 @@ def _method(results: Results, method: str) -> dict[str, Any]:
         "look": look(method),
         "figures": [
             spread(summary.average_accuracy),
+            percent(results.mean(method, "learning_accuracy")),
             percent(results.mean(method, "forgetting")),
             percent(results.mean(method, "backward_transfer")),
+            percent(results.mean(method, "forward_transfer")),
             percent(summary.gap_closed),
             number(results.mean(method, "seconds")),
             number(results.mean(method, "peak_memory_mb")),
+            megabytes(results.mean(method, "kept_bytes")),
+            number(results.mean(method, "images_generated")),
         ],
         "matrix": _matrix(results, method),
     }

@@ -15,7 +15,17 @@ from scholars.errors import InputError
 
 SCHEMA = 1
 FILE = "results.json"
-Scalar = Literal["average_accuracy", "forgetting", "backward_transfer", "seconds", "peak_memory_mb"]
+Scalar = Literal[
+    "average_accuracy",
+    "forgetting",
+    "backward_transfer",
+    "forward_transfer",
+    "learning_accuracy",
+    "seconds",
+    "peak_memory_mb",
+    "kept_bytes",
+    "images_generated",
+]
 
 
 class _Part(BaseModel):
@@ -34,8 +44,12 @@ class Run(_Part):
     average_accuracy: float | None = None
     forgetting: float | None = None
     backward_transfer: float | None = None
+    forward_transfer: float | None = None
+    learning_accuracy: float | None = None
     seconds: float | None = None
     peak_memory_mb: float | None = None
+    kept_bytes: float | None = None
+    images_generated: float | None = None
 
 
 class Spread(_Part):

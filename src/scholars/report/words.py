@@ -22,6 +22,11 @@ def number(value: float | None, digits: int = 0) -> str:
     return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
+def megabytes(value: float | None) -> str:
+    """Bytes in units of a million: ``5_312_345`` -> ``5.3``; none at all is ``0``."""
+    return number(None if value is None else value / 1e6, 1 if value else 0)
+
+
 def spread(value: Spread) -> str:
     """``96.8 ± 0.3``; the mean alone where there is one seed."""
     if value.std is None or value.n < 2 or value.mean is None:
