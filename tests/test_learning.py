@@ -94,6 +94,15 @@ def test_what_does_not_fit_the_previous_scholar_is_refused(one: Scholar, high: T
     assert learn(high, one, settings=fresh).generation == 2
 
 
+def test_a_warm_start_heeds_its_own_rate(one: Scholar, high: Task) -> None:
+    """At a rate of nearly nothing the previous weights stay."""
+    settings = changed(one.settings, solver__warm_rate=1e-9, generator__flow__steps=1)
+    two = learn(high, one, settings=settings)
+    for name, value in one.solver.named_parameters():
+        learned = dict(two.solver.named_parameters())[name]
+        torch.testing.assert_close(learned[: len(value)], value, rtol=0, atol=1e-5)
+
+
 def test_a_generator_may_work_at_its_own_size(high: Task, low: Task, tiny: Settings) -> None:
     settings = changed(tiny, generator__size=12, generator__kind="wgan-gp")
     first = learn(low, settings=settings)

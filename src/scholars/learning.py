@@ -176,13 +176,15 @@ def teach_solver(
     with randomness(fabric.device):
         torch.manual_seed(seed_of(seed, "solver", -1))
         solver = build_solver(s, settings.image, classes)
+    rate = s.rate
     if previous and s.start == "warm":
         _adopt(solver, previous.solver.state_dict(), "solver")
+        rate = s.warm_rate or s.rate
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         return F.cross_entropy(model(batch.images).float(), batch.targets)
 
-    trainee = Descent(fabric, solver, loss, rate=s.rate, weight_decay=s.weight_decay)
+    trainee = Descent(fabric, solver, loss, rate=rate, weight_decay=s.weight_decay)
     fit(trainee, lambda: source.draw(s.batch), fabric=fabric, steps=s.steps, seed=seed, stage=stage, session=session)
     _sound(solver, "solver")
     return solver

@@ -53,10 +53,21 @@ class SolverSettings(Section):
     steps: Steps = Field(1200, description="training steps per task")
     batch: BatchSize = Field(128, description="images a step, new and replayed together")
     rate: Rate = Field(3e-3, description="peak learning rate of the one-cycle schedule")
+    warm_rate: Rate | None = Field(
+        None,
+        description="peak learning rate where training starts from the previous solver's weights; a lower one forgets "
+        "less, and learns what is new more slowly; default: as rate",
+    )
     weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW's decoupled weight decay")
     shift: int = Field(2, ge=0, le=16, description="training images are shifted by up to this many pixels each way")
     flip: bool = Field(False, description="training images are mirrored half of the time; wrong for digits and letters")
     start: Literal["warm", "fresh"] = Field("warm", description="start from the previous solver's weights, or anew")
+
+    @model_validator(mode="after")
+    def _warm(self) -> Self:
+        if self.start == "fresh" and self.warm_rate is not None:
+            raise ValueError("solver.warm_rate is that of a warm start: set solver.start=warm, or leave it out")
+        return self
 
 
 class FlowSettings(Section):
