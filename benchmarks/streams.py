@@ -133,7 +133,7 @@ def written(found: dict[str, dict[str, Any]], machine: dict[str, Any]) -> str:
         "# The standard streams",
         "",
         "Average accuracy over all tasks after the last one, in %, on real test parts: mean and half width of the 95 %",
-        "interval (Student's t) over the seeds. All methods of a stream have the same networks, steps and seeds. *Kept*",
+        "interval (Student's t) over the seeds. All methods of a stream have the same networks, steps, seeds. *Kept*",
         "is what had to stay between tasks: weights, and real images at 8 bits a value. Seconds are of learning.",
         "[recipes.md](recipes.md) says what each method is, [measurements.md](measurements.md) what the data is: SVHN",
         "is a subset, not comparable to published figures.",
