@@ -41,7 +41,7 @@ POLICIES = [
     "replay.shift=4",
     "replay.mixup=0.3",
     "solver.start=fresh",
-    "solver.rate=0.001",
+    "solver.warm_rate=0.001",
     "solver.steps=1200",
 ]
 GENERATORS = ["generator.start=warm", "generator.start=fresh"]

@@ -13,7 +13,8 @@ from torchvision.datasets import ImageFolder
 
 from scholars.config import Recipe, build, read_recipe
 from scholars.errors import InputError, Interrupted
-from scholars.experiment import Place, Watch, run, summary
+from scholars.evaluate import summary
+from scholars.experiment import Place, Watch, run
 from scholars.fitting import Tick
 from scholars.scholar import Scholar
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from scholars import store
@@ -27,9 +26,8 @@ from scholars.evaluate import (
     backward_transfer,
     forgetting,
     forward_transfer,
-    gap_closed,
-    interval,
     learning_accuracy,
+    summary,
 )
 from scholars.fitting import Session, Tick
 from scholars.gallery import write_image_folder
@@ -97,7 +95,7 @@ class _Run:
         _check_folder(recipe, out, resume)
         self.data_dir = data_dir
         self.tasks = open_stream(recipe, recipe.seeds[0], data_dir)
-        if "er" in recipe.methods:
+        if "er" in recipe.methods:  # a buffer that is too small is refused before anything is trained
             self._past(recipe.seeds[0], "er", len(self.tasks) - 1)
         self.first: dict[int, Scholar] = {}
 
@@ -269,27 +267,6 @@ class _Run:
             "environment": {**environment(self.recipe.compute), "command": self.command},
             "config": self.recipe.model_dump(mode="json"),
         }
-
-
-def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Per method: mean, sample standard deviation, number and 95 % interval of the average accuracies; gap closed."""
-    accuracies: dict[str, list[float]] = {}
-    for entry in runs:
-        accuracies.setdefault(entry["method"], []).append(entry["average_accuracy"])
-    means = {method: fmean(values) for method, values in accuracies.items()}
-    bracketed = "naive" in means and "joint" in means
-    return {
-        method: {
-            "average_accuracy": {
-                "mean": means[method],
-                "std": stdev(values) if len(values) > 1 else 0.0,
-                "n": len(values),
-                "interval": interval(values),
-            },
-            "gap_closed": gap_closed(means[method], means["naive"], means["joint"]) if bracketed else None,
-        }
-        for method, values in accuracies.items()
-    }
 
 
 def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:

@@ -8,6 +8,7 @@ from scholars.evaluate.measures import (
     gap_closed,
     interval,
     learning_accuracy,
+    summary,
 )
 from scholars.evaluate.real import accuracy
 
@@ -20,4 +21,5 @@ __all__ = [
     "gap_closed",
     "interval",
     "learning_accuracy",
+    "summary",
 ]

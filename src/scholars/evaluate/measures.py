@@ -6,8 +6,9 @@ end. T is the number of tasks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import stdev
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
 
 from scipy.special import stdtrit
 
@@ -61,3 +62,24 @@ def interval(values: Sequence[float]) -> float | None:
 def gap_closed(method: float, naive: float, joint: float) -> float | None:
     """(method - naive) / (joint - naive), in average accuracy; None where there is no gap to close."""
     return (method - naive) / (joint - naive) if joint > naive else None
+
+
+def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Per method: mean, sample standard deviation, number and 95 % interval of the average accuracies; gap closed."""
+    accuracies: dict[str, list[float]] = {}
+    for entry in runs:
+        accuracies.setdefault(entry["method"], []).append(entry["average_accuracy"])
+    means = {method: fmean(values) for method, values in accuracies.items()}
+    bracketed = "naive" in means and "joint" in means
+    return {
+        method: {
+            "average_accuracy": {
+                "mean": means[method],
+                "std": stdev(values) if len(values) > 1 else 0.0,
+                "n": len(values),
+                "interval": interval(values),
+            },
+            "gap_closed": gap_closed(means[method], means["naive"], means["joint"]) if bracketed else None,
+        }
+        for method, values in accuracies.items()
+    }

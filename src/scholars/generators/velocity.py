@@ -90,14 +90,14 @@ class UNet(nn.Module):
 
 
 class MLP(nn.Module):
-    """Residual layers of ``width`` units that know nothing of neighbouring pixels: for images that have none."""
+    """Three residual layers of ``width`` units that know nothing of neighbouring pixels: for images that have none."""
 
-    def __init__(self, channels: int, side: int, width: int, conditions: int, layers: int = 3) -> None:
+    def __init__(self, channels: int, side: int, width: int, conditions: int) -> None:
         super().__init__()
         pixels = channels * side * side
         self.embedding = Embedding(width, conditions)
         self.enter = nn.Linear(pixels, width)
-        self.layers = nn.ModuleList(Layer(width) for _ in range(layers))
+        self.layers = nn.ModuleList(Layer(width) for _ in range(3))
         self.norm = nn.LayerNorm(width)
         self.leave = nn.Linear(width, pixels)
         # As in `UNet`: the noise itself need not pass through the layers, which are narrower than an image.
