@@ -28,12 +28,13 @@ from scholars.environment import environment
 from scholars.evaluate import accuracy
 from scholars.evaluate.likeness import covered, frechet_distance
 from scholars.fitting import Session
+from scholars.generator_settings import GeneratorSettings
 from scholars.generators import Generator
 from scholars.inspecting import parameters
-from scholars.learning import teach_generator, teach_solver
 from scholars.replay import Augmented, Mix, Pool, Source
-from scholars.settings import GeneratorSettings, Settings
+from scholars.settings import Settings
 from scholars.tasks import Task
+from scholars.teaching import teach_generator, teach_solver
 
 DOCS = Path(__file__).parent.parent / "docs"
 DREAMS = 20_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scholars.settings import Section, Settings
+from scholars.section import Section
+from scholars.settings import Settings
 
 PAGE = Path(__file__).with_name("recipes.md")
 START, END = "<!-- settings: made by docs/settings.py -->\n", "<!-- end of settings -->\n"

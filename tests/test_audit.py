@@ -12,11 +12,12 @@ from torch import Tensor
 from scholars.auditing import audit
 from scholars.errors import InputError
 from scholars.fitting import Trainee
+from scholars.generator_settings import GANSettings, WGANGPSettings
 from scholars.generators import GAN, WGANGP, Generator
 from scholars.learning import learn
 from scholars.records import Audit
 from scholars.scholar import Scholar
-from scholars.settings import GANSettings, Settings, WGANGPSettings
+from scholars.settings import Settings
 from scholars.tasks import Task
 
 
@@ -95,10 +96,10 @@ def test_a_divergence_is_passed_on(good: Scholar, low: Task) -> None:
 
 
 def test_critics_complain() -> None:
-    gp = WGANGP(WGANGPSettings(width=8), 1, 16)
+    gp = WGANGP(WGANGPSettings(width=8), 1, 16, 2)
     assert gp.diverged({"penalty": 0.1}) is None
     assert "generator.wgan-gp.critic_rate" in (gp.diverged({"penalty": 1.4}) or "")
-    gan = GAN(GANSettings(width=8), 1, 16)
+    gan = GAN(GANSettings(width=8), 1, 16, 2)
     assert gan.diverged({"critic_accuracy": 0.7}) is None
     assert "generator.gan.critic_rate" in (gan.diverged({"critic_accuracy": 0.995}) or "")
 

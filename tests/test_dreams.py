@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 
-from scholars.dreams import chosen, dream_bank, labelled, remembered, tempered
+from scholars.dreams import chosen, dream_bank, labelled, preview, remembered, tempered
 from scholars.errors import InputError, Interrupted
-from scholars.fitting import Session
+from scholars.fitting import Session, Trainee
+from scholars.generators import Generator
 from scholars.replay import Batch
 from scholars.scholar import Scholar, conditions_of
 from scholars.settings import ReplaySettings
@@ -93,3 +95,23 @@ def test_fresh_dreams_differ_from_batch_to_batch_and_repeat_with_the_seed(one: S
 def test_an_interrupted_bank_stops(one: Scholar) -> None:
     with pytest.raises(Interrupted, match="dreaming"):
         dream_bank(one, policy(), 0, Session(stopping=lambda: True))
+
+
+class Grey(Generator):
+    """Draws condition c as the grey level 20 c."""
+
+    def sample(self, conditions: torch.Tensor) -> torch.Tensor:
+        return (20 * conditions / 127.5 - 1)[:, None, None, None].expand(-1, 1, 16, 16)
+
+    def trainee(self, fabric: Fabric) -> Trainee:
+        raise NotImplementedError
+
+
+def test_a_preview_shows_the_new_task_as_it_was_asked_for(one: Scholar) -> None:
+    """`one` has the conditions 0..4; a second task of the classes "3" and "9" has 5 and 6, for the outputs 3 and 5."""
+    pool = preview(Grey(), one, [3, 5], 5, 6, one.settings, 0, Session())
+    assert pool.conditions.tolist() == [5, 6, 5, 6, 5]
+    assert pool.targets.tolist() == [3, 5, 3, 5, 3]
+    assert pool.images[:, 0, 8, 8].tolist() == [100, 120, 100, 120, 100]
+    with pytest.raises(Interrupted):
+        preview(Grey(), one, [3, 5], 5, 6, one.settings, 0, Session(stopping=lambda: True))

@@ -12,9 +12,10 @@ from scholars.config import build
 from scholars.errors import InputError, Interrupted
 from scholars.evaluate import accuracy
 from scholars.fitting import Session
+from scholars.generator_settings import GeneratorSettings
 from scholars.learning import learn, union
 from scholars.scholar import Scholar
-from scholars.settings import GeneratorSettings, Settings
+from scholars.settings import Settings
 from scholars.tasks import Images, Task
 
 
@@ -72,6 +73,28 @@ def test_interrupted_learning_goes_on_bit_for_bit(
     assert same(resumed, whole)
     assert resumed.lineage[0].metrics == whole.lineage[0].metrics
     assert set(whole.lineage[0].metrics) == {"solver", "generator"}
+
+
+def test_an_interrupted_second_task_goes_on_bit_for_bit(one: Scholar, two: Scholar, high: Task, tmp_path: Path) -> None:
+    """Stopped in the solver's training, when dreams of either task have been drawn."""
+    asked = iter(range(10_000))
+    with pytest.raises(Interrupted, match="'solver'"):
+        learn(high, one, session=Session(tmp_path, stopping=lambda: next(asked) >= 50))
+    assert same(learn(high, one, session=Session(tmp_path)), two)
+
+
+def test_new_classes_are_dreamt_of_before_they_are_learned(one: Scholar, high: Task, low: Task) -> None:
+    """600 dreams of the past, and for the half of the batches that is new half as many of it."""
+
+    def dreamt(task: Task, **changes: object) -> int:
+        return learn(task, one, settings=changed(one.settings, **changes)).lineage[-1].dreamt
+
+    assert dreamt(high) == 600 + 300
+    assert dreamt(high, replay__preview=0) == 600
+    assert dreamt(high, generator__kind="wgan") == 600
+    assert dreamt(low) == 600
+    assert dreamt(low, replay__preview=0.2) == 600 + 300
+    assert learn(high, one, past=[]).lineage[-1].dreamt == 0
 
 
 def test_a_later_task_may_bring_one_class(one: Scholar, high: Task) -> None:
@@ -134,7 +157,7 @@ def test_colours_and_sizes_come_to_the_scholars_shape(one: Scholar) -> None:
     assert other.settings.image == one.settings.image
 
 
-@pytest.mark.parametrize("kind", ["flow", "wgan-gp", "vae"])
+@pytest.mark.parametrize("kind", ["flow", "wgan-gp", "vae", "gan"])
 def test_replay_cures_forgetting_without_old_data(low: Task, high: Task, kind: str) -> None:
     """The mission in a minute: naive training forgets the first digits, dreams of them keep them."""
     settings = build(
@@ -147,6 +170,7 @@ def test_replay_cures_forgetting_without_old_data(low: Task, high: Task, kind: s
                 "flow": {"width": 16, "steps": 500, "batch": 64, "rate": 4e-3},
                 "wgan-gp": {"width": 16, "steps": 700},
                 "vae": {"width": 16, "steps": 400, "batch": 64},
+                "gan": {"width": 16, "steps": 700},
             },
             "replay": {"bank": 2000},
         },

@@ -15,12 +15,12 @@ from scholars.errors import InputError
 from scholars.evaluate import accuracy
 from scholars.evaluate.likeness import covered, frechet_distance, nearest
 from scholars.fitting import Session
-from scholars.learning import teach_solver
 from scholars.records import Audit, ClassAudit, TaskAudit
 from scholars.replay import Augmented, Batch, Pool, joined
 from scholars.scholar import Scholar
 from scholars.tasks import Images, Task
 from scholars.tasks.task import fit_images
+from scholars.teaching import teach_solver
 
 # Copies are looked for at this many pixels a side, which a copy survives: a seventh of the numbers of 32 x 32.
 GLANCE = 12

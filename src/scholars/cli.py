@@ -263,7 +263,7 @@ def generators() -> None:
     """List the kinds of generator, with their settings."""
     from rich.table import Table
 
-    from scholars.settings import GeneratorSettings
+    from scholars.generator_settings import GeneratorSettings
 
     default = GeneratorSettings()
     for name, section in default.kinds().items():

@@ -17,7 +17,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from scholars.errors import InputError, nearest
 from scholars.registry import builder
-from scholars.settings import SOLVERS, Section, Settings
+from scholars.section import Section
+from scholars.settings import SOLVERS, Settings
 
 Method = Literal["replay", "naive", "exact", "joint", "lwf", "er"]
 METHODS: tuple[Method, ...] = typing.get_args(Method)

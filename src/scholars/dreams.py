@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scholars.compute import seed_of
+from scholars.compute import machine, randomness, seed_of
 from scholars.errors import InputError, Interrupted
 from scholars.familiarity import Familiarity
 from scholars.fitting import Session, Tick
+from scholars.generators import Generator
 from scholars.replay import Batch, Pool, Source, joined
-from scholars.scholar import Scholar
-from scholars.settings import ReplaySettings
+from scholars.scholar import Scholar, painted
+from scholars.settings import ReplaySettings, Settings
 
 # How many dreams a filter may look at for each one that the bank is to hold.
 PATIENCE = 10
@@ -57,6 +59,32 @@ def dream_bank(previous: Scholar, policy: ReplaySettings, seed: int, session: Se
             "replay.filter=none, or train the generator for longer"
         )
     return Batch(*(part[: policy.bank] for part in joined(batches)))
+
+
+def preview(
+    generator: Generator,
+    previous: Scholar,
+    outputs: Sequence[int],
+    count: int,
+    classes: int,
+    settings: Settings,
+    seed: int,
+    session: Session,
+) -> Pool:
+    """``count`` dreams of the task that ``generator`` has just learned, labelled as they were asked for.
+
+    outputs: the solver's outputs of the task's classes
+    """
+    which = torch.arange(count) % len(outputs)
+    conditions = which + len(previous.conditions)
+    images = []
+    with randomness(machine(settings.compute).device):
+        torch.manual_seed(seed_of(seed, "preview", 0))
+        for part in torch.split(conditions, previous.chunk):
+            if session.stopping():
+                raise Interrupted("stopped while dreaming of the new task")
+            images.append(painted(generator, part, settings))
+    return Pool(torch.cat(images), torch.tensor(outputs)[which], classes, conditions)
 
 
 def chosen(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:

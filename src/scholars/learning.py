@@ -11,31 +11,24 @@ and G is fitted to the same mix of images. No earlier data is read.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from scholars.compute import open_fabric, randomness, seed_of
-from scholars.dreams import Fresh, Reviewed, familiarised, remembered
-from scholars.errors import InputError, ScholarsError
+from scholars.compute import open_fabric, seed_of
+from scholars.dreams import Fresh, Reviewed, familiarised, preview, remembered
+from scholars.errors import InputError
 from scholars.evaluate import accuracy
-from scholars.fitting import Descent, Session, Tick, fit
-from scholars.generators import Generator, build_generator
+from scholars.fitting import Session, Tick
+from scholars.generators import Generator
 from scholars.records import TaskRecord
-from scholars.replay import Augmented, Batch, Mix, Pool, Source, ratio_of_new, shares
+from scholars.replay import Augmented, Mix, Pool, Source, ratio_of_new, shares
 from scholars.scholar import Scholar
 from scholars.settings import Settings
-from scholars.solvers import Solver, build_solver
 from scholars.tasks import Task
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+from scholars.teaching import teach_generator, teach_solver
 
 Past = Literal["dreams", "new images"] | Sequence[Task]
 
@@ -75,14 +68,17 @@ def learn(
     classes = union(previous.classes if previous else (), *(t.classes for t in stored), task.classes)
 
     with _timed(seconds, "bank"):
-        mix = _mix(task, previous, past, classes, settings, seed, session)
-    with _timed(seconds, "solver"):
-        solver = teach_solver(mix.solver, previous, len(classes), settings, position, fabric, session)
+        mix = _mixture(task, previous, past, classes, settings, seed, session)
     generator = None
     if past == "dreams":
         with _timed(seconds, "generator"):
             conditions = (len(previous.conditions) if previous else 0) + len(task.classes)
-            generator = teach_generator(mix.generator, previous, conditions, settings, position, fabric, session)
+            source = mix.for_generator()
+            generator = teach_generator(source, previous, conditions, settings, position, fabric, session)
+        with _timed(seconds, "preview"):
+            mix = _previewed(mix, generator, task, previous, classes, settings, position, session)
+    with _timed(seconds, "solver"):
+        solver = teach_solver(mix.for_solver(), previous, len(classes), settings, position, fabric, session)
 
     scholar = Scholar(solver, generator, classes, previous.lineage if previous else (), settings)
     record = TaskRecord(
@@ -94,7 +90,7 @@ def learn(
         seed=seed,
         learned_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=seconds,
-        dreamt=round(metrics["bank"]["looked"] if "bank" in metrics else mix.afresh),
+        dreamt=mix.dreamt + round(metrics["bank"]["looked"] if "bank" in metrics else 0),
         metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
         settings=settings,
     )
@@ -109,17 +105,39 @@ def union(*names: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Mixture:
-    """r of the new task, 1 - r of the past as it is remembered: as the solver sees it, and as the generator does.
+    """What a batch is made of: r of the new task, 1 - r of the past as it is remembered.
 
-    afresh: how many dreams will be drawn for single batches, on average
+    ratio: r
+    new, past: images as they are, for the generator; no past for a first task
+    vary, vary_past: how either is augmented for the solver
+    preview: dreams of the new task, and their share of its part of the solver's batches
+    dreamt: how many dreams it takes, besides those of a bank
     """
 
-    solver: Source
-    generator: Source
-    afresh: float = 0.0
+    ratio: float
+    new: Source
+    past: Source | None
+    vary: Callable[[Source], Source]
+    vary_past: Callable[[Source], Source]
+    preview: tuple[float, Source] | None = None
+    dreamt: int = 0
+
+    def for_generator(self) -> Source:
+        """Batches as the generator sees them."""
+        return Mix([(self.ratio, self.new), (1 - self.ratio, self.past)]) if self.past else self.new
+
+    def for_solver(self) -> Source:
+        """Batches as the solver sees them."""
+        new = self.new
+        if self.preview:
+            share, dreams = self.preview
+            new = Mix([(1 - share, new), (share, dreams)])
+        if self.past is None:
+            return self.vary(new)
+        return Mix([(self.ratio, self.vary(new)), (1 - self.ratio, self.vary_past(self.past))])
 
 
-def _mix(
+def _mixture(
     task: Task,
     previous: Scholar | None,
     past: Past,
@@ -129,121 +147,60 @@ def _mix(
     session: Session,
 ) -> Mixture:
     policy, s = settings.replay, settings.solver
-    known = len(previous.conditions) if previous else 0
-    new = _real(task, classes, settings, known)
+    new = _real(task, classes, settings, len(previous.conditions) if previous else 0)
 
-    def varied(source: Source) -> Source:
+    def vary(source: Source) -> Source:
         return Augmented(source, s.shift, s.flip)
 
+    def vary_dreams(source: Source) -> Source:
+        return Augmented(source, s.shift if policy.shift is None else policy.shift, s.flip, policy.mixup)
+
     if not isinstance(past, str):
-        tasks = [*past, task]
-        parts = shares(policy.ratio, [len(t.classes) for t in tasks])
-        pools = [*(_real(t, classes, settings, 0) for t in past), new]
-        mix = Mix([(share, varied(pool)) for share, pool in zip(parts, pools, strict=True)])
-        return Mixture(mix, mix)
+        *parts, r = shares(policy.ratio, [len(t.classes) for t in (*past, task)])
+        stored = [(share, _real(t, classes, settings, 0)) for share, t in zip(parts, past, strict=True)]
+        return Mixture(r, new, Mix(stored) if stored else None, vary, vary)
     if previous is None:
-        return Mixture(varied(new), new)
+        return Mixture(1.0, new, None, vary, vary_dreams)
     r = ratio_of_new(policy.ratio, [*(len(record.classes) for record in previous.lineage), len(task.classes)])
     if past == "new images":
-        old: Source = Reviewed(previous, new, policy, len(classes))
-    else:
-        old = remembered(previous, policy, len(classes), seed, session)
-    afresh = 0.0
+        return Mixture(r, new, Reviewed(previous, new, policy, len(classes)), vary, vary_dreams)
+    old, afresh = remembered(previous, policy, len(classes), seed, session), 0.0
     if isinstance(old, Fresh):
         g = settings.generator.chosen
         afresh = (1 - r) * (s.batch * s.steps + g.batch * g.steps)
-    dreams = Augmented(old, s.shift if policy.shift is None else policy.shift, s.flip, policy.mixup)
-    return Mixture(Mix([(r, varied(new)), (1 - r, dreams)]), Mix([(r, new), (1 - r, old)]), afresh)
+    return Mixture(r, new, old, vary, vary_dreams, dreamt=round(afresh))
+
+
+def _previewed(
+    mix: Mixture,
+    generator: Generator,
+    task: Task,
+    previous: Scholar | None,
+    classes: Sequence[str],
+    settings: Settings,
+    seed: int,
+    session: Session,
+) -> Mixture:
+    """The mixture with dreams of the new task, where ``replay.preview`` asks for them.
+
+    When all that is real is new and all that is dreamt is old, a solver tells new from old by what is real, and takes
+    every real image for a new class. Dreams of the new classes take that from it.
+    """
+    share = settings.replay.preview
+    if share == "auto":
+        brings = previous is not None and not set(task.classes) <= set(previous.classes)
+        share = 0.5 if brings and settings.generator.chosen.conditional else 0.0
+    if not share or previous is None:
+        return mix
+    outputs = [classes.index(name) for name in task.classes]
+    count = max(len(outputs), round(settings.replay.bank * mix.ratio))
+    dreams = preview(generator, previous, outputs, count, len(classes), settings, seed, session)
+    return replace(mix, preview=(share, dreams), dreamt=mix.dreamt + count)
 
 
 def _real(task: Task, classes: Sequence[str], settings: Settings, first_condition: int) -> Pool:
     data = task.resized(settings.image.channels, settings.image.size).train
     return Pool.of(data, [classes.index(name) for name in task.classes], len(classes), first_condition)
-
-
-def teach_solver(
-    source: Source,
-    previous: Scholar | None,
-    classes: int,
-    settings: Settings,
-    seed: int,
-    fabric: Fabric,
-    session: Session,
-    stage: str = "solver",
-) -> Solver:
-    """A solver of ``classes`` outputs, trained on ``source`` as ``settings.solver`` says."""
-    s = settings.solver
-    with randomness(fabric.device):
-        torch.manual_seed(seed_of(seed, "solver", -1))
-        solver = build_solver(s, settings.image, classes)
-    rate = s.rate
-    if previous and s.start == "warm":
-        _adopt(solver, previous.solver.state_dict(), "solver")
-        rate = s.warm_rate or s.rate
-
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
-        return F.cross_entropy(model(batch.images).float(), batch.targets)
-
-    trainee = Descent(fabric, solver, loss, rate=rate, weight_decay=s.weight_decay)
-    fit(trainee, lambda: source.draw(s.batch), fabric=fabric, steps=s.steps, seed=seed, stage=stage, session=session)
-    _sound(solver, "solver")
-    return solver
-
-
-def teach_generator(
-    source: Source,
-    previous: Scholar | None,
-    conditions: int,
-    settings: Settings,
-    seed: int,
-    fabric: Fabric,
-    session: Session,
-) -> Generator:
-    """A generator of ``conditions``, trained on ``source`` as ``settings.generator`` says."""
-    g = settings.generator
-    with randomness(fabric.device):
-        torch.manual_seed(seed_of(seed, "generator", -1))
-        generator = build_generator(g, settings.image, conditions)
-    if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):
-        _adopt(generator, previous.generator.state_dict(), "generator")
-    fit(
-        generator.trainee(fabric),
-        lambda: _sized(source.draw(g.chosen.batch), g.size),
-        fabric=fabric,
-        steps=g.chosen.steps,
-        seed=seed,
-        stage="generator",
-        session=session,
-    )
-    _sound(generator, "generator")
-    return generator
-
-
-def _adopt(module: nn.Module, weights: Mapping[str, Tensor], part: str) -> None:
-    """Start from ``weights``. What belongs to new classes or conditions comes after the known, and stays fresh."""
-    own = module.state_dict()
-    for name, value in weights.items():
-        if name not in own or any(new < old for new, old in zip(own[name].shape, value.shape, strict=True)):
-            raise InputError(
-                f"a warm start needs the network that was learned before: {part} {name!r} has another shape now. "
-                f"Keep {part}'s width and the image size, or use --set {part}.start=fresh"
-            )
-        own[name][tuple(slice(0, n) for n in value.shape)] = value
-    module.load_state_dict(own)
-
-
-def _sized(batch: Batch, size: int | None) -> Batch:
-    """The batch at the size that the generator works at."""
-    if size is None or batch.images.shape[-1] == size:
-        return batch
-    images = F.interpolate(batch.images.float(), (size, size), mode="bilinear", antialias=True)
-    return batch._replace(images=images.round_().to(torch.uint8))
-
-
-def _sound(module: nn.Module, part: str) -> None:
-    for name, value in module.state_dict().items():
-        if not bool(torch.isfinite(value).all()):
-            raise ScholarsError(f"training diverged: {part} weight {name!r} is not finite. Nothing was saved.")
 
 
 def _check(task: Task, previous: Scholar | None, settings: Settings) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from scholars.settings import Section, Settings
+from scholars.section import Section
+from scholars.settings import Settings
 
 
 class ClassAudit(Section):

@@ -22,7 +22,8 @@ from scholars.familiarity import Familiarity
 from scholars.generators import Generator, build_generator
 from scholars.records import Audit, TaskRecord
 from scholars.replay import Batch, joined
-from scholars.settings import ComputeSettings, Section, Settings
+from scholars.section import Section
+from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver, build_solver
 from scholars.tasks.task import fit_images
 
@@ -189,11 +190,7 @@ class Scholar:
         """One dream per condition ``[B]``, under torch's global generator; see `dream`."""
         if self.generator is None:
             raise InputError("this scholar has no generator: it was learned from stored data, and cannot dream")
-        here, shape = machine(self.settings.compute), self.settings.image
-        self.generator.eval()
-        with torch.inference_mode(), here.autocast():
-            drawn = to_uint8(self.generator.sample(conditions.to(here.device))).cpu().contiguous()
-        images = torch.from_numpy(fit_images(drawn.numpy(), shape.channels, shape.size))
+        images = painted(self.generator, conditions, self.settings)
         return Batch(images, self.probabilities(images), conditions)
 
     def audited(self, audit: Audit) -> Scholar:
@@ -258,6 +255,15 @@ class Scholar:
                 depth = solver.eval().features(nothing).shape[1]
             familiarity = Familiarity.from_tensors(weights["familiarity"], depth, f"{where}/familiarity")
         return cls(solver, generator, contents.classes, contents.lineage, settings, familiarity)
+
+
+def painted(generator: Generator, conditions: Tensor, settings: Settings) -> Tensor:
+    """One image per condition ``[B]``, under torch's global generator: ``[B, C, H, W]`` uint8 of ``settings.image``."""
+    here, shape = machine(settings.compute), settings.image
+    generator.eval()
+    with torch.inference_mode(), here.autocast():
+        drawn = to_uint8(generator.sample(conditions.to(here.device))).cpu().contiguous()
+    return torch.from_numpy(fit_images(drawn.numpy(), shape.channels, shape.size))
 
 
 def conditions_of(tasks: Sequence[Sequence[str]], classes: Sequence[str]) -> tuple[tuple[int, int], ...]:

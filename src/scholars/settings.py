@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
-Steps = Annotated[int, Field(ge=1, le=10_000_000)]
-BatchSize = Annotated[int, Field(ge=2, le=65_536)]
-Rate = Annotated[float, Field(gt=0, le=1)]
-Width = Annotated[int, Field(ge=4, le=2048)]
-Kind = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
-Options = dict[str, JsonValue]
-Decay = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Section(BaseModel):
-    """A group of settings: unknown keys and wrong types are refused, values never change after construction."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, serialize_by_alias=True
-    )
-
-
-def _none_or(key: str, value: int, least: int) -> None:
-    if 0 < value < least:
-        raise ValueError(f"{key}={value} is too few: set {least} or more, or 0 for none")
+from scholars.generator_settings import GeneratorSettings
+from scholars.section import BatchSize, Kind, Options, Rate, Section, Steps, Width, none_or
 
 
 class ImageSettings(Section):
@@ -70,133 +52,6 @@ class SolverSettings(Section):
         return self
 
 
-class FlowSettings(Section):
-    """Flow matching (Lipman et al. 2023), by default with a small U-Net."""
-
-    steps: Steps = Field(1800, description="training steps per task")
-    batch: BatchSize = Field(64, description="images a step")
-    rate: Rate = Field(5e-3, description="peak learning rate")
-    net: Literal["unet", "mlp"] = Field(
-        "unet", description="the network: unet; mlp, for images whose neighbouring pixels have nothing in common"
-    )
-    width: Width = Field(
-        32, description="unet: channels at the finest level, 2 and 4 times as many at the next; mlp: units of a layer"
-    )
-    patch: Literal[1, 2, 4] = Field(2, description="pixels a side that are folded into channels before the network")
-    conditional: bool = Field(True, description="draw what is asked for, by task and class")
-    dropout: float = Field(
-        0.1, ge=0, lt=1, description="share of images whose condition is withheld (classifier-free; Ho & Salimans 2022)"
-    )
-    guidance: float = Field(
-        1.0,
-        ge=0,
-        le=20,
-        description="sample from v(none) + guidance * (v(condition) - v(none)); 1: the condition alone",
-    )
-    ema: Decay = Field(0.995, description="decay of the moving average of the weights used to sample")
-    solver: Literal["adams", "euler", "heun"] = Field(
-        "adams", description="integrator of the sampling equation; heun asks the network twice a step, the others once"
-    )
-    sampling_steps: int = Field(5, ge=1, le=1000, description="integrator steps an image")
-    warp: float = Field(1.6, ge=0.1, le=10, description="times of the steps: (i / sampling_steps)^warp; 1: equal steps")
-
-    @model_validator(mode="after")
-    def _guided_by_something(self) -> Self:
-        if self.guidance != 1 and (not self.conditional or self.dropout == 0):
-            raise ValueError(
-                "guidance other than 1 needs conditional=true and dropout > 0: without them there is no pair of "
-                "velocities to go between"
-            )
-        return self
-
-
-class VAESettings(Section):
-    """Variational autoencoder (Kingma & Welling 2014), convolutional."""
-
-    steps: Steps = Field(3000, description="training steps per task")
-    batch: BatchSize = Field(128, description="images a step")
-    rate: Rate = Field(2e-3, description="peak learning rate")
-    width: Width = Field(32, description="channels of the networks' largest feature maps; each halving doubles them")
-    latent: int = Field(64, ge=1, le=4096, description="dimensions of the code")
-    conditional: bool = Field(True, description="draw what is asked for, by task and class (Sohn et al. 2015)")
-    ema: Decay = Field(0.99, description="decay of the moving average of the weights used to sample")
-
-
-class AdversarialSettings(Section):
-    """What the adversarial generators share."""
-
-    steps: Steps = Field(4000, description="generator steps per task")
-    batch: BatchSize = Field(32, description="images a step, of each of critic and generator")
-    critic_steps: int = Field(1, ge=1, le=100, description="critic steps per generator step")
-    rate: Rate = Field(1e-3, description="the generator's learning rate; decays linearly to zero")
-    critic_rate: Rate = Field(2e-3, description="the critic's learning rate; decays linearly to zero")
-    width: Width = Field(32, description="channels of the networks' largest feature maps; each halving doubles them")
-    latent: int = Field(128, ge=1, le=4096, description="dimensions of the noise")
-    ema: Decay = Field(0.99, description="decay of the moving average of the weights used to sample")
-    conditional: Literal[False] = Field(False, description="these draw what they please, not what is asked for")
-
-
-class GANSettings(AdversarialSettings):
-    """Generative adversarial network (Goodfellow et al. 2014)."""
-
-    critic_rate: Rate = Field(1e-3, description="the critic's learning rate; decays linearly to zero")
-    loss: Literal["non-saturating", "minimax"] = Field("non-saturating", description="what the generator minimises")
-
-
-class WGANSettings(AdversarialSettings):
-    """Wasserstein GAN with weight clipping (Arjovsky et al. 2017)."""
-
-    clip: float = Field(0.03, gt=0, le=10, description="the critic's weights stay within this of zero (the paper's c)")
-
-
-class WGANGPSettings(AdversarialSettings):
-    """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017)."""
-
-    penalty: float = Field(10.0, ge=0, le=1e4, description="gradient penalty coefficient (the paper's lambda = 10)")
-
-
-class OwnSettings(Section):
-    """A generator of your own, registered under another kind."""
-
-    steps: Steps = Field(2000, description="training steps per task")
-    batch: BatchSize = Field(64, description="images a step")
-    conditional: bool = Field(True, description="whether it draws what is asked for, by task and class")
-    options: Options = Field({}, description="what else it is told")
-
-
-KindSettings = OwnSettings | FlowSettings | VAESettings | WGANGPSettings | WGANSettings | GANSettings
-
-
-class GeneratorSettings(Section):
-    """Which generator a scholar dreams with, and the settings of each kind."""
-
-    kind: Kind = Field("flow", description="see `scholars generators`; or one of your own (docs/own-networks.md)")
-    start: Literal["warm", "fresh"] = Field("warm", description="start from the previous generator's weights, or anew")
-    size: int | None = Field(
-        None, ge=8, le=256, multiple_of=4, description="pixels a side that the generator works at; default: image.size"
-    )
-    flow: FlowSettings = FlowSettings()
-    wgan_gp: WGANGPSettings = Field(WGANGPSettings(), alias="wgan-gp")
-    wgan: WGANSettings = WGANSettings()
-    gan: GANSettings = GANSettings()
-    vae: VAESettings = VAESettings()
-    own: OwnSettings = OwnSettings()
-
-    def kinds(self) -> dict[str, KindSettings]:
-        """The settings of every kind of the package, by its name."""
-        return {"flow": self.flow, "wgan-gp": self.wgan_gp, "wgan": self.wgan, "gan": self.gan, "vae": self.vae}
-
-    @property
-    def chosen(self) -> KindSettings:
-        """The settings of the chosen kind."""
-        return self.kinds().get(self.kind, self.own)
-
-    @property
-    def chosen_key(self) -> str:
-        """The key of these settings, for messages that name one."""
-        return self.kind if self.kind in self.kinds() else "own"
-
-
 class ReplaySettings(Section):
     """How the past enters the batches of the present."""
 
@@ -222,6 +77,11 @@ class ReplaySettings(Section):
         "for the class that the generator was asked for",
     )
     confidence: float = Field(0.5, ge=0, lt=1, description="least probability that filter=confidence keeps")
+    preview: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = Field(
+        "auto",
+        description="share of the new task's images that are dreams of it, too, for the solver: without them it would "
+        "tell new classes from old by what is real; auto: half where there are new classes and a conditional generator",
+    )
     shift: int | None = Field(
         None, ge=0, le=16, description="dreams are shifted by up to this many pixels; default: as solver.shift"
     )
@@ -250,7 +110,7 @@ class FamiliaritySettings(Section):
 
     @model_validator(mode="after")
     def _enough(self) -> Self:
-        _none_or("familiarity.dreams", self.dreams, 30)
+        none_or("familiarity.dreams", self.dreams, 30)
         return self
 
 
@@ -262,7 +122,7 @@ class AuditSettings(Section):
 
     @model_validator(mode="after")
     def _enough(self) -> Self:
-        _none_or("audit.dreams", self.dreams, 10)
+        none_or("audit.dreams", self.dreams, 10)
         return self
 
 
@@ -289,9 +149,12 @@ class Settings(Section):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         kind = self.generator.kind
-        if self.replay.filter == "agreement" and not self.generator.chosen.conditional:
+        policy = self.replay
+        asks = "preview" if policy.preview not in ("auto", 0) else "filter" if policy.filter == "agreement" else None
+        if asks and not self.generator.chosen.conditional:
             raise ValueError(
-                f"replay.filter=agreement needs a generator that is asked for a class, and generator.kind={kind} is "
-                "not conditional: choose generator.kind=flow or vae with conditional=true, or another replay.filter"
+                f"replay.{asks}={getattr(policy, asks)} needs a generator that is asked for a class, and "
+                f"generator.kind={kind} is not conditional: choose generator.kind=flow, vae or gan with "
+                f"conditional=true, or another replay.{asks}"
             )
         return self

@@ -10,19 +10,18 @@ import torch
 
 from scholars.compute import open_fabric, randomness, to_float, to_uint8
 from scholars.fitting import Session, fit
-from scholars.generators import GAN, VAE, WGAN, WGANGP, Flow, Generator, build_generator
-from scholars.generators.vae import divergence, reconstruction
-from scholars.replay import Pool
-from scholars.settings import (
-    ComputeSettings,
+from scholars.generator_settings import (
     FlowSettings,
     GANSettings,
     GeneratorSettings,
-    ImageSettings,
     VAESettings,
     WGANGPSettings,
     WGANSettings,
 )
+from scholars.generators import GAN, VAE, WGAN, WGANGP, Flow, Generator, build_generator
+from scholars.generators.vae import divergence, reconstruction
+from scholars.replay import Pool
+from scholars.settings import ComputeSettings, ImageSettings
 
 KINDS = list(GeneratorSettings().kinds())
 FABRIC = open_fabric(ComputeSettings(precision="32-true"))
@@ -110,7 +109,17 @@ def test_the_vae_heeds_its_condition() -> None:
     assert heeding(VAE(vae, channels=1, size=8, conditions=2), 300) == pytest.approx((40, 210), abs=25)
 
 
-@pytest.mark.parametrize("kind", ["flow", "vae"])
+@pytest.mark.parametrize("kind", ["gan", "wgan", "wgan-gp"])
+def test_adversaries_heed_their_condition(kind: str) -> None:
+    torch.manual_seed(0)
+    chosen = {"width": 8, "latent": 4, "conditional": True, "rate": 1e-3, "critic_rate": 2e-3, "ema": 0.9}
+    asked = GeneratorSettings.model_validate({"kind": kind, kind: chosen})
+    dark, bright = heeding(build_generator(asked, ImageSettings(size=8, channels=1), conditions=2), 300)
+    assert dark < 90
+    assert bright > 160
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_unconditional_generator_is_told_nothing(kind: str) -> None:
     changes = {"kind": kind, kind: {"width": 8, "conditional": False}}
     generator = build_generator(GeneratorSettings.model_validate(changes), ImageSettings(size=16), conditions=3)
@@ -191,7 +200,7 @@ REAL, FAKE = torch.ones(6, 1, 8, 8), torch.zeros(6, 1, 8, 8)
 
 def test_the_gradient_penalty_of_a_linear_critic() -> None:
     """D(x) = w.x has the gradient w everywhere: W = w.(mean real - mean fake), penalty = (|w| - 1)^2 with |w| = 2."""
-    model = WGANGP(WGANGPSettings(width=8, latent=4), channels=1, size=8)
+    model = WGANGP(WGANGPSettings(width=8, latent=4), channels=1, size=8, conditions=2)
     loss, values = model.critic_loss(Linear(0.25), REAL, FAKE)
     assert values["wasserstein"].item() == pytest.approx(16.0)
     assert values["penalty"].item() == pytest.approx(1.0)
@@ -200,7 +209,7 @@ def test_the_gradient_penalty_of_a_linear_critic() -> None:
 
 
 def test_clipping_holds_every_weight() -> None:
-    model = WGAN(WGANSettings(width=8, latent=4, clip=0.1), channels=1, size=8)
+    model = WGAN(WGANSettings(width=8, latent=4, clip=0.1), channels=1, size=8, conditions=2)
     critic = Linear(0.25)
     loss, values = model.critic_loss(critic, REAL, FAKE)
     assert loss.item() == pytest.approx(-16.0)
@@ -213,19 +222,19 @@ def test_clipping_holds_every_weight() -> None:
 
 def test_the_two_losses_of_the_gan() -> None:
     """Scores 16 and 0, i.e. D = sigmoid(16) and 1/2: the critic's loss is -log D(real) - log(1/2) = 0.6931..."""
-    model = GAN(GANSettings(width=8, latent=4), channels=1, size=8)
+    model = GAN(GANSettings(width=8, latent=4), channels=1, size=8, conditions=2)
     loss, values = model.critic_loss(Linear(0.25), REAL, FAKE)
     assert loss.item() == pytest.approx(math.log(2), abs=1e-5)
     assert values["critic_accuracy"].item() == 0.5
     scores = torch.tensor([2.0, -2.0])
     d = torch.sigmoid(scores)
     assert model.painter_loss(scores).item() == pytest.approx(-d.log().mean().item())
-    minimax = GAN(GANSettings(width=8, latent=4, loss="minimax"), channels=1, size=8)
+    minimax = GAN(GANSettings(width=8, latent=4, loss="minimax"), channels=1, size=8, conditions=2)
     assert minimax.painter_loss(scores).item() == pytest.approx((1 - d).log().mean().item())
 
 
 def test_the_critic_has_no_batch_norm() -> None:
-    critic = WGANGP(WGANGPSettings(), channels=3, size=32).critic
+    critic = WGANGP(WGANGPSettings(), channels=3, size=32, conditions=2).critic
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in critic.modules())
 
 

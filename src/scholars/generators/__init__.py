@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scholars.errors import InputError
+from scholars.generator_settings import GeneratorSettings
 from scholars.generators.base import Generator
 from scholars.generators.flow import Flow
 from scholars.generators.gan import GAN
@@ -10,7 +11,7 @@ from scholars.generators.vae import VAE
 from scholars.generators.wgan import WGAN
 from scholars.generators.wgan_gp import WGANGP
 from scholars.registry import builder
-from scholars.settings import GeneratorSettings, ImageSettings
+from scholars.settings import ImageSettings
 
 __all__ = ["GAN", "VAE", "WGAN", "WGANGP", "Flow", "Generator", "build_generator"]
 
@@ -24,11 +25,11 @@ def build_generator(settings: GeneratorSettings, image: ImageSettings, condition
         case "vae":
             return VAE(settings.vae, image.channels, size, conditions)
         case "wgan-gp":
-            return WGANGP(settings.wgan_gp, image.channels, size)
+            return WGANGP(settings.wgan_gp, image.channels, size, conditions)
         case "wgan":
-            return WGAN(settings.wgan, image.channels, size)
+            return WGAN(settings.wgan, image.channels, size, conditions)
         case "gan":
-            return GAN(settings.gan, image.channels, size)
+            return GAN(settings.gan, image.channels, size, conditions)
     built = builder("generator", settings.kind, settings.kinds())(settings.own, image.channels, size, conditions)
     if not isinstance(built, Generator):
         raise InputError(

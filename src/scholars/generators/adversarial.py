@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,26 +17,30 @@ from torch.optim import Optimizer
 
 from scholars.compute import place, to_float
 from scholars.fitting import Draw, Trainee, average, set_rate
+from scholars.generator_settings import AdversarialSettings
 from scholars.generators.base import Generator
-from scholars.generators.painting import Critic, Painter
-from scholars.settings import AdversarialSettings
+from scholars.generators.painting import Painter, ProjectionCritic
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+# Images -> scores, what they are to show being settled.
+Scores = Callable[[Tensor], Tensor]
 
 
 class Adversarial(Generator):
     """A painter of ``[B, C, size, size]`` images, and the critic who has never seen a good enough one."""
 
-    def __init__(self, settings: AdversarialSettings, channels: int, size: int) -> None:
+    def __init__(self, settings: AdversarialSettings, channels: int, size: int, conditions: int) -> None:
         super().__init__()
         self.settings = settings
-        self.painter = Painter(settings.latent, channels, size, settings.width)
+        told = conditions if settings.conditional else 0
+        self.painter = Painter(settings.latent, channels, size, settings.width, told)
         # The critic stays with the generator: the next generation starts from both.
-        self.critic = Critic(channels, size, settings.width)
+        self.critic = ProjectionCritic(channels, size, settings.width, told)
 
     @abc.abstractmethod
-    def critic_loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def critic_loss(self, critic: Scores, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """What the critic minimises, and what is to be logged; images ``[B, C, H, W]`` in [-1, 1]."""
 
     @abc.abstractmethod
@@ -51,8 +55,9 @@ class Adversarial(Generator):
         """Called after every step of the critic."""
 
     def sample(self, conditions: Tensor) -> Tensor:
-        """Paint one image per condition; which ones they are does not matter."""
-        images: Tensor = self.painter(torch.randn(len(conditions), self.settings.latent, device=conditions.device))
+        """Paint one image per condition."""
+        noise = torch.randn(len(conditions), self.settings.latent, device=conditions.device)
+        images: Tensor = self.painter(noise, conditions)
         return images
 
     def trainee(self, fabric: Fabric) -> Trainee:
@@ -84,18 +89,19 @@ class Game:
         set_rate(self._critic_optimizer, s.critic_rate * (1 - progress))
         self._painter.train()
         for _ in range(s.critic_steps):
-            real = to_float(draw().images)
+            batch = draw()
+            real, told = to_float(batch.images), batch.conditions
             with self._fabric.autocast():
                 with torch.no_grad():
-                    fake = self._painter(self._noise(len(real))).float()
-                loss, values = self._generator.critic_loss(self._critic, real, fake)
+                    fake = self._painter(self._noise(len(real)), told).float()
+                loss, values = self._generator.critic_loss(self._scores(told), real, fake)
             self._critic_optimizer.zero_grad()
             self._fabric.backward(loss)
             self._critic_optimizer.step()
             self._generator.tame(self._critic)
         self._critic.requires_grad_(False)
         with self._fabric.autocast():
-            scores = self._critic(self._painter(self._noise(s.batch))).float().flatten()
+            scores = self._scores(told)(self._painter(self._noise(len(told)), told))
         painter_loss = self._generator.painter_loss(scores)
         self._painter_optimizer.zero_grad()
         self._fabric.backward(painter_loss)
@@ -107,8 +113,17 @@ class Game:
     def _noise(self, count: int) -> Tensor:
         return torch.randn(count, self._settings.latent, device=self._fabric.device)
 
+    def _scores(self, told: Tensor) -> Scores:
+        """The critic for images ``[n B, C, H, W]`` of what is ``told`` ``[B]``, in that order, n times over."""
 
-def score_both(critic: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        def scores(images: Tensor) -> Tensor:
+            judged: Tensor = self._critic(images, told.repeat(len(images) // len(told)))
+            return judged.float()
+
+        return scores
+
+
+def score_both(critic: Scores, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """The critic's scores of real and of painted images, in one pass."""
-    on_real, on_fake = critic(torch.cat([real, fake])).float().flatten().chunk(2)
+    on_real, on_fake = critic(torch.cat([real, fake])).chunk(2)
     return on_real, on_fake

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from scholars.compute import to_float
 from scholars.fitting import Descent, Trainee
+from scholars.generator_settings import FlowSettings
 from scholars.generators.base import Generator
 from scholars.generators.velocity import MLP, UNet
 from scholars.replay import Batch
-from scholars.settings import FlowSettings
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

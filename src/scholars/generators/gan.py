@@ -15,16 +15,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from scholars.generators.adversarial import Adversarial, score_both
-from scholars.settings import GANSettings
+from scholars.generator_settings import GANSettings
+from scholars.generators.adversarial import Adversarial, Scores, score_both
 
 
 class GAN(Adversarial):
-    """An unconditional GAN."""
+    """A GAN, told what to paint unless set otherwise."""
 
     settings: GANSettings
 
-    def critic_loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def critic_loss(self, critic: Scores, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The negative of eq. 1; log sigmoid(s) = -softplus(-s) does not overflow."""
         on_real, on_fake = score_both(critic, real, fake)
         loss = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()

@@ -1,4 +1,4 @@
-"""The two networks of the adversarial generators, for any image side that is a multiple of 4.
+"""The two networks of the adversarial generators and of the VAE, for any image side that is a multiple of 4.
 
 A DCGAN (Radford et al. 2016, arXiv 1511.06434) whose painter enlarges its maps before 3x3 convolutions instead of
 transposing strided ones (Odena et al. 2016): in equal time its images are nearer to the real ones
@@ -19,15 +19,23 @@ def smallest(size: int) -> tuple[int, int]:
     return size, doublings
 
 
-class Painter(nn.Module):
-    """Noise ``[B, latent]`` -> images ``[B, channels, size, size]`` in [-1, 1]."""
+# Dimensions in which a condition is described to a network.
+EMBEDDING = 32
 
-    def __init__(self, latent: int, channels: int, size: int, width: int) -> None:
+
+class Painter(nn.Module):
+    """Noise ``[B, latent]`` and conditions ``[B]`` -> images ``[B, channels, size, size]`` in [-1, 1].
+
+    conditions: how many there are; 0 for a painter that heeds none
+    """
+
+    def __init__(self, latent: int, channels: int, size: int, width: int, conditions: int) -> None:
         super().__init__()
         side, doublings = smallest(size)
         wide = width << (doublings - 1)
+        self.condition = nn.Embedding(conditions, EMBEDDING) if conditions else None
         layers: list[nn.Module] = [
-            nn.Linear(latent, wide * side * side, bias=False),
+            nn.Linear(latent + EMBEDDING * bool(conditions), wide * side * side, bias=False),
             nn.Unflatten(1, (wide, side, side)),
             nn.BatchNorm2d(wide),
             nn.ReLU(inplace=True),
@@ -44,8 +52,10 @@ class Painter(nn.Module):
         self.body = nn.Sequential(*layers)
         self.apply(_initialise)
 
-    def forward(self, noise: Tensor) -> Tensor:
+    def forward(self, noise: Tensor, conditions: Tensor) -> Tensor:
         """Paint one image per row of ``noise``."""
+        if self.condition is not None:
+            noise = torch.cat([noise, self.condition(conditions)], dim=1)
         images: Tensor = self.body(noise)
         return images
 
@@ -72,6 +82,28 @@ class Critic(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Judge each image."""
         return torch.flatten(self.leave(self.body(images)), 1)
+
+
+class ProjectionCritic(nn.Module):
+    """A critic that knows what the images are to show (Miyato & Koyama 2018, arXiv 1802.05637, eq. 3).
+
+    The score of x as a y is  s(x) + <e(y), f(x)>,  s and f being outputs of one `Critic`, e an embedding.
+
+    conditions: how many there are; 0 for a critic that heeds none, and scores s(x)
+    """
+
+    def __init__(self, channels: int, size: int, width: int, conditions: int) -> None:
+        super().__init__()
+        self.judge = Critic(channels, size, width, outputs=1 + EMBEDDING * bool(conditions))
+        self.condition = nn.Embedding(conditions, EMBEDDING) if conditions else None
+
+    def forward(self, images: Tensor, conditions: Tensor) -> Tensor:
+        """Images ``[B, C, H, W]`` and conditions ``[B]`` -> scores ``[B]``."""
+        outputs: Tensor = self.judge(images)
+        if self.condition is None:
+            return outputs[:, 0]
+        known: Tensor = self.condition(conditions)
+        return outputs[:, 0] + (outputs[:, 1:] * known).sum(dim=1)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -19,16 +19,13 @@ from torch import Tensor, nn
 
 from scholars.compute import to_float
 from scholars.fitting import Descent, Trainee
+from scholars.generator_settings import VAESettings
 from scholars.generators.base import Generator
-from scholars.generators.painting import Critic, Painter
+from scholars.generators.painting import EMBEDDING, Critic, Painter
 from scholars.replay import Batch
-from scholars.settings import VAESettings
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-# Dimensions in which a condition is described to either network.
-EMBEDDING = 32
 
 
 class VAE(Generator):
@@ -37,10 +34,11 @@ class VAE(Generator):
     def __init__(self, settings: VAESettings, channels: int, size: int, conditions: int) -> None:
         super().__init__()
         self.settings = settings
-        self.decoder = Painter(settings.latent + EMBEDDING, channels, size, settings.width)
+        told = conditions if settings.conditional else 1
+        self.decoder = Painter(settings.latent, channels, size, settings.width, told)
         self.encoder = Critic(channels, size, settings.width, outputs=2 * settings.latent + EMBEDDING)
         self.code = nn.Linear(2 * settings.latent + 2 * EMBEDDING, 2 * settings.latent)
-        self.condition = nn.Embedding(conditions if settings.conditional else 1, EMBEDDING)
+        self.condition = nn.Embedding(told, EMBEDDING)
 
     def trainee(self, fabric: Fabric) -> Trainee:
         """One descent on the negative evidence bound."""
@@ -49,20 +47,19 @@ class VAE(Generator):
     def sample(self, conditions: Tensor) -> Tensor:
         """Decode codes drawn from the prior; the mean image of each, without the pixels' noise."""
         z = torch.randn(len(conditions), self.settings.latent, device=conditions.device)
-        images: Tensor = self.decoder(torch.cat([z, self._described(conditions)], dim=1))
+        images: Tensor = self.decoder(z, self._told(conditions))
         return images
 
     def forward(self, images: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images ``[B, C, H, W]`` in [-1, 1] -> their reconstruction, and mu and log sigma^2 ``[B, latent]``."""
-        described = self._described(conditions)
+        told = self._told(conditions)
         features = F.leaky_relu(self.encoder(images), 0.2)
-        mean, log_variance = self.code(torch.cat([features, described], dim=1)).float().chunk(2, dim=1)
+        mean, log_variance = self.code(torch.cat([features, self.condition(told)], dim=1)).float().chunk(2, dim=1)
         z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
-        return self.decoder(torch.cat([z, described], dim=1)).float(), mean, log_variance
+        return self.decoder(z, told).float(), mean, log_variance
 
-    def _described(self, conditions: Tensor) -> Tensor:
-        described: Tensor = self.condition(conditions if self.settings.conditional else torch.zeros_like(conditions))
-        return described
+    def _told(self, conditions: Tensor) -> Tensor:
+        return conditions if self.settings.conditional else torch.zeros_like(conditions)
 
     def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
         images = to_float(batch.images)

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from scholars.generators.adversarial import Adversarial, score_both
-from scholars.settings import WGANSettings
+from scholars.generator_settings import WGANSettings
+from scholars.generators.adversarial import Adversarial, Scores, score_both
 
 
 class WGAN(Adversarial):
-    """An unconditional WGAN."""
+    """A WGAN, which paints what it pleases unless set otherwise."""
 
     settings: WGANSettings
 
-    def critic_loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def critic_loss(self, critic: Scores, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The negative of eq. 3's estimate of the distance."""
         on_real, on_fake = score_both(critic, real, fake)
         wasserstein = on_real.mean() - on_fake.mean()

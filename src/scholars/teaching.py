@@ -1,0 +1,107 @@
+"""How one network is taught on a source of batches: what it starts from, what it descends, that it ended finite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scholars.compute import randomness, seed_of
+from scholars.errors import InputError, ScholarsError
+from scholars.fitting import Descent, Session, fit
+from scholars.generators import Generator, build_generator
+from scholars.replay import Batch, Source
+from scholars.scholar import Scholar
+from scholars.settings import Settings
+from scholars.solvers import Solver, build_solver
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def teach_solver(
+    source: Source,
+    previous: Scholar | None,
+    classes: int,
+    settings: Settings,
+    seed: int,
+    fabric: Fabric,
+    session: Session,
+    stage: str = "solver",
+) -> Solver:
+    """A solver of ``classes`` outputs, trained on ``source`` as ``settings.solver`` says."""
+    s = settings.solver
+    with randomness(fabric.device):
+        torch.manual_seed(seed_of(seed, "solver", -1))
+        solver = build_solver(s, settings.image, classes)
+    rate = s.rate
+    if previous and s.start == "warm":
+        _adopt(solver, previous.solver.state_dict(), "solver")
+        rate = s.warm_rate or s.rate
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        return F.cross_entropy(model(batch.images).float(), batch.targets)
+
+    trainee = Descent(fabric, solver, loss, rate=rate, weight_decay=s.weight_decay)
+    fit(trainee, lambda: source.draw(s.batch), fabric=fabric, steps=s.steps, seed=seed, stage=stage, session=session)
+    _sound(solver, "solver")
+    return solver
+
+
+def teach_generator(
+    source: Source,
+    previous: Scholar | None,
+    conditions: int,
+    settings: Settings,
+    seed: int,
+    fabric: Fabric,
+    session: Session,
+) -> Generator:
+    """A generator of ``conditions``, trained on ``source`` as ``settings.generator`` says."""
+    g = settings.generator
+    with randomness(fabric.device):
+        torch.manual_seed(seed_of(seed, "generator", -1))
+        generator = build_generator(g, settings.image, conditions)
+    if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):
+        _adopt(generator, previous.generator.state_dict(), "generator")
+    fit(
+        generator.trainee(fabric),
+        lambda: _sized(source.draw(g.chosen.batch), g.size),
+        fabric=fabric,
+        steps=g.chosen.steps,
+        seed=seed,
+        stage="generator",
+        session=session,
+    )
+    _sound(generator, "generator")
+    return generator
+
+
+def _adopt(module: nn.Module, weights: Mapping[str, Tensor], part: str) -> None:
+    """Start from ``weights``. What belongs to new classes or conditions comes after the known, and stays fresh."""
+    own = module.state_dict()
+    for name, value in weights.items():
+        if name not in own or any(new < old for new, old in zip(own[name].shape, value.shape, strict=True)):
+            raise InputError(
+                f"a warm start needs the network that was learned before: {part} {name!r} has another shape now. "
+                f"Keep {part}'s width and the image size, or use --set {part}.start=fresh"
+            )
+        own[name][tuple(slice(0, n) for n in value.shape)] = value
+    module.load_state_dict(own)
+
+
+def _sized(batch: Batch, size: int | None) -> Batch:
+    """The batch at the size that the generator works at."""
+    if size is None or batch.images.shape[-1] == size:
+        return batch
+    images = F.interpolate(batch.images.float(), (size, size), mode="bilinear", antialias=True)
+    return batch._replace(images=images.round_().to(torch.uint8))
+
+
+def _sound(module: nn.Module, part: str) -> None:
+    for name, value in module.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            raise ScholarsError(f"training diverged: {part} weight {name!r} is not finite. Nothing was saved.")
