@@ -77,9 +77,10 @@ def test_copies_are_found(good: Scholar, low: Task) -> None:
 
 
 def test_an_untrained_generator_is_found(good: Scholar, low: Task) -> None:
-    noise = torch.randint(0, 256, (400, 1, 16, 16), generator=torch.Generator().manual_seed(0))
-    found = audit(reciting(good, noise), [low])
-    assert found.tasks[0].accuracy < 0.5
+    """Whatever it is asked for, it draws one grey; a pupil who saw nothing else says the same of everything."""
+    grey = torch.full((400, 1, 16, 16), 128)
+    found = audit(reciting(good, grey), [low])
+    assert found.tasks[0].accuracy < 0.3
     assert found.tasks[0].recall == 0.0
     assert any("dreams teach nothing about digits" in w and "generator.flow.steps" in w for w in found.warnings)
 

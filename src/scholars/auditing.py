@@ -141,7 +141,7 @@ def _warnings(
             found.append(
                 f"class {entry.name!r} is dying out: {100 * entry.share:.1f} % of the dreams are seen as it, "
                 f"{100 * fair:.0f} % would be its share. {longer[0].upper()}{longer[1:]}, set replay.balance=classes, "
-                "or use a conditional generator (--generator flow)"
+                "or use a generator that is asked for each class (generator.KIND.conditional=true)"
             )
     variety = images.float().std(dim=0).mean()
     if reals and variety < 0.2 * torch.stack([real.float().std(dim=0).mean() for real in reals]).min():

@@ -22,6 +22,7 @@ from scholars.dreams import Fresh, Reviewed, familiarised, preview, remembered
 from scholars.errors import InputError
 from scholars.evaluate import accuracy
 from scholars.fitting import Session, Tick
+from scholars.generator_settings import AdversarialSettings
 from scholars.generators import Generator
 from scholars.records import TaskRecord
 from scholars.replay import Augmented, Mix, Pool, Source, ratio_of_new, shares
@@ -184,12 +185,14 @@ def _previewed(
     """The mixture with dreams of the new task, where ``replay.preview`` asks for them.
 
     When all that is real is new and all that is dreamt is old, a solver tells new from old by what is real, and takes
-    every real image for a new class. Dreams of the new classes take that from it.
+    every real image for a new class. Dreams of the new classes take that from it, if they look like the others: those
+    of a flow betray which generation drew them, and harm (docs/measurements.md).
     """
     share = settings.replay.preview
     if share == "auto":
         brings = previous is not None and not set(task.classes) <= set(previous.classes)
-        share = 0.5 if brings and settings.generator.chosen.conditional else 0.0
+        kind = settings.generator.chosen
+        share = 0.5 if brings and isinstance(kind, AdversarialSettings) and kind.conditional else 0.0
     if not share or previous is None:
         return mix
     outputs = [classes.index(name) for name in task.classes]

@@ -80,7 +80,7 @@ class ReplaySettings(Section):
     preview: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = Field(
         "auto",
         description="share of the new task's images that are dreams of it, too, for the solver: without them it would "
-        "tell new classes from old by what is real; auto: half where there are new classes and a conditional generator",
+        "tell new classes from old by what is real; auto: half where there are new classes and a conditional adversary",
     )
     shift: int | None = Field(
         None, ge=0, le=16, description="dreams are shifted by up to this many pixels; default: as solver.shift"
