@@ -20,6 +20,7 @@ TINY = {
     "image": {"size": 16, "channels": 1},
     "solver": {"width": 8, "steps": 60, "batch": 32},
     "generator": {
+        "kind": "flow",
         "flow": {"width": 8, "steps": 12, "batch": 16, "sampling_steps": 2},
         "wgan-gp": {"width": 8, "steps": 3, "batch": 16, "latent": 16, "critic_steps": 2},
         "wgan": {"width": 8, "steps": 3, "batch": 16, "latent": 16},

@@ -64,7 +64,7 @@ def test_the_page_does_what_it_says(
 ) -> None:
     solver = {"width": 8, "steps": 40, "batch": 32, "shift": 0}
     flow = {"width": 16, "steps": 150, "batch": 32, "rate": 0.01}
-    tiny = flat({**TINY, "solver": solver, "generator": {"flow": flow}})
+    tiny = flat({**TINY, "solver": solver, "generator": {"kind": "flow", "flow": flow}})
     settings = [f"{key}={value}" for key, value in tiny.items()]
     printed: dict[str, str] = {}
     for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL):

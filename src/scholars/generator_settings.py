@@ -110,7 +110,7 @@ KindSettings = OwnSettings | FlowSettings | VAESettings | WGANGPSettings | WGANS
 class GeneratorSettings(Section):
     """Which generator a scholar dreams with, and the settings of each kind."""
 
-    kind: Kind = Field("flow", description="see `scholars generators`; or one of your own (docs/own-networks.md)")
+    kind: Kind = Field("gan", description="see `scholars generators`; or one of your own (docs/own-networks.md)")
     start: Literal["warm", "fresh"] = Field("warm", description="start from the previous generator's weights, or anew")
     size: int | None = Field(
         None, ge=8, le=256, multiple_of=4, description="pixels a side that the generator works at; default: image.size"
