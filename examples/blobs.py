@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from scholars import Generator, register_generator
 from scholars.compute import to_float
 from scholars.fitting import Descent, Trainee
+from scholars.generator_settings import OwnSettings
 from scholars.replay import Batch
-from scholars.settings import OwnSettings
 
 
 class Blobs(Generator):

@@ -140,7 +140,8 @@ from scholars import Settings, learn, open_task
 from scholars.config import build
 
 small = {"image": {"size": 256, "channels": 3}, "solver": {"width": 4, "steps": 2, "batch": 4},
-         "generator": {"kind": "flow", "flow": {"width": 4, "steps": 2, "batch": 4, "sampling_steps": 1}}, "audit": {"dreams": 0}}
+         "generator": {"kind": "flow", "flow": {"width": 4, "steps": 2, "batch": 4, "sampling_steps": 1}},
+         "audit": {"dreams": 0}}
 settings = build(Settings, small, None, where="test")
 open_task("digits")                                    # libraries are loaded before memory is counted
 used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmData"))
