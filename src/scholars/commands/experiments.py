@@ -1,0 +1,89 @@
+"""`run`, and what there is to run: `recipes`, `generators`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scholars.commands.app import Changes, DataDir, app
+from scholars.errors import Interrupted
+from scholars.terminal import listed, messages, out
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe (see `scholars recipes`) or a YAML file.")],
+    folder: Annotated[Path | None, typer.Option("--out", help="The run's folder; default: runs/RECIPE.")] = None,
+    data_dir: DataDir = None,
+    seed: Annotated[list[int] | None, typer.Option(help="One or more seeds; default: the recipe's.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Of replay,naive,exact,joint,lwf,er; default: the recipe's.")
+    ] = None,
+    generator: Annotated[str | None, typer.Option(help="See `scholars generators`.")] = None,
+    changes: Changes = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+) -> None:
+    """Run an experiment: a stream of tasks, by replay and its brackets; writes results.json and a report."""
+    from scholars.config import parse_changes, read_recipe
+
+    given = parse_changes(changes or [])
+    if seed:
+        given["seeds"] = seed
+    if methods:
+        given["methods"] = listed(methods)
+    if generator:
+        given["generator.kind"] = generator
+    plan = read_recipe(recipe, given)
+
+    from scholars.experiment import run as run_experiment
+    from scholars.progress import watching
+    from scholars.report import cost_table, illustrate, summary_table, write_report
+
+    folder = folder or Path("runs") / plan.name
+    command = shlex.join(["scholars", *(word for word in sys.argv[1:] if word != "--resume")])
+    try:
+        with watching(messages) as watch:
+            results = run_experiment(plan, folder, data_dir=data_dir, resume=resume, command=command, watch=watch)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}. What was trained is kept: add --resume to go on") from None
+    illustrate(folder)
+    page = write_report(folder)
+    out.print(summary_table(results))
+    out.print(cost_table(results))
+    out.print(f"Report: {page}", soft_wrap=True)
+
+
+@app.command()
+def recipes() -> None:
+    """List the shipped recipes."""
+    from rich.table import Table
+
+    from scholars.config import read_recipe, shipped_recipes
+
+    table = Table("recipe", "tasks", "what it is", box=None, pad_edge=False)
+    for name in shipped_recipes():
+        recipe = read_recipe(name)
+        cut = [f"{recipe.split.source} in {recipe.split.tasks} parts"] if recipe.split else []
+        table.add_row(name, ", ".join([*cut, *(spec.name or spec.source for spec in recipe.tasks)]), recipe.description)
+    out.print(table)
+
+
+@app.command()
+def generators() -> None:
+    """List the kinds of generator, with their settings."""
+    from rich.table import Table
+
+    from scholars.generator_settings import GeneratorSettings
+
+    default = GeneratorSettings()
+    for name, section in default.kinds().items():
+        mark = " (default)" if name == default.kind else ""
+        out.print(f"[bold]{name}[/]{mark}: {type(section).__doc__}", highlight=False)
+        table = Table("setting", "default", "meaning", box=None, pad_edge=False)
+        for key, field in type(section).model_fields.items():
+            table.add_row(f"  generator.{name}.{key}", str(field.default), field.description or "")
+        out.print(table)

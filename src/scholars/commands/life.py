@@ -1,0 +1,106 @@
+"""A scholar's life: `learn` a task, `evaluate` what it knows, `inspect` its lineage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scholars.commands.app import AsJson, Changes, DataDir, ScholarFolder, app
+from scholars.errors import Interrupted
+from scholars.terminal import listed, messages, out
+
+
+@app.command(name="learn")
+def learn_task(
+    scholar: Annotated[Path, typer.Argument(help="The scholar's folder; made if absent.")],
+    source: Annotated[str, typer.Argument(help="A name, an image folder, an .npz or .csv file, or hf:owner/name.")],
+    name: Annotated[str | None, typer.Option(help="What to call the task; default: the source's name.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Only these classes: a,b,c.")] = None,
+    test: Annotated[str | None, typer.Option(help="A source whose test part is used instead.")] = None,
+    origin: Annotated[Path | None, typer.Option("--from", help="Start from a copy of this scholar.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the scholar of before as SCHOLAR.gen-N.")] = False,
+    data_dir: DataDir = None,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal scholars.")] = 0,
+    generator: Annotated[str | None, typer.Option(help="See `scholars generators`.")] = None,
+    changes: Changes = None,
+) -> None:
+    """Teach a scholar one more task. What it knew before it dreams of; no old data is read."""
+    from scholars.config import parse_changes
+
+    given = parse_changes(changes or [])
+    if generator:
+        given["generator.kind"] = generator
+
+    from dataclasses import replace
+
+    from scholars.lifetime import settings_of, teach
+    from scholars.progress import learning, open_watched
+
+    shape = settings_of(scholar, origin, given).image
+    only = listed(classes) if classes else None
+    task = open_watched(messages, source, shape, data_dir, only)
+    task = replace(task, name=name) if name else task
+    task = task.tested_on(open_watched(messages, test, shape, data_dir, only)) if test else task
+    try:
+        with learning(messages, task.name, seed) as watch:
+            taught = teach(scholar, task, origin=origin, changes=given, seed=seed, keep=keep, watch=watch)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}. What was trained is kept: the same command goes on") from None
+    record = taught.lineage[-1]
+    out.print(
+        f"{scholar}: generation {taught.generation} knows {len(taught.classes)} classes; "
+        f"{100 * record.accuracy:.1f} % right on the {record.test_count:,} test images of {record.name}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+
+
+@app.command()
+def evaluate(
+    scholar: ScholarFolder,
+    sources: Annotated[list[str], typer.Argument(help="Names, image folders or .npz files; their test parts.")],
+    classes: Annotated[str | None, typer.Option(help="Only these classes: a,b,c.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a scholar on real test images."""
+    from scholars.evaluate import accuracy
+    from scholars.progress import open_watched
+    from scholars.scholar import Scholar
+
+    opened = Scholar.load(scholar)
+    only = listed(classes) if classes else None
+    tasks = [open_watched(messages, source, opened.settings.image, data_dir, only) for source in sources]
+    scores = [(task, accuracy(opened, task)) for task in tasks]
+    if as_json:
+        rows = [{"task": task.name, "accuracy": score, "images": len(task.test)} for task, score in scores]
+        out.print_json(data={"results": rows})
+        return
+    for task, score in scores:
+        out.print(f"{task.name}: {100 * score:.2f} % of {len(task.test):,} test images", highlight=False, markup=False)
+
+
+@app.command()
+def inspect(
+    scholar: ScholarFolder,
+    tests: Annotated[list[str] | None, typer.Option("--test", help="A source to be scored on now; repeatable.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a scholar knows: its classes, its lineage, its networks, how its dreams were when they were audited."""
+    from scholars.inspecting import described, lineage_tree
+    from scholars.progress import open_watched
+    from scholars.scholar import Scholar
+
+    opened = Scholar.load(scholar)
+    shape = opened.settings.image
+    found = described(
+        opened, scholar, [open_watched(messages, source, shape, data_dir, None) for source in tests or []]
+    )
+    if as_json:
+        out.print_json(data=found)
+    else:
+        out.print(lineage_tree(opened, str(scholar), found))
