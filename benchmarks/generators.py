@@ -78,7 +78,8 @@ def train(pool: Pool, teacher: Scholar, settings: Settings) -> tuple[Generator, 
 
 
 def measure(kind: str, minutes: float, task: Task, validation: Task, teacher: Scholar) -> dict[str, Any]:
-    settings = teacher.settings
+    # Not the settings that the teacher was learned with: a kept one may know other defaults.
+    settings = Settings(image=teacher.settings.image)
     pool = Pool.of(task.train, range(len(task.classes)), len(task.classes))
     train(pool, teacher, with_steps(settings, kind, 5))
     _, seconds = train(pool, teacher, with_steps(settings, kind, 40))

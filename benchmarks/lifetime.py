@@ -101,7 +101,7 @@ def chain(options: argparse.Namespace) -> dict[str, Any]:
     folder, parts = options.out / "chain", options.out / "parts"
     shutil.rmtree(folder, ignore_errors=True)
     street = open_task("street")
-    quick = ["solver.steps=200", "generator.gan.steps=400", "replay.bank=2000", "audit.dreams=500", "audit.steps=50"]
+    quick = ["solver.steps=200", "generator.r3gan.steps=400", "replay.bank=2000", "audit.dreams=500", "audit.steps=50"]
     seconds, sizes = [], []
     for number in range(10):
         path = parts / f"{number}.npz"

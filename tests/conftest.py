@@ -25,6 +25,7 @@ TINY = {
         "wgan-gp": {"width": 8, "steps": 3, "batch": 16, "latent": 16, "critic_steps": 2},
         "wgan": {"width": 8, "steps": 3, "batch": 16, "latent": 16},
         "gan": {"width": 8, "steps": 3, "batch": 16, "latent": 16},
+        "r3gan": {"width": 8, "steps": 3, "batch": 16, "latent": 16},
         "vae": {"width": 8, "steps": 12, "batch": 16, "latent": 8},
     },
     "replay": {"bank": 600},

@@ -187,7 +187,7 @@ def test_lists(tmp_path: Path) -> None:
     assert recipes.returncode == 0
     assert all(name in recipes.stdout for name in shipped_recipes())
     generators = scholars("generators", cwd=tmp_path)
-    assert "gan (default)" in generators.stdout
+    assert "r3gan (default)" in generators.stdout
     assert "generator.wgan-gp.critic_steps" in generators.stdout
 
 

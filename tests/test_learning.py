@@ -60,7 +60,17 @@ def test_the_previous_scholar_is_left_as_it_was(high: Task, one: Scholar) -> Non
 
 @pytest.mark.parametrize(
     ("kind", "stop_at"),
-    [("flow", 3), ("flow", 40), ("flow", 61), ("flow", 70), ("wgan-gp", 63), ("wgan", 63), ("gan", 63), ("vae", 66)],
+    [
+        ("flow", 3),
+        ("flow", 40),
+        ("flow", 61),
+        ("flow", 70),
+        ("wgan-gp", 63),
+        ("wgan", 63),
+        ("gan", 63),
+        ("r3gan", 63),
+        ("vae", 66),
+    ],
 )
 def test_interrupted_learning_goes_on_bit_for_bit(
     low: Task, tiny: Settings, tmp_path: Path, kind: str, stop_at: int
@@ -77,7 +87,7 @@ def test_interrupted_learning_goes_on_bit_for_bit(
 
 def test_an_interrupted_second_task_goes_on_bit_for_bit(one: Scholar, high: Task, tmp_path: Path) -> None:
     """Stopped in the solver's training, when dreams of either task have been drawn."""
-    settings = changed(one.settings, generator__kind="gan")
+    settings = changed(one.settings, generator__kind="r3gan")
     asked = iter(range(10_000))
     with pytest.raises(Interrupted, match="'solver'"):
         learn(high, one, settings=settings, session=Session(tmp_path, stopping=lambda: next(asked) >= 50))
@@ -88,7 +98,7 @@ def test_an_interrupted_second_task_goes_on_bit_for_bit(one: Scholar, high: Task
 def test_new_classes_are_dreamt_of_before_they_are_learned(one: Scholar, high: Task, low: Task) -> None:
     """600 dreams of the past, and for the half of the batches that is new half as many of it."""
 
-    def dreamt(task: Task, kind: str = "gan", **changes: object) -> int:
+    def dreamt(task: Task, kind: str = "r3gan", **changes: object) -> int:
         return learn(task, one, settings=changed(one.settings, generator__kind=kind, **changes)).lineage[-1].dreamt
 
     assert dreamt(high) == 600 + 300
@@ -161,7 +171,7 @@ def test_colours_and_sizes_come_to_the_scholars_shape(one: Scholar) -> None:
     assert other.settings.image == one.settings.image
 
 
-@pytest.mark.parametrize("kind", ["flow", "wgan-gp", "vae", "gan"])
+@pytest.mark.parametrize("kind", ["flow", "wgan-gp", "vae", "gan", "r3gan"])
 def test_replay_cures_forgetting_without_old_data(low: Task, high: Task, kind: str) -> None:
     """The mission in a minute: naive training forgets the first digits, dreams of them keep them."""
     settings = build(
@@ -175,6 +185,7 @@ def test_replay_cures_forgetting_without_old_data(low: Task, high: Task, kind: s
                 "wgan-gp": {"width": 16, "steps": 700},
                 "vae": {"width": 16, "steps": 400, "batch": 64},
                 "gan": {"width": 16, "steps": 700},
+                "r3gan": {"width": 16, "steps": 700},
             },
             "replay": {"bank": 2000},
         },

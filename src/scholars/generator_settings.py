@@ -79,8 +79,16 @@ class GANSettings(AdversarialSettings):
     """Generative adversarial network (Goodfellow et al. 2014)."""
 
     critic_rate: Rate = Field(1e-3, description="the critic's learning rate; decays linearly to zero")
-    conditional: bool = Field(True, description="draw what is asked for, by task and class (Miyato & Koyama 2018)")
     loss: Literal["non-saturating", "minimax"] = Field("non-saturating", description="what the generator minimises")
+
+
+class R3GANSettings(AdversarialSettings):
+    """Relativistic GAN with penalties on real and painted images (Huang et al. 2024)."""
+
+    critic_rate: Rate = Field(1e-3, description="the critic's learning rate; decays linearly to zero")
+    conditional: bool = Field(True, description="draw what is asked for, by task and class (Miyato & Koyama 2018)")
+    penalty: float = Field(1.0, ge=0, le=1e4, description="coefficient of both gradient penalties (the paper's gamma)")
+    penalised: float = Field(0.25, gt=0, le=1, description="share of each batch that the penalties are estimated from")
 
 
 class WGANSettings(AdversarialSettings):
@@ -104,13 +112,13 @@ class OwnSettings(Section):
     options: Options = Field({}, description="what else it is told")
 
 
-KindSettings = OwnSettings | FlowSettings | VAESettings | WGANGPSettings | WGANSettings | GANSettings
+KindSettings = OwnSettings | FlowSettings | VAESettings | R3GANSettings | WGANGPSettings | WGANSettings | GANSettings
 
 
 class GeneratorSettings(Section):
     """Which generator a scholar dreams with, and the settings of each kind."""
 
-    kind: Kind = Field("gan", description="see `scholars generators`; or one of your own (docs/own-networks.md)")
+    kind: Kind = Field("r3gan", description="see `scholars generators`; or one of your own (docs/own-networks.md)")
     start: Literal["warm", "fresh"] = Field("warm", description="start from the previous generator's weights, or anew")
     size: int | None = Field(
         None, ge=8, le=256, multiple_of=4, description="pixels a side that the generator works at; default: image.size"
@@ -119,12 +127,20 @@ class GeneratorSettings(Section):
     wgan_gp: WGANGPSettings = Field(WGANGPSettings(), alias="wgan-gp")
     wgan: WGANSettings = WGANSettings()
     gan: GANSettings = GANSettings()
+    r3gan: R3GANSettings = R3GANSettings()
     vae: VAESettings = VAESettings()
     own: OwnSettings = OwnSettings()
 
     def kinds(self) -> dict[str, KindSettings]:
         """The settings of every kind of the package, by its name."""
-        return {"flow": self.flow, "wgan-gp": self.wgan_gp, "wgan": self.wgan, "gan": self.gan, "vae": self.vae}
+        return {
+            "flow": self.flow,
+            "r3gan": self.r3gan,
+            "wgan-gp": self.wgan_gp,
+            "wgan": self.wgan,
+            "gan": self.gan,
+            "vae": self.vae,
+        }
 
     @property
     def chosen(self) -> KindSettings:

@@ -154,7 +154,7 @@ class Settings(Section):
         if asks and not self.generator.chosen.conditional:
             raise ValueError(
                 f"replay.{asks}={getattr(policy, asks)} needs a generator that is asked for a class, and "
-                f"generator.kind={kind} is not conditional: choose generator.kind=flow, vae or gan with "
+                f"generator.kind={kind} is not conditional: choose generator.kind=flow, vae or r3gan with "
                 f"conditional=true, or another replay.{asks}"
             )
         return self

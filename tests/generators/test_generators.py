@@ -14,11 +14,12 @@ from scholars.generator_settings import (
     FlowSettings,
     GANSettings,
     GeneratorSettings,
+    R3GANSettings,
     VAESettings,
     WGANGPSettings,
     WGANSettings,
 )
-from scholars.generators import GAN, VAE, WGAN, WGANGP, Flow, Generator, build_generator
+from scholars.generators import GAN, R3GAN, VAE, WGAN, WGANGP, Flow, Generator, build_generator
 from scholars.generators.vae import divergence, reconstruction
 from scholars.replay import Pool
 from scholars.settings import ComputeSettings, ImageSettings
@@ -52,7 +53,7 @@ def train(generator: Generator, pool: Pool, batch: int, steps: int) -> None:
 
 def test_every_kind_of_the_settings_can_be_built() -> None:
     built = {type(build_generator(settings(kind), ImageSettings(size=16), conditions=3)) for kind in KINDS}
-    assert built == {Flow, WGANGP, WGAN, GAN, VAE}
+    assert built == {Flow, R3GAN, WGANGP, WGAN, GAN, VAE}
 
 
 @KIND
@@ -109,7 +110,7 @@ def test_the_vae_heeds_its_condition() -> None:
     assert heeding(VAE(vae, channels=1, size=8, conditions=2), 300) == pytest.approx((40, 210), abs=25)
 
 
-@pytest.mark.parametrize("kind", ["gan", "wgan", "wgan-gp"])
+@pytest.mark.parametrize("kind", ["gan", "r3gan", "wgan", "wgan-gp"])
 def test_adversaries_heed_their_condition(kind: str) -> None:
     torch.manual_seed(0)
     chosen = {"width": 8, "latent": 4, "conditional": True, "rate": 1e-3, "critic_rate": 2e-3, "ema": 0.9}
@@ -191,27 +192,46 @@ class Linear(torch.nn.Module):
         super().__init__()
         self.w = torch.nn.Parameter(torch.full((64,), w))
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images.flatten(1) @ self.w
+    def forward(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1) @ self.w + told
 
 
-REAL, FAKE = torch.ones(6, 1, 8, 8), torch.zeros(6, 1, 8, 8)
+REAL, FAKE, TOLD = torch.ones(6, 1, 8, 8), torch.zeros(6, 1, 8, 8), torch.zeros(6, dtype=torch.int64)
 
 
 def test_the_gradient_penalty_of_a_linear_critic() -> None:
     """D(x) = w.x has the gradient w everywhere: W = w.(mean real - mean fake), penalty = (|w| - 1)^2 with |w| = 2."""
     model = WGANGP(WGANGPSettings(width=8, latent=4), channels=1, size=8, conditions=2)
-    loss, values = model.critic_loss(Linear(0.25), REAL, FAKE)
+    loss, values = model.critic_loss(Linear(0.25), REAL, FAKE, TOLD)
     assert values["wasserstein"].item() == pytest.approx(16.0)
     assert values["penalty"].item() == pytest.approx(1.0)
     assert loss.item() == pytest.approx(-16.0 + 10 * 1.0)
-    assert model.painter_loss(torch.tensor([1.0, 3.0])).item() == -2
+    assert model.painter_loss(Linear(0.25), FAKE, REAL, TOLD).item() == pytest.approx(-16.0)
+
+
+def test_the_critic_is_asked_about_what_was_told() -> None:
+    """A score that is the condition: every loss sees it beside the image that it belongs to, real and painted."""
+    told = torch.arange(6)
+    model = WGANGP(WGANGPSettings(width=8, latent=4), channels=1, size=8, conditions=6)
+    assert model.painter_loss(Linear(0.0), REAL, FAKE, told).item() == pytest.approx(-2.5)
+    _, values = model.critic_loss(Linear(0.0), REAL, FAKE, told)
+    assert values["wasserstein"].item() == pytest.approx(0.0)
+
+
+def test_the_relativistic_loss_and_its_penalties() -> None:
+    """Scores 1 and 0, |gradient|^2 = 1/64: log(1 + e^-1) + gamma/2 (1/64 + 1/64); the painter's is log(1 + e)."""
+    model = R3GAN(R3GANSettings(width=8, latent=4, penalty=6, penalised=0.5), channels=1, size=8, conditions=2)
+    loss, values = model.critic_loss(Linear(1 / 64), REAL, FAKE, TOLD)
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(-1)) + 6 / 64)
+    assert values["critic_accuracy"].item() == 1
+    assert values["penalty"].item() == pytest.approx(2 / 64)
+    assert model.painter_loss(Linear(1 / 64), REAL, FAKE, TOLD).item() == pytest.approx(math.log(1 + math.e))
 
 
 def test_clipping_holds_every_weight() -> None:
     model = WGAN(WGANSettings(width=8, latent=4, clip=0.1), channels=1, size=8, conditions=2)
     critic = Linear(0.25)
-    loss, values = model.critic_loss(critic, REAL, FAKE)
+    loss, values = model.critic_loss(critic, REAL, FAKE, TOLD)
     assert loss.item() == pytest.approx(-16.0)
     assert values["wasserstein"].item() == pytest.approx(16.0)
     model.tame(critic)
@@ -223,14 +243,15 @@ def test_clipping_holds_every_weight() -> None:
 def test_the_two_losses_of_the_gan() -> None:
     """Scores 16 and 0, i.e. D = sigmoid(16) and 1/2: the critic's loss is -log D(real) - log(1/2) = 0.6931..."""
     model = GAN(GANSettings(width=8, latent=4), channels=1, size=8, conditions=2)
-    loss, values = model.critic_loss(Linear(0.25), REAL, FAKE)
+    loss, values = model.critic_loss(Linear(0.25), REAL, FAKE, TOLD)
     assert loss.item() == pytest.approx(math.log(2), abs=1e-5)
     assert values["critic_accuracy"].item() == 0.5
-    scores = torch.tensor([2.0, -2.0])
-    d = torch.sigmoid(scores)
-    assert model.painter_loss(scores).item() == pytest.approx(-d.log().mean().item())
+    fake = torch.stack([REAL[0], -REAL[0]])
+    d = torch.sigmoid(torch.tensor([2.0, -2.0]))
+    judge, told = Linear(2 / 64), TOLD[:2]
+    assert model.painter_loss(judge, REAL[:2], fake, told).item() == pytest.approx(-d.log().mean().item())
     minimax = GAN(GANSettings(width=8, latent=4, loss="minimax"), channels=1, size=8, conditions=2)
-    assert minimax.painter_loss(scores).item() == pytest.approx((1 - d).log().mean().item())
+    assert minimax.painter_loss(judge, REAL[:2], fake, told).item() == pytest.approx((1 - d).log().mean().item())
 
 
 def test_the_critic_has_no_batch_norm() -> None:

@@ -1,7 +1,7 @@
 """What the adversarial generators share: a painter, a critic, and the game between them.
 
 The critic takes ``critic_steps`` steps for each of the painter's. The kinds differ in what either minimises, and how
-(gan.py, wgan.py, wgan_gp.py).
+(gan.py, r3gan.py, wgan.py, wgan_gp.py).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from scholars.generators.painting import Painter, ProjectionCritic
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-# Images -> scores, what they are to show being settled.
-Scores = Callable[[Tensor], Tensor]
+# Images [B, C, H, W] and what they are to show [B] -> scores [B] float.
+Judge = Callable[[Tensor, Tensor], Tensor]
 
 
 class Adversarial(Generator):
@@ -40,12 +40,15 @@ class Adversarial(Generator):
         self.critic = ProjectionCritic(channels, size, settings.width, told)
 
     @abc.abstractmethod
-    def critic_loss(self, critic: Scores, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the critic minimises, and what is to be logged; images ``[B, C, H, W]`` in [-1, 1]."""
+    def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the critic minimises, and what is to be logged.
+
+        real, fake: ``[B, C, H, W]`` in [-1, 1], either showing what is ``told`` ``[B]``
+        """
 
     @abc.abstractmethod
-    def painter_loss(self, scores: Tensor) -> Tensor:
-        """What the painter minimises, given the critic's scores ``[B]`` of its images."""
+    def painter_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> Tensor:
+        """What the painter minimises; arguments as for the critic."""
 
     @abc.abstractmethod
     def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
@@ -94,15 +97,15 @@ class Game:
             with self._fabric.autocast():
                 with torch.no_grad():
                     fake = self._painter(self._noise(len(real)), told).float()
-                loss, values = self._generator.critic_loss(self._scores(told), real, fake)
+                loss, values = self._generator.critic_loss(self._judge, real, fake, told)
             self._critic_optimizer.zero_grad()
             self._fabric.backward(loss)
             self._critic_optimizer.step()
             self._generator.tame(self._critic)
         self._critic.requires_grad_(False)
         with self._fabric.autocast():
-            scores = self._scores(told)(self._painter(self._noise(len(told)), told))
-        painter_loss = self._generator.painter_loss(scores)
+            fake = self._painter(self._noise(len(told)), told)
+            painter_loss = self._generator.painter_loss(self._judge, real, fake, told)
         self._painter_optimizer.zero_grad()
         self._fabric.backward(painter_loss)
         self._painter_optimizer.step()
@@ -113,17 +116,12 @@ class Game:
     def _noise(self, count: int) -> Tensor:
         return torch.randn(count, self._settings.latent, device=self._fabric.device)
 
-    def _scores(self, told: Tensor) -> Scores:
-        """The critic for images ``[n B, C, H, W]`` of what is ``told`` ``[B]``, in that order, n times over."""
-
-        def scores(images: Tensor) -> Tensor:
-            judged: Tensor = self._critic(images, told.repeat(len(images) // len(told)))
-            return judged.float()
-
-        return scores
+    def _judge(self, images: Tensor, told: Tensor) -> Tensor:
+        scores: Tensor = self._critic(images, told)
+        return scores.float()
 
 
-def score_both(critic: Scores, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+def score_both(judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
     """The critic's scores of real and of painted images, in one pass."""
-    on_real, on_fake = critic(torch.cat([real, fake])).chunk(2)
+    on_real, on_fake = judge(torch.cat([real, fake]), told.repeat(2)).chunk(2)
     return on_real, on_fake

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from scholars.generator_settings import GANSettings
-from scholars.generators.adversarial import Adversarial, Scores, score_both
+from scholars.generators.adversarial import Adversarial, Judge, score_both
 
 
 class GAN(Adversarial):
@@ -24,15 +24,16 @@ class GAN(Adversarial):
 
     settings: GANSettings
 
-    def critic_loss(self, critic: Scores, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The negative of eq. 1; log sigmoid(s) = -softplus(-s) does not overflow."""
-        on_real, on_fake = score_both(critic, real, fake)
+        on_real, on_fake = score_both(judge, real, fake, told)
         loss = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
         accuracy = ((on_real > 0).float().mean() + (on_fake < 0).float().mean()) / 2
         return loss, {"critic_loss": loss.detach(), "critic_accuracy": accuracy.detach()}
 
-    def painter_loss(self, scores: Tensor) -> Tensor:
+    def painter_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> Tensor:
         """By ``settings.loss``."""
+        scores = judge(fake, told)
         if self.settings.loss == "minimax":
             return -F.softplus(scores).mean()
         return F.softplus(-scores).mean()

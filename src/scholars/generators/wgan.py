@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from scholars.generator_settings import WGANSettings
-from scholars.generators.adversarial import Adversarial, Scores, score_both
+from scholars.generators.adversarial import Adversarial, Judge, score_both
 
 
 class WGAN(Adversarial):
@@ -21,15 +21,15 @@ class WGAN(Adversarial):
 
     settings: WGANSettings
 
-    def critic_loss(self, critic: Scores, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The negative of eq. 3's estimate of the distance."""
-        on_real, on_fake = score_both(critic, real, fake)
+        on_real, on_fake = score_both(judge, real, fake, told)
         wasserstein = on_real.mean() - on_fake.mean()
         return -wasserstein, {"wasserstein": wasserstein.detach()}
 
-    def painter_loss(self, scores: Tensor) -> Tensor:
+    def painter_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> Tensor:
         """The painter's part of the distance."""
-        return -scores.mean()
+        return -judge(fake, told).mean()
 
     def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
         """RMSProp: with momentum the game is unstable (section 4)."""

@@ -1,0 +1,60 @@
+"""R3GAN, the relativistic GAN with penalties on real and on painted images (Huang et al. 2024, arXiv 2501.05441).
+
+Real images x and painted ones G(z), both of what the critic is told, are judged in pairs:
+
+    critic     minimises E[f(D(G(z)) - D(x))] + gamma/2 E[|grad_x D(x)|^2] + gamma/2 E[|grad_x D(G(z))|^2]
+    painter    minimises E[f(D(x) - D(G(z)))],                     f(t) = log(1 + e^t)                    (eq. 2-4)
+
+A plain GAN that is told ten classes at once ends with one picture of each: nothing in its losses makes a class's
+pictures differ. Here a painted image is measured against a real one of its own class, and the penalties keep the
+critic from outrunning the painter (docs/measurements.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from scholars.generator_settings import R3GANSettings
+from scholars.generators.adversarial import Adversarial, Judge, score_both
+
+
+class R3GAN(Adversarial):
+    """An R3GAN, told what to paint unless set otherwise."""
+
+    settings: R3GANSettings
+
+    def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Eq. 2 with the penalties, which are estimated from a part of the batch: differentiating twice is dear."""
+        on_real, on_fake = score_both(judge, real, fake, told)
+        few = max(1, round(self.settings.penalised * len(real)))
+        looked_at = torch.cat([real[:few], fake[:few]]).requires_grad_()
+        (gradient,) = torch.autograd.grad(judge(looked_at, told[:few].repeat(2)).sum(), looked_at, create_graph=True)
+        # The mean over real and painted images is half of the sum of both expectations.
+        penalty = 2 * gradient.float().flatten(1).square().sum(1).mean()
+        loss = F.softplus(on_fake - on_real).mean() + self.settings.penalty / 2 * penalty
+        accuracy = (on_real > on_fake).float().mean()
+        return loss, {"critic_loss": loss.detach(), "critic_accuracy": accuracy.detach(), "penalty": penalty.detach()}
+
+    def painter_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> Tensor:
+        """The same game from the other side."""
+        with torch.no_grad():
+            on_real = judge(real, told)
+        return F.softplus(on_real - judge(fake, told)).mean()
+
+    def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
+        """Adam without momentum for either."""
+        return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=True)
+
+    def diverged(self, metrics: Mapping[str, float]) -> str | None:
+        """The critic tells every pair: nothing is left for the painter to learn from."""
+        if metrics.get("critic_accuracy", 0.5) < 0.98:
+            return None
+        return (
+            f"the critic has won: it tells {100 * metrics['critic_accuracy']:.0f} % of the pairs rightly. Raise "
+            "generator.r3gan.penalty, or lower generator.r3gan.critic_rate"
+        )
