@@ -85,6 +85,43 @@ def test_a_run_prints_a_table_and_where_the_report_is(recipe: Path, tmp_path: Pa
     assert document["lineage"][1]["settings"]["replay"]["bank"] == 600
 
 
+def test_reports_are_made_again_and_of_scholars(recipe: Path, two: Scholar, tmp_path: Path) -> None:
+    for seed in ("1", "2"):
+        words = ["--methods", "replay", "--seed", seed, "--out", f"run{seed}"]
+        assert scholars("run", str(recipe), *words, cwd=tmp_path).returncode == 0
+    page = tmp_path / "run1" / "report.html"
+    page.unlink()
+    assert scholars("report", "run1", cwd=tmp_path).returncode == 0
+    content = page.read_text(encoding="utf-8")
+    assert "What is remembered of each class" in content
+    assert "Sure, and wrong" in content
+    assert len(content) < 6e6
+    assert scholars("report", "run1", "run2", "--out", "both.html", cwd=tmp_path).returncode == 0
+    assert "seeds" in (tmp_path / "both.html").read_text(encoding="utf-8")
+
+    two.save(tmp_path / "kept")
+    done = scholars("report", "kept", "--test", "digits", cwd=tmp_path)
+    assert "Report: kept.html" in done.stdout
+    assert "right now on" in (tmp_path / "kept.html").read_text(encoding="utf-8")
+    Scholar.load(tmp_path / "kept")  # nothing was added to its folder
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "there is no such folder"),
+        (["empty"], r"has no results.json"),
+        (["empty", "--test", "digits"], "--test is for a scholar"),
+        (["empty", "--out", "page.pdf"], "the report is an .html file"),
+    ],
+)
+def test_what_cannot_be_reported(words: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = scholars("report", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

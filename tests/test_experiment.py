@@ -63,6 +63,7 @@ def test_the_contract(done: Path) -> None:
 def test_what_a_run_leaves(done: Path) -> None:
     assert sorted(path.name for path in done.iterdir()) == [
         "dreams",
+        "judged",
         "metrics.jsonl",
         "results.json",
         "run.json",

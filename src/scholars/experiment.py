@@ -21,16 +21,20 @@ from scholars.dreams import dream_bank
 from scholars.environment import environment, peak_memory_mb, restart_peak_memory
 from scholars.errors import InputError
 from scholars.evaluate import (
+    Judged,
     accuracy,
     average_accuracy,
     backward_transfer,
     forgetting,
     forward_transfer,
+    judge,
     learning_accuracy,
     summary,
+    together,
 )
 from scholars.fitting import Session, Tick
 from scholars.gallery import write_image_folder
+from scholars.keepsakes import keep_judged, keep_samples
 from scholars.learning import Past, learn
 from scholars.records import Audit
 from scholars.scholar import Scholar
@@ -38,8 +42,6 @@ from scholars.streams import open_stream
 from scholars.tasks import Task
 
 SCHEMA = 1
-# Real test images of each task kept in the run's folder, for the report to show beside dreams.
-SAMPLES = 40
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,7 @@ class _Run:
             return store.read_json(self.out / "results.json")
         self.work.mkdir(parents=True, exist_ok=True)
         store.write_json(self.out / "run.json", self.recipe.model_dump(mode="json"))
-        store.write_tensors(
-            self.out / "samples.safetensors",
-            {task.name: task.test.tensor[:SAMPLES] for task in self.tasks},
-        )
+        keep_samples(self.out, self.tasks)
         runs: list[dict[str, Any]] = []
         for seed in self.recipe.seeds:
             if self.recipe.split and self.recipe.split.order == "seed":
@@ -130,7 +129,10 @@ class _Run:
             else:
                 restart_peak_memory()
                 scholar, seconds = self._learn(seed, method, index, scholar)
-                row = [self._accuracy(scholar, task) for task in self.tasks[: index + 1]]
+                judged = [self._judged(scholar, task) for task in self.tasks[: index + 1]]
+                row = [one.accuracy for one in judged]
+                if index + 1 == len(self.tasks):
+                    keep_judged(self.out, seed, method, together(judged), scholar.classes)
                 if method == "replay" and self.recipe.audit.dreams:
                     scholar = scholar.audited(self._audit(seed, index, scholar))
                 scholar.save(folder)
@@ -166,8 +168,8 @@ class _Run:
             "images_generated": sum(entry["dreamt"] for entry in done),
         }
 
-    def _accuracy(self, scholar: Scholar, task: Task) -> float:
-        return accuracy(scholar, task, among=task.name if self.recipe.scenario == "task" else None)
+    def _judged(self, scholar: Scholar, task: Task) -> Judged:
+        return judge(scholar, task, among=task.name if self.recipe.scenario == "task" else None)
 
     def _ahead(self, scholar: Scholar, index: int) -> float | None:
         """The accuracy on the next task, before it is learned; None where it brings a class that is not known yet."""

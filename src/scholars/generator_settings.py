@@ -85,7 +85,7 @@ class GANSettings(AdversarialSettings):
 class R3GANSettings(AdversarialSettings):
     """Relativistic GAN with penalties on real and painted images (Huang et al. 2024)."""
 
-    critic_rate: Rate = Field(1e-3, description="the critic's learning rate; decays linearly to zero")
+    rate: Rate = Field(2e-3, description="the generator's learning rate; decays linearly to zero")
     conditional: bool = Field(True, description="draw what is asked for, by task and class (Miyato & Koyama 2018)")
     penalty: float = Field(1.0, ge=0, le=1e4, description="coefficient of both gradient penalties (the paper's gamma)")
     penalised: float = Field(0.25, gt=0, le=1, description="share of each batch that the penalties are estimated from")

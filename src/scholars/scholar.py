@@ -29,7 +29,7 @@ from scholars.tasks.task import fit_images
 
 # Images per pass without gradients: large enough to keep the cores busy, small enough for any memory. Dreams are seeded
 # per chunk, so these numbers are part of what (seed, n) means.
-CHUNK, CHUNK_SIDE = 500, 32
+CHUNK, CHUNK_SIDE = 250, 32
 
 # How many dreams are looked at, at most, for each one of the class that was asked for.
 PATIENCE = 250

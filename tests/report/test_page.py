@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import html
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,10 @@ class Page(HTMLParser):
 def report(folder: Path, document: dict[str, Any]) -> Page:
     (folder / "results.json").write_text(json.dumps(document), encoding="utf-8")
     return Page(write_report(folder))
+
+
+def specifications(page: Page) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in page.all("script") if text.startswith('{"$schema"')]
 
 
 def test_headline_has_the_figures(tmp_path: Path) -> None:
@@ -89,23 +96,38 @@ def test_environment_configuration_and_command(tmp_path: Path) -> None:
     assert "To repeat it" not in report(tmp_path, results(environment={})).all("h2")
 
 
-def test_pictures_are_inside_the_page(tmp_path: Path) -> None:
+def test_charts_are_inside_the_page(tmp_path: Path) -> None:
+    """Each with a text alternative, and a picture for those who run no scripts."""
     plots.save(plots.accuracy(results()), tmp_path / "accuracy.png")
     page = report(tmp_path, results())
     (source,) = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
     kind, _, data = source.partition(",")
     assert kind == "data:image/png;base64"
     assert base64.b64decode(data) == (tmp_path / "accuracy.png").read_bytes()
-    (alt,) = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
-    assert "mnist: replay 95.0, naive 25.0, joint 98.0; svhn: replay 91.0, naive 94.0, joint 93.0." in alt
+    accuracy, forgetting = [value for tag, name, value in page.attributes if (tag, name) == ("figure", "aria-label")]
+    assert "mnist: replay 95.0, naive 25.0, joint 98.0; svhn: replay 91.0, naive 94.0, joint 93.0." in accuracy
+    assert "replay: 3.0 on average; naive: 73.0 on average" in forgetting
+    assert len(specifications(page)) == 2
 
 
 def test_the_page_fetches_nothing(tmp_path: Path) -> None:
     page = report(tmp_path, results())
     assert not [name for _, name, _ in page.attributes if name in ("href", "srcset")]
-    assert not [tag for tag, _, _ in page.attributes if tag in ("link", "script", "iframe")]
-    assert "url(" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not [tag for tag, _, _ in page.attributes if tag in ("link", "iframe")]
+    assert not [value for tag, name, value in page.attributes if (tag, name) == ("script", "src")]
     assert any("default-src 'none'" in value for _, _, value in page.attributes)
+
+
+def test_only_the_scripts_of_the_page_may_run(tmp_path: Path) -> None:
+    """Named by their hashes; nothing else is allowed, and no evaluation of strings."""
+    report(tmp_path, results())
+    content = (tmp_path / "report.html").read_text(encoding="utf-8")
+    scripts = re.findall(r"<script>(.*?)</script>", content, re.DOTALL)
+    hashes = {f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts}
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', content)
+    allowed = html.unescape(policy).partition("script-src ")[2].split()
+    assert len(scripts) == 2
+    assert set(allowed) == hashes
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><img src=http://x>', "{{ 7 * 7 }}", "O'Brien & co"])
@@ -118,10 +140,11 @@ def test_names_are_escaped(name: str, tmp_path: Path) -> None:
     page = report(tmp_path, document)
     assert page.all("td")[-1] == name
     assert name in page.all("code")
-    assert not page.all("script")
+    assert len([tag for tag, _, _ in page.attributes if tag == "script"]) == 1  # a type: the chart's data
+    assert specifications(page)[0]["data"]["values"][0]["task"] == name
     assert [value for tag, attribute, value in page.attributes if (tag, attribute) == ("img", "src")] == [
         "data:image/png;base64," + base64.b64encode(b"png").decode()
-    ] * 3
+    ]
 
 
 def test_one_task_alone_and_missing_figures(tmp_path: Path) -> None:

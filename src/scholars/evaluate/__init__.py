@@ -10,9 +10,10 @@ from scholars.evaluate.measures import (
     learning_accuracy,
     summary,
 )
-from scholars.evaluate.real import accuracy
+from scholars.evaluate.real import Judged, accuracy, judge, together
 
 __all__ = [
+    "Judged",
     "accuracy",
     "average_accuracy",
     "backward_transfer",
@@ -20,6 +21,8 @@ __all__ = [
     "forward_transfer",
     "gap_closed",
     "interval",
+    "judge",
     "learning_accuracy",
     "summary",
+    "together",
 ]

@@ -1,0 +1,55 @@
+"""To be looked at: `report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scholars.commands.app import DataDir, app
+from scholars.errors import InputError
+from scholars.terminal import messages, out
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN_OR_SCHOLAR", help="One, or several runs to compare.")],
+    path: Annotated[
+        Path | None, typer.Option("--out", help="The page; default: report.html in a run's folder, else NAME.html.")
+    ] = None,
+    tests: Annotated[
+        list[str] | None, typer.Option("--test", help="For a scholar: a source to be judged on now; repeatable.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write one page of HTML about a run, a scholar, or several runs side by side; it needs no network."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: there is no such folder")
+    if path and path.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--out {path}: the report is an .html file")
+
+    from scholars import store
+
+    alone = folders[0] if len(folders) == 1 else None
+    if alone and (alone / store.DESCRIPTION).is_file():
+        from scholars.progress import open_watched
+        from scholars.report.portrait import write_portrait
+        from scholars.scholar import Scholar
+
+        shape = Scholar.load(alone).settings.image
+        tasks = [open_watched(messages, source, shape, data_dir, None) for source in tests or []]
+        # Not inside: a scholar's folder holds what its description names, and nothing else.
+        page = write_portrait(alone, path or alone.with_name(f"{alone.resolve().name}.html"), tasks)
+    elif tests:
+        raise InputError("--test is for a scholar: what a run was judged on is in its folder")
+    elif alone:
+        from scholars.report import write_report
+
+        page = write_report(alone, path)
+    else:
+        from scholars.report.comparison import write_comparison
+
+        page = write_comparison(folders, path or Path("comparison.html"))
+    out.print(f"Report: {page}", soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,88 @@
+"""What a run keeps of its tasks, so that its report can be made again without them: a few images, and what was judged.
+
+``samples.safetensors`` holds real test images of each task, ``judged/SEED-METHOD.safetensors`` what a method's last
+scholar made of all test parts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from scholars import store
+from scholars.errors import InputError
+from scholars.evaluate import Judged
+from scholars.tasks.task import Task
+
+# Images of a class that are kept, and of many classes fewer: at most so many of a task.
+EACH, MOST = 8, 400
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Real test images of one task, class by class: ``[N, C, H, W]`` uint8, and the class that each shows."""
+
+    images: Tensor
+    classes: tuple[str, ...]
+
+
+def keep_samples(folder: Path, tasks: Sequence[Task]) -> None:
+    """Write a few test images of every class of every task."""
+    shown = {task.name: _first_of_each(task) for task in tasks}
+    store.write_tensors(
+        folder / "samples.safetensors",
+        {task.name: task.test.tensor[shown[task.name]] for task in tasks},
+        {
+            task.name: json.dumps([task.classes[label] for label in task.test.labels[shown[task.name]]])
+            for task in tasks
+        },
+    )
+
+
+def read_samples(folder: Path) -> dict[str, Samples]:
+    """By task. Raises InputError where the file is missing or damaged."""
+    tensors, notes = store.read_tensors(folder / "samples.safetensors")
+    return {name: Samples(images, _names(folder, notes, name, len(images))) for name, images in tensors.items()}
+
+
+def keep_judged(folder: Path, seed: int, method: str, judged: Judged, classes: Sequence[str]) -> None:
+    """Write what the last scholar of a method made of the test parts; ``classes`` are its outputs."""
+    store.write_tensors(_judged(folder, seed, method), judged.tensors(), {"classes": json.dumps(list(classes))})
+
+
+def read_judged(folder: Path, seed: int, method: str) -> tuple[Judged, tuple[str, ...]] | None:
+    """What was kept of a method, and its classes; None of one that has not ended. Raises InputError for damage."""
+    path = _judged(folder, seed, method)
+    if not path.is_file():
+        return None
+    tensors, notes = store.read_tensors(path)
+    try:
+        judged = Judged(**tensors)
+    except TypeError as error:
+        raise InputError(f"{path} does not hold what was judged: {error}") from None
+    return judged, _names(path, notes, "classes", len(judged.confusion))
+
+
+def _judged(folder: Path, seed: int, method: str) -> Path:
+    return folder / "judged" / f"{seed}-{method}.safetensors"
+
+
+def _names(where: Path, notes: dict[str, str], key: str, count: int) -> tuple[str, ...]:
+    try:
+        names = json.loads(notes[key])
+    except (KeyError, ValueError):
+        names = None
+    if not isinstance(names, list) or len(names) != count:
+        raise InputError(f"{where}: the names of {count} images or classes of {key!r} are missing")
+    return tuple(str(name) for name in names)
+
+
+def _first_of_each(task: Task) -> list[int]:
+    """Places of the first test images of each class, class by class."""
+    each = max(1, min(EACH, MOST // len(task.classes)))
+    return [int(i) for label in range(len(task.classes)) for i in np.flatnonzero(task.test.labels == label)[:each]]

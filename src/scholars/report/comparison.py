@@ -1,0 +1,84 @@
+"""The page that sets several runs side by side: their figures, and where their configurations differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scholars.report import charts
+from scholars.report.html import Chart, write_page
+from scholars.report.methods import look
+from scholars.report.page import COLUMNS, figures
+from scholars.report.results import Results, read
+from scholars.report.words import percent
+
+
+def write_comparison(folders: Sequence[Path], out: Path) -> Path:
+    """Write the page about the runs in ``folders`` and return its path. Raises InputError where one holds none."""
+    runs = dict(zip(_names(folders), [read(folder) for folder in folders], strict=True))
+    methods = list(dict.fromkeys(method for results in runs.values() for method in results.methods))
+    points = [
+        {"run": name, "method": method, "accuracy": 100 * average}
+        for name, results in runs.items()
+        for method in results.methods
+        if (average := results.of(method).average_accuracy.mean) is not None
+    ]
+    ends = "; ".join(f"{p['run']}, {p['method']}: {p['accuracy']:.1f}" for p in points)
+    write_page(
+        out,
+        "comparison.html",
+        title=f"{len(runs)} runs",
+        chart=Chart(
+            "Average accuracy at the end",
+            f"Dots, a row a run. Average accuracy in percent: {ends}.",
+            charts.comparison(points, list(runs), methods),
+        ),
+        columns=COLUMNS,
+        methods=[
+            {
+                "name": method,
+                "look": look(method),
+                "rows": [(name, figures(run, method)) for name, run in runs.items() if method in run.methods],
+            }
+            for method in methods
+        ],
+        tasks={name: _ends(run) for name, run in runs.items()},
+        differences=_differences({name: run.config for name, run in runs.items()}),
+    )
+    return out
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """What tells the folders apart: the last part of each path, the whole where two have the same."""
+    last = [folder.resolve().name for folder in folders]
+    return last if len(set(last)) == len(last) else [str(folder) for folder in folders]
+
+
+def _ends(results: Results) -> str:
+    """What the first method knows of each task at the end."""
+    if not results.methods:
+        return ""
+    hero = results.methods[0]
+    known = [results.accuracies(hero, -1, task) for task in range(len(results.tasks))]
+    return ", ".join(
+        f"{name} {percent(sum(values) / len(values))}"
+        for name, values in zip(results.tasks, known, strict=True)
+        if values
+    )
+
+
+def _differences(configs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[Any]]]:
+    """(key, its value in each run) for every key of the configurations whose values are not all equal."""
+    flat = [_flat(config) for config in configs.values()]
+    keys = list(dict.fromkeys(key for config in flat for key in config))
+    rows = [(key, [config.get(key) for config in flat]) for key in keys]
+    return [(key, values) for key, values in rows if any(value != values[0] for value in values)]
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        inner = _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        found.update(inner)
+    return found

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import math
+
+from scholars.report import charts
+from scholars.report.results import parse
+
+from .documents import results, single, tick
+
+
+def test_accuracy_has_a_row_for_each_task_method_and_moment() -> None:
+    spec = charts.accuracy(parse(results()))
+    rows = {(row["task"], row["after"], row["method"]): row for row in spec["data"]["values"]}
+    assert len(rows) == 9  # mnist after either task and svhn after itself, by three methods
+    naive = rows["mnist", "svhn", "naive"]
+    assert [round(naive[name], 6) for name in ("worst", "mean", "best")] == [20, 25, 30]
+    # Joint training has no before: its level is shown at every task.
+    assert rows["mnist", "mnist", "joint"]["mean"] == rows["mnist", "svhn", "joint"]["mean"] == 98
+    assert len(spec["spec"]["layer"]) == 2
+    assert len(charts.accuracy(parse(single()))["spec"]["layer"]) == 1  # one seed has no band
+
+
+def test_forgetting_is_measured_from_the_best() -> None:
+    spec = charts.forgetting(parse(results()))
+    assert spec is not None
+    points = {row["method"]: round(row["points"], 6) for row in spec["data"]["values"]}
+    assert points == {"replay": 3, "naive": 73}
+    assert charts.forgetting(parse(single())) is None
+
+
+def test_curves_follow_one_another() -> None:
+    """Two tasks of 20 steps by replay, then joint training, which begins at the left again."""
+    ticks = [tick("replay", task, step) for task in ("a", "b") for step in (10, 20)]
+    spec = charts.losses([*ticks, tick("joint", "b", 20), tick("replay", "a", 15, metrics={"loss": math.inf})])
+    assert spec is not None
+    (panel,) = spec["concat"]
+    rows = [(row["method"], row["task"], row["step"]) for row in panel["data"]["values"]]
+    assert rows == [
+        ("replay", "a", 10),
+        ("replay", "a", 20),
+        ("replay", "b", 30),
+        ("replay", "b", 40),
+        ("joint", "b", 20),
+    ]
+    assert charts.losses([]) is None
+
+
+def test_long_curves_are_thinned() -> None:
+    spec = charts.losses([tick("replay", "a", step) for step in range(1, 1001)])
+    assert spec is not None
+    assert len(spec["concat"][0]["data"]["values"]) == 200
