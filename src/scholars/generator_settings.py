@@ -85,6 +85,7 @@ class GANSettings(AdversarialSettings):
 class R3GANSettings(AdversarialSettings):
     """Relativistic GAN with penalties on real and painted images (Huang et al. 2024)."""
 
+    steps: Steps = Field(2500, description="generator steps per task")
     rate: Rate = Field(2e-3, description="the generator's learning rate; decays linearly to zero")
     conditional: bool = Field(True, description="draw what is asked for, by task and class (Miyato & Koyama 2018)")
     penalty: float = Field(1.0, ge=0, le=1e4, description="coefficient of both gradient penalties (the paper's gamma)")

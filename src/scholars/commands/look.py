@@ -1,13 +1,14 @@
-"""To be looked at: `report`."""
+"""To be looked at: a run or a scholar by `report`, this machine by `doctor`."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scholars.commands.app import DataDir, app
+from scholars.commands.app import AsJson, DataDir, app
 from scholars.errors import InputError
 from scholars.terminal import messages, out
 
@@ -53,3 +54,25 @@ def report(
 
         page = write_comparison(folders, path or Path("comparison.html"))
     out.print(f"Report: {page}", soft_wrap=True, highlight=False, markup=False)
+
+
+@app.command()
+def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Look whether everything is here that Scholars needs, and try it; exit code 1 if something is wrong."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from scholars.doctor import examine
+
+    with messages.status("looking; the last test takes some ten seconds"):
+        findings = list(examine(data_dir))
+    if as_json:
+        out.print_json(data={"findings": [asdict(finding) for finding in findings]})
+    else:
+        table = Table("", "what", "found", box=None, pad_edge=False)
+        for finding in findings:
+            style = {"fine": "green", "note": "yellow", "wrong": "bold red"}[finding.state]
+            table.add_row(Text(finding.state, style), Text(finding.what), Text(finding.words))
+        out.print(table)
+    if any(finding.state == "wrong" for finding in findings):
+        raise typer.Exit(1)

@@ -92,7 +92,7 @@ def gathered(listing: Listing, form: Form) -> Task:
     key = hashlib.sha256(repr((_DECODER, form.channels, size)).encode())
     for place in order:
         key.update(seen[place].digest)
-    cached = _cache() / key.hexdigest()
+    cached = decoded_pictures() / key.hexdigest()
     images = _mapped(cached, len(order))
     if images is None:
         _decode(listing, order, form, size, cached)
@@ -239,7 +239,8 @@ def _refuse(listing: Listing, bad: Mapping[str, str]) -> None:
         )
 
 
-def _cache() -> Path:
+def decoded_pictures() -> Path:
+    """Where pictures are kept once they are decoded: ``$SCHOLARS_CACHE``, else the user's cache directory."""
     asked = os.environ.get("SCHOLARS_CACHE")
     return Path(asked).expanduser() if asked else platformdirs.user_cache_path("scholars", appauthor=False) / "decoded"
 

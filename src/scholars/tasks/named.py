@@ -115,7 +115,7 @@ def named(name: str, data_dir: str | Path | None = None) -> Task:
     is there and no download works either: then it names every place looked at. A failed download leaves no file behind.
     """
     source = SOURCES[name]
-    root = _data_directory(data_dir)
+    root = data_directory(data_dir)
     arrays = root / f"{name}.npz"
     if arrays.is_file():
         return read_arrays(arrays, name=name, classes=source.classes)
@@ -131,7 +131,18 @@ def named(name: str, data_dir: str | Path | None = None) -> Task:
         ) from error
 
 
-def _data_directory(given: str | Path | None) -> Path:
+def at_hand(data_dir: str | Path | None = None) -> list[str]:
+    """Which of `SOURCES` can be opened without a network."""
+    root = data_directory(data_dir)
+    return [
+        name
+        for name, source in SOURCES.items()
+        if (root / f"{name}.npz").is_file() or all((root / file).is_file() for file in source.files)
+    ]
+
+
+def data_directory(given: str | Path | None) -> Path:
+    """Where data sets are looked for; see `named`. Raises InputError if one was asked for that does not exist."""
     asked, by = (given, "--data-dir") if given is not None else (os.environ.get("SCHOLARS_DATA"), "$SCHOLARS_DATA")
     if not asked:
         return platformdirs.user_cache_path("scholars", appauthor=False)
