@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scholars.compute import open_fabric
-from scholars.errors import Interrupted, ScholarsError
-from scholars.fitting import Descent, Session, Tick, average, fit, one_cycle
+from scholars.errors import Interrupted, ScholarsError, ScholarsWarning
+from scholars.fitting import CALM, Descent, Session, Tick, average, fit, one_cycle
 from scholars.replay import Batch, Pool
 from scholars.settings import ComputeSettings
 
@@ -94,11 +95,65 @@ def test_ticks_tell_the_mean_loss_and_the_last_step() -> None:
     assert ticks[1].metrics["loss"] > ticks[-1].metrics["loss"]
 
 
-def test_divergence_is_an_error_that_names_the_stage() -> None:
-    module = network()
-    trainee = Descent(FABRIC, module, lambda model, batch: loss(model, batch) * float("nan"), rate=1e-2)
-    with pytest.raises(ScholarsError, match=r"'test'.*lower learning rate"):
-        fit(trainee, lambda: POOL.draw(8), fabric=FABRIC, steps=9, seed=0, stage="test", session=Session())
+def exploding(module: nn.Module, above: float) -> Descent:
+    """A training whose loss is no number, from step 12 on, while its rate is multiplied by more than ``above``."""
+    steps = iter(range(10_000))
+
+    def factor(model: nn.Module, batch: Batch) -> Tensor:
+        return loss(model, batch) * (float("nan") if trainee.calm > above and next(steps) >= 12 else 1.0)
+
+    trainee = Descent(FABRIC, module, factor, rate=1e-2)
+    return trainee
+
+
+def test_a_training_that_diverges_begins_anew_more_calmly() -> None:
+    module, ticks = network(), list[Tick]()
+    with pytest.warns(ScholarsWarning, match=r"stage 'test' by step 13 of 30\. The stage begins anew"):
+        fit(
+            exploding(module, 0.5),
+            lambda: POOL.draw(8),
+            fabric=FABRIC,
+            steps=30,
+            seed=5,
+            stage="test",
+            session=Session(on_tick=ticks.append),
+        )
+    # As if it had been trained so from the start; what was not finite was never reported.
+    assert same(module, train(0.0, Session(), rate=1e-2 * CALM))
+    assert all(math.isfinite(value) for tick in ticks for value in tick.metrics.values())
+
+
+def test_a_calmer_training_that_is_interrupted_stays_calm(tmp_path: Path) -> None:
+    """Stopped at step 5 of the second attempt: what goes on is the second attempt."""
+    asked = iter(range(10_000))
+    session = Session(tmp_path, stopping=lambda: next(asked) >= 13 + 5)
+    with pytest.warns(ScholarsWarning), pytest.raises(Interrupted, match="at step 5"):
+        fit(
+            exploding(network(), 0.5),
+            lambda: POOL.draw(8),
+            fabric=FABRIC,
+            steps=30,
+            seed=5,
+            stage="test",
+            session=session,
+        )
+    assert same(train(0.0, Session(tmp_path)), train(0.0, Session(), rate=1e-2 * CALM))
+
+
+def test_diverging_twice_is_an_error_that_names_the_stage(tmp_path: Path) -> None:
+    with (
+        pytest.warns(ScholarsWarning),
+        pytest.raises(ScholarsError, match=r"again: .*'test'.*Nothing was saved.*Set a lower one"),
+    ):
+        fit(
+            exploding(network(), 0.0),
+            lambda: POOL.draw(8),
+            fabric=FABRIC,
+            steps=30,
+            seed=5,
+            stage="test",
+            session=Session(tmp_path),
+        )
 
 
 def test_average_is_a_convex_combination() -> None:

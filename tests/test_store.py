@@ -43,6 +43,30 @@ def test_replacing_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["scholar"]
 
 
+def test_where_names_cannot_be_swapped_the_old_one_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut short when the old one was moved away and the new one not yet there: the old one is read, and replaced."""
+    folder = write(tmp_path / "scholar")
+    monkeypatch.setattr(store, "_swapped", lambda one, other: False)
+    rename = Path.rename
+
+    def cut_short(self: Path, target: Path) -> Path:
+        if target == folder:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        store.write_scholar(folder, {"classes": ["y"]}, WEIGHTS)
+    assert not folder.exists()
+    assert store.occupied(folder)
+    assert store.read_scholar(folder)[0]["classes"] == ["x"]
+    monkeypatch.setattr(Path, "rename", rename)
+    for classes in (["y"], ["z"]):
+        store.write_scholar(folder, {"classes": classes}, WEIGHTS)
+        assert store.read_scholar(folder)[0]["classes"] == classes
+        assert [path.name for path in tmp_path.iterdir()] == ["scholar"]
+
+
 def test_what_is_no_scholar_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.png").write_text("cat")

@@ -223,7 +223,7 @@ class _Run:
         kept = self._checkpoints(seed, method, index)
         session = Session(kept, self._ticker(Place(seed, method, task.name)), self.watch.stopping)
         # What an interrupted attempt cost counts too.
-        spent = kept / "spent.json"
+        spent = kept.with_name(f"{kept.name}-spent.json")
         earlier = float(store.read_json(spent)["seconds"]) if spent.is_file() else 0.0
         began = time.perf_counter()
         try:

@@ -10,7 +10,8 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -21,13 +22,15 @@ from torch.optim import Optimizer
 
 from scholars import store
 from scholars.compute import place, randomness, seed_of
-from scholars.errors import Interrupted, ScholarsError
+from scholars.errors import Interrupted, ScholarsError, ScholarsWarning
 from scholars.replay import Batch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Draw = Callable[[], Batch]
+# What the learning rates of a training that diverged are multiplied by, once: a stable rate is seldom farther away.
+CALM = 0.3
 
 
 class Trainee(Protocol):
@@ -35,6 +38,8 @@ class Trainee(Protocol):
 
     modules: Mapping[str, nn.Module]
     optimizers: Mapping[str, Optimizer]
+    # What every learning rate is multiplied by: 1, or less when `fit` begins anew because training diverged.
+    calm: float
 
     def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
         """Take one step on as many batches as wanted; ``progress`` is the share of the steps already taken, in [0, 1).
@@ -71,10 +76,18 @@ class Session:
 
 
 def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, stage: str, session: Session) -> None:
-    """Train ``trainee`` for ``steps`` steps. Raises Interrupted when asked to stop, ScholarsError if it diverges."""
+    """Train ``trainee`` for ``steps`` steps.
+
+    If what it reports is not finite it begins anew, once, more calmly, and says so in a ScholarsWarning. Raises
+    Interrupted when asked to stop, ScholarsError if it diverges again.
+    """
     checkpoint = session.folder / f"{stage}.safetensors" if session.folder else None
     position = f"{stage}, seed {seed}, {steps} steps"
     every = max(1, steps // 100)
+    trainee.calm = 1.0
+    # The one state that is the same however often a training was interrupted.
+    beginning = {name: copy.deepcopy(module.state_dict()) for name, module in trainee.modules.items()}
+    fresh = {name: copy.deepcopy(optimizer.state_dict()) for name, optimizer in trainee.optimizers.items()}
     meter = _Meter()
     step = _restore(checkpoint, position, trainee, meter) if checkpoint and checkpoint.exists() else 0
     saved = time.monotonic()
@@ -82,8 +95,17 @@ def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, 
         while True:
             if step % every == 0 or step == steps:
                 tick = meter.tick(stage, step, steps)
+                if bad := [name for name, value in tick.metrics.items() if not math.isfinite(value)]:
+                    if trainee.calm < 1:
+                        raise ScholarsError(_diverged(tick, bad))
+                    for name, module in trainee.modules.items():
+                        module.load_state_dict(beginning[name])
+                    for name, optimizer in trainee.optimizers.items():
+                        optimizer.load_state_dict(fresh[name])
+                    trainee.calm, step, meter = CALM, 0, _Meter()
+                    warnings.warn(_calmer(tick, bad), ScholarsWarning, stacklevel=2)
+                    continue
                 session.on_tick(tick)
-                _check_finite(tick)
             stopping = session.stopping()
             if checkpoint and (stopping or step == steps or time.monotonic() - saved > session.save_every):
                 _save(checkpoint, position, step, trainee, meter)
@@ -119,6 +141,7 @@ class Descent:
         ema: float = 0.0,
     ) -> None:
         self._loss, self._rate, self._ema, self._fabric = loss, rate, ema, fabric
+        self.calm = 1.0
         place(module, fabric.device)
         self._module = module
         live = copy.deepcopy(module) if ema else module
@@ -129,7 +152,7 @@ class Descent:
 
     def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
         """One descent step on one batch."""
-        set_rate(self._optimizer, self._rate * one_cycle(progress))
+        set_rate(self._optimizer, self.calm * self._rate * one_cycle(progress))
         self._live.train()
         loss = self._loss(self._live, draw())
         self._optimizer.zero_grad()
@@ -207,13 +230,19 @@ class _Meter:
         return tick
 
 
-def _check_finite(tick: Tick) -> None:
-    bad = [name for name, value in tick.metrics.items() if not math.isfinite(value)]
-    if bad:
-        raise ScholarsError(
-            f"training diverged: {', '.join(bad)} is not finite in stage {tick.stage!r} by step {tick.step} of "
-            f"{tick.steps}. Nothing was saved. Try a lower learning rate (solver.rate, generator.KIND.rate)"
-        )
+def _calmer(tick: Tick, bad: Sequence[str]) -> str:
+    return (
+        f"training diverged: {', '.join(bad)} not finite in stage {tick.stage!r} by step {tick.step} of {tick.steps}. "
+        f"The stage begins anew, with its learning rates at {CALM:g} times what is set"
+    )
+
+
+def _diverged(tick: Tick, bad: Sequence[str]) -> str:
+    return (
+        f"training diverged again: {', '.join(bad)} not finite in stage {tick.stage!r} by step {tick.step} of "
+        f"{tick.steps}, with learning rates at {CALM:g} times what is set. Nothing was saved. Set a lower one "
+        "(solver.rate, generator.KIND.rate)"
+    )
 
 
 def _save(path: Path, position: str, step: int, trainee: Trainee, meter: _Meter) -> None:
@@ -223,7 +252,13 @@ def _save(path: Path, position: str, step: int, trainee: Trainee, meter: _Meter)
     for name, optimizer in trainee.optimizers.items():
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"{name}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
-    store.write_tensors(path, tensors, {"position": position, "step": str(step), "meter": meter.notes()})
+    notes = {
+        "position": position,
+        "step": str(step),
+        "calm": str(trainee.calm),
+        "meter": meter.notes(),
+    }
+    store.write_tensors(path, tensors, notes)
 
 
 def _restore(path: Path, position: str, trainee: Trainee, meter: _Meter) -> int:
@@ -243,5 +278,6 @@ def _restore(path: Path, position: str, trainee: Trainee, meter: _Meter) -> int:
                 state = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
                 states.setdefault(int(index), {})[key] = state
         optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    trainee.calm = float(notes["calm"])
     meter.recall(notes["meter"])
     return int(notes["step"])

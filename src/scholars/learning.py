@@ -30,6 +30,7 @@ from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks import Task
 from scholars.teaching import teach_generator, teach_solver
+from scholars.undertaking import claim
 
 Past = Literal["dreams", "new images"] | Sequence[Task]
 
@@ -52,7 +53,8 @@ def learn(
     past: what stands for the past in every batch. With anything but dreams no generator is trained: "new images", as
         ``previous`` sees them (learning without forgetting, Li & Hoiem 2016), or the real data of some tasks, ``[]``
         for nothing (naive), all earlier tasks for exact replay
-    session: where unfinished work is kept, who is told about progress
+    session: where unfinished work is kept, who is told about progress. What is found in its folder goes on if it is of
+        this very learning; that of another is thrown away
 
     Raises InputError for a task or settings that do not fit ``previous``, Interrupted when asked to stop.
     """
@@ -61,6 +63,8 @@ def learn(
     metrics: dict[str, dict[str, float]] = {}
     session = replace(session, on_tick=_noting(metrics, session.on_tick))
     _check(task, previous, settings)
+    if session.folder:
+        claim(session.folder, task, previous, settings, seed, past)
     fabric = open_fabric(settings.compute)
     # Every generation has its own randomness, whatever seed its task is learned with.
     position = seed_of(seed, "generation", previous.generation + 1 if previous else 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from scholars.learning import learn, union
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks import Images, Task
+from scholars.undertaking import pieces
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,6 @@ def teach(
         for note in _notes(task, previous):
             watch.on_note(note)
         work = folder.with_name(f".{folder.name}.learning")
-        undertaking = {
-            "task": _digest(task),
-            "from": _identity(previous),
-            "seed": seed,
-            "settings": settings.model_dump(mode="json"),
-        }
-        _begin(work, undertaking)
         session = Session(work, watch.on_tick, watch.stopping)
         try:
             learned = learn(task, previous, settings=settings, seed=seed, session=session)
@@ -121,9 +114,7 @@ def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:
         if folder.exists():
             raise InputError(f"{folder} is there already; --from starts a new scholar: choose a folder that is not")
         return Scholar.load(origin)
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        return Scholar.load(folder)
-    return None
+    return Scholar.load(folder) if store.occupied(folder) else None
 
 
 def _notes(task: Task, previous: Scholar | None) -> Iterator[str]:
@@ -144,43 +135,6 @@ def _notes(task: Task, previous: Scholar | None) -> Iterator[str]:
 
 def _extremes(data: Images) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """The darkest and the brightest value of each image."""
-    pieces = [(piece.min(axis=(1, 2, 3)), piece.max(axis=(1, 2, 3))) for piece in _pieces(data)]
-    darkest, brightest = zip(*pieces, strict=True)
+    extremes = [(piece.min(axis=(1, 2, 3)), piece.max(axis=(1, 2, 3))) for piece in pieces(data)]
+    darkest, brightest = zip(*extremes, strict=True)
     return np.concatenate(darkest), np.concatenate(brightest)
-
-
-def _pieces(data: Images) -> Iterator[npt.NDArray[np.uint8]]:
-    """The images, some thousands at a time: they may be more than memory holds."""
-    for start in range(0, len(data), 4096):
-        yield data.images[start : start + 4096]
-
-
-def _begin(work: Path, undertaking: Mapping[str, Any]) -> None:
-    """Make the folder for unfinished work, emptied unless it is of this very undertaking."""
-    note = work / "learning.json"
-    if note.is_file() and store.read_json(note) == undertaking:
-        return
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    store.write_json(note, undertaking)
-
-
-def _digest(task: Task) -> str:
-    """What the task holds, as SHA-256: names, images, labels."""
-    digest = hashlib.sha256(repr((task.name, task.classes)).encode())
-    for data in (task.train, task.test):
-        digest.update(repr(data.images.shape).encode())
-        for piece in _pieces(data):
-            digest.update(piece.tobytes())
-        digest.update(data.labels.tobytes())
-    return digest.hexdigest()
-
-
-def _identity(previous: Scholar | None) -> str | None:
-    """Which scholar it goes on from: the digest of its weights."""
-    if previous is None:
-        return None
-    digest = hashlib.sha256()
-    for value in previous.solver.state_dict().values():
-        digest.update(value.cpu().contiguous().numpy())
-    return digest.hexdigest()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,7 +70,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str,
     """Write named tensors as one safetensors file, atomically."""
     with replacing(path) as temporary:
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(plain, temporary, dict(notes or {}))
+        try:
+            save_file(plain, temporary, dict(notes or {}))
+        except SafetensorError as error:  # its own name for what the system said
+            raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -87,7 +92,7 @@ def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping
     A scholar that is already there is replaced: the new one is complete on disk before the old one is moved away.
     Raises InputError where there is anything else.
     """
-    if folder.exists() and not (folder / DESCRIPTION).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
+    if occupied(folder) and not (folder / DESCRIPTION).is_file() and not _retired(folder).is_dir():
         raise InputError(f"{folder} is there and is not a scholar: it is left as it is; choose another place")
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
@@ -101,13 +106,23 @@ def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping
             _exchange(fresh, folder)
         else:
             fresh.rename(folder)
+            shutil.rmtree(_retired(folder), ignore_errors=True)
         _sync(folder.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+def occupied(folder: Path) -> bool:
+    """Whether anything is at this place: more than an empty folder. See `write_scholar`."""
+    if not folder.exists():
+        return _retired(folder).is_dir()
+    return not folder.is_dir() or any(folder.iterdir())
+
+
 def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
     """Read a scholar's folder: description and weights by part. Raises InputError if anything is missing or altered."""
+    if not folder.exists() and _retired(folder).is_dir():
+        folder = _retired(folder)
     if not (folder / DESCRIPTION).is_file():
         raise InputError(f"{folder} is not a scholar: it has no {DESCRIPTION}")
     description = read_json(folder / DESCRIPTION)
@@ -148,11 +163,27 @@ def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: 
 
 def _exchange(fresh: Path, folder: Path) -> None:
     """Put ``fresh`` in the place of ``folder`` and remove the old one."""
-    retired = folder.with_name(f".{folder.name}.old.tmp")
+    if _swapped(fresh, folder):
+        shutil.rmtree(fresh)
+        return
+    retired = _retired(folder)
     shutil.rmtree(retired, ignore_errors=True)
     folder.rename(retired)
     fresh.rename(folder)
     shutil.rmtree(retired, ignore_errors=True)
+
+
+def _swapped(one: Path, other: Path) -> bool:
+    """Give two paths each other's names in one step, if this system can (Linux, on most file systems)."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    at_working_directory, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of linux/fs.h
+    paths = os.fsencode(one), os.fsencode(other)
+    return bool(renameat2 and renameat2(at_working_directory, paths[0], at_working_directory, paths[1], exchange) == 0)
+
+
+def _retired(folder: Path) -> Path:
+    """Where the old scholar is for a moment, on systems that cannot swap, and is found if that moment was cut short."""
+    return folder.with_name(f".{folder.name}.old.tmp")
 
 
 def _umask() -> int:

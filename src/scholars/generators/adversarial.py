@@ -73,6 +73,7 @@ class Game:
 
     def __init__(self, fabric: Fabric, generator: Adversarial) -> None:
         self._fabric, self._generator, self._settings = fabric, generator, generator.settings
+        self.calm = 1.0
         place(generator, fabric.device)
         # Bare modules under autocast, not Fabric's wrapped ones: those refuse the inner gradient of a penalty.
         self._painter, self._average = copy.deepcopy(generator.painter), generator.painter
@@ -88,8 +89,8 @@ class Game:
     def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
         """``critic_steps`` steps of the critic, each on a batch of its own, then one of the painter."""
         s = self._settings
-        set_rate(self._painter_optimizer, s.rate * (1 - progress))
-        set_rate(self._critic_optimizer, s.critic_rate * (1 - progress))
+        set_rate(self._painter_optimizer, self.calm * s.rate * (1 - progress))
+        set_rate(self._critic_optimizer, self.calm * s.critic_rate * (1 - progress))
         self._painter.train()
         for _ in range(s.critic_steps):
             batch = draw()

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scholars.errors import InputError
+from scholars.scholar import Scholar
+from scholars.settings import Settings
+from scholars.tasks import Task
+from scholars.undertaking import claim
+
+
+def test_only_the_very_same_learning_goes_on(low: Task, one: Scholar, tiny: Settings, tmp_path: Path) -> None:
+    folder, kept = tmp_path / "work", tmp_path / "work" / "solver.safetensors"
+
+    def goes_on(**changes: object) -> bool:
+        """Whether what is begun anew after ``changes`` finds what was there."""
+        claim(folder, low, None, tiny, 0, "dreams")
+        kept.write_text("half done")
+        arguments = {"task": low, "previous": None, "settings": tiny, "seed": 0, "past": "dreams", **changes}
+        claim(folder, *arguments.values())  # type: ignore[arg-type]
+        return kept.exists()
+
+    assert goes_on()
+    images = low.train.images.copy()
+    images[-1, 0, 0, 0] += 1
+    assert not goes_on(task=replace(low, train=replace(low.train, images=images)))
+    assert not goes_on(previous=one)
+    assert not goes_on(settings=tiny.model_copy(update={"solver": tiny.solver.model_copy(update={"rate": 0.1})}))
+    assert not goes_on(seed=1)
+    assert not goes_on(past=[])
+    assert not goes_on(past=[low])
+
+
+def test_a_folder_of_something_else_is_left_as_it_is(low: Task, tiny: Settings, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match="holds no unfinished learning"):
+        claim(tmp_path, low, None, tiny, 0, "dreams")
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_note_that_cannot_be_read_is_nobodys(low: Task, tiny: Settings, tmp_path: Path) -> None:
+    claim(tmp_path / "work", low, None, tiny, 0, "dreams")
+    (tmp_path / "work" / "learning.json").write_text("{")
+    (tmp_path / "work" / "solver.safetensors").write_text("half done")
+    claim(tmp_path / "work", low, None, tiny, 0, "dreams")
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["learning.json"]
