@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -63,7 +64,7 @@ def teach(
     with _alone(folder):
         previous = _previous(folder, origin)
         settings = _settings(previous, changes)
-        kept = folder.with_name(f"{folder.name}.gen-{previous.generation if previous else 0}")
+        kept = _kept(folder, previous.generation if previous else 0)
         if keep and kept.exists():
             raise InputError(f"{kept} is there already, and --keep would replace it: move it away, or leave out --keep")
         for note in _notes(task, previous):
@@ -85,6 +86,32 @@ def teach(
         learned.save(folder)
         shutil.rmtree(work, ignore_errors=True)
     return learned
+
+
+def kept_generations(folder: Path) -> list[int]:
+    """The generations of the scholar in ``folder`` that `teach` kept beside it, the oldest first."""
+    prefix = f"{folder.name}.gen-"
+    names = [path.name.removeprefix(prefix) for path in folder.parent.glob(f"{glob.escape(prefix)}*") if path.is_dir()]
+    return sorted(int(name) for name in names if name.isdecimal() and int(name) > 0)
+
+
+def return_to(folder: Path, generation: int) -> Scholar:
+    """Put a generation that was kept back in its place; the one that was there is kept in turn.
+
+    Raises InputError where that generation was not kept, or while another process teaches this folder.
+    """
+    with _alone(folder):
+        if generation not in kept_generations(folder):
+            raise InputError(f"generation {generation} of {folder} was not kept")
+        earlier, now = Scholar.load(_kept(folder, generation)), Scholar.load(folder)
+        if not _kept(folder, now.generation).exists():
+            now.save(_kept(folder, now.generation))
+        earlier.save(folder)
+    return earlier
+
+
+def _kept(folder: Path, generation: int) -> Path:
+    return folder.with_name(f"{folder.name}.gen-{generation}")
 
 
 def settings_of(folder: Path, origin: Path | None, changes: Mapping[str, Any]) -> Settings:

@@ -37,6 +37,29 @@ class Prediction:
     unfamiliar: bool | None
 
 
+@dataclass(frozen=True)
+class Named:
+    """What one image was taken for; see `Prediction`."""
+
+    guesses: tuple[tuple[str, float], ...]
+    unfamiliar: bool | None
+
+
+def named(scholar: Scholar, images: Tensor, among: str | None = None, top: int | None = None) -> Iterator[Named]:
+    """What each of the images ``[B, C, H, W]`` uint8, of the scholar's own shape, is taken for.
+
+    among: only the classes of this task are considered
+    top: how many guesses; all unless given
+    """
+    features, logits = scholar.seen(images)
+    probabilities = scholar.among(F.softmax(logits, dim=1), among).numpy()
+    known = scholar.familiarity
+    strange = known.unfamiliar(features, logits).tolist() if known else [None] * len(images)
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+    for row, order, unfamiliar in zip(probabilities, best, strange, strict=True):
+        yield Named(tuple((scholar.classes[i], float(row[i])) for i in order if row[i] > 0), unfamiliar)
+
+
 def find_images(words: Iterable[str]) -> list[Path]:
     """The image files that ``words`` name: files, folders with all that is in them, or patterns such as ``*.png``.
 
@@ -75,14 +98,8 @@ def predict_files(
     Raises InputError for files that cannot be read, naming each.
     """
     for chunk, images in _decoded(files, scholar.settings.image, scholar.chunk):
-        features, logits = scholar.seen(images)
-        probabilities = scholar.among(F.softmax(logits, dim=1), among).numpy()
-        known = scholar.familiarity
-        strange = known.unfamiliar(features, logits).tolist() if known else [None] * len(chunk)
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-        for file, row, order, unfamiliar in zip(chunk, probabilities, best, strange, strict=True):
-            guesses = tuple((scholar.classes[i], float(row[i])) for i in order if row[i] > 0)
-            yield Prediction(file, guesses, unfamiliar)
+        for file, found in zip(chunk, named(scholar, images, among, top), strict=True):
+            yield Prediction(file, found.guesses, found.unfamiliar)
 
 
 def _decoded(files: Sequence[Path], shape: ImageSettings, count: int) -> Iterator[tuple[Sequence[Path], Tensor]]:

@@ -1,0 +1,40 @@
+"""`serve`: the studio."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from scholars.commands.app import ScholarFolder, app
+from scholars.errors import InputError
+from scholars.terminal import messages
+
+
+@app.command()
+def serve(
+    scholar: ScholarFolder,
+    host: Annotated[str, typer.Option(help="The address to listen at; any but this machine's own needs the token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+) -> None:
+    """Open the studio: a web page, and an HTTP API, to use a scholar and to teach it."""
+    try:
+        import uvicorn
+
+        from scholars.serve.app import studio
+    except ImportError as error:
+        raise InputError(f"{error}; the studio needs an extra: pip install 'scholars[serve]'") from None
+    import secrets
+
+    from scholars.serve.security import LOOPBACK
+
+    token = None if host in LOOPBACK else secrets.token_urlsafe(24)
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+    guarded = studio(scholar, token)
+    messages.print(
+        f"The studio is open at {address}  (Ctrl-C closes it)", highlight=False, markup=False, soft_wrap=True
+    )
+    uvicorn.run(guarded, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)

@@ -1,0 +1,142 @@
+"""Tasks that wait to be taught, and the one that is: each in a process of its own, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+# Jobs that may wait, and those that ended and are remembered.
+_MOST_WAITING, _REMEMBERED = 8, 50
+
+State = Literal["waiting", "learning", "done", "failed"]
+
+
+@dataclass
+class Job:
+    """One task on its way.
+
+    progress: stage, step and steps, as the training last reported them
+    outcome: generation, accuracy on the new task's test part and how many images that has, when it is done
+    error: what was wrong, when it failed
+    """
+
+    id: str
+    name: str
+    state: State = "waiting"
+    progress: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    outcome: dict[str, Any] | None = None
+    error: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state in ("done", "failed")
+
+
+class Full(Exception):
+    """Too many tasks wait already."""
+
+
+class Jobs:
+    """The queue. ``on_done`` is called when the scholar's folder holds a new generation."""
+
+    def __init__(self, folder: Path, on_done: Callable[[], None]) -> None:
+        self._folder, self._on_done = folder, on_done
+        self._jobs: dict[str, Job] = {}
+        self._waiting: asyncio.Queue[tuple[Job, Path, Path]] = asyncio.Queue()
+        self._changed = asyncio.Condition()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task waits or is being taught."""
+        return any(not job.ended for job in self._jobs.values())
+
+    def get(self, identity: str) -> Job | None:
+        """The job of this id."""
+        return self._jobs.get(identity)
+
+    def add(self, name: str, source: Path, scratch: Path) -> Job:
+        """Queue the image folder ``source``; ``scratch``, which holds it, is removed when it has been taught.
+
+        Raises Full.
+        """
+        if sum(job.state == "waiting" for job in self._jobs.values()) >= _MOST_WAITING:
+            raise Full(f"{_MOST_WAITING} tasks wait already: teach more when one is done")
+        job = Job(secrets.token_hex(8), name)
+        self._jobs[job.id] = job
+        for old in [one for one in self._jobs.values() if one.ended][:-_REMEMBERED]:
+            del self._jobs[old.id]
+        self._waiting.put_nowait((job, source, scratch))
+        return job
+
+    async def run(self) -> None:
+        """Teach what is queued, until cancelled: then the one that learns is asked to stop."""
+        while True:
+            job, source, scratch = await self._waiting.get()
+            try:
+                await self._teach(job, source)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+                if not job.ended:
+                    job.state, job.error = "failed", "the studio was closed"
+                await self._tell()
+
+    async def watch(self, job: Job) -> AsyncIterator[dict[str, Any]]:
+        """The job now, and each time that it changes, until it has ended."""
+        last: dict[str, Any] | None = None
+        while True:
+            now = asdict(job)
+            if now != last:
+                yield now
+                last = now
+            if job.ended:
+                return
+            async with self._changed:
+                await self._changed.wait()
+
+    async def _teach(self, job: Job, source: Path) -> None:
+        job.state = "learning"
+        await self._tell()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "scholars.serve.teaching", str(self._folder), str(source), job.name),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        try:
+            async for line in process.stdout:
+                self._heard(job, json.loads(line))
+                await self._tell()
+            await process.wait()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+        if job.outcome is None:
+            job.state, job.error = "failed", job.error or f"the learner died (exit code {process.returncode})"
+        else:
+            self._on_done()
+            job.state = "done"
+
+    @staticmethod
+    def _heard(job: Job, words: dict[str, Any]) -> None:
+        if "stage" in words:
+            job.progress = words
+        elif "note" in words:
+            job.notes.append(words["note"])
+        elif "error" in words:
+            job.error = words["error"]
+        else:
+            job.outcome = words
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()

@@ -1,0 +1,128 @@
+"""Who may ask, from where, and how much: one layer around the whole studio."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.responses import JSONResponse
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+COOKIE = "scholars"
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class TooLarge(Exception):
+    """A request's body is larger than it may be."""
+
+
+class Guard:
+    """Lets through what may pass, and adds the headers of `HEADERS` to every answer.
+
+    token: asked for in ``Authorization: Bearer``, the cookie, or ``?token=`` (which sets the cookie); None: no token is
+        needed, and then only requests to this machine's own names are answered, so that a page of another site whose
+        name was pointed here (DNS rebinding) gets nothing
+    most: bytes of a body, by path
+    """
+
+    def __init__(self, app: App, token: str | None, most: Callable[[str], int]) -> None:
+        self._app, self._token, self._most = app, token, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI has it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        started = False
+
+        async def guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in HEADERS.items())]
+                if self._token and given:
+                    cookie = f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
+                    message["headers"].append((b"set-cookie", cookie.encode()))
+            await send(message)
+
+        refusal = self._refusal(scope["method"], headers, given)
+        most = self._most(scope["path"])
+        if refusal is None and int(headers.get("content-length") or 0) > most:
+            refusal = 413, _too_large(most)
+        if refusal:
+            await _answer(refusal, scope, receive, guarded)
+            return
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > most:
+                raise TooLarge
+            return message
+
+        try:
+            await self._app(scope, counted, guarded)
+        except TooLarge:
+            if started:
+                raise
+            await _answer((413, _too_large(most)), scope, receive, guarded)
+
+    def _refusal(self, method: str, headers: dict[str, str], given: str) -> tuple[int, str] | None:
+        host = headers.get("host", "")
+        if self._token is None:
+            if _name(host) not in LOOPBACK:
+                return 421, "the studio answers to localhost only; give --host to serve others, with a token"
+        elif not any(hmac.compare_digest(word.encode(), self._token.encode()) for word in _tokens(headers, given)):
+            return 401, "a token is needed: open the address that `scholars serve` printed"
+        origin = headers.get("origin")
+        # Whatever changes something and says where it comes from comes from the studio's own page.
+        if method not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
+            return 403, f"a request from {origin} is refused"
+        return None
+
+
+def _name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _tokens(headers: dict[str, str], given: str) -> list[str]:
+    bearer = headers.get("authorization", "").removeprefix("Bearer ")
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        cookie = None
+    return [bearer, given, cookie.value if cookie else ""]
+
+
+def _too_large(most: int) -> str:
+    return f"the request is larger than {most / 2**20:,.0f} MiB"
+
+
+async def _answer(refusal: tuple[int, str], scope: Scope, receive: Receive, send: Send) -> None:
+    code, words = refusal
+    await JSONResponse({"detail": words}, code)(scope, receive, send)

@@ -1,0 +1,73 @@
+"""One task taught to a scholar in a process of its own, which tells its parent how it goes: a JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from scholars.errors import ScholarsError, ScholarsWarning
+from scholars.fitting import Tick
+from scholars.lifetime import Watch, settings_of, teach
+from scholars.scholar import Scholar
+from scholars.tasks import open_task
+
+# Seconds between reports: often enough for a bar to move, seldom enough to cost nothing.
+_EVERY = 0.2
+
+
+def main(folder: str, source: str, name: str) -> int:
+    """Teach ``source`` under ``name`` to the scholar in ``folder``, whose generation of before is kept."""
+    stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
+    last = 0.0
+
+    def on_tick(tick: Tick) -> None:
+        nonlocal last
+        if tick.step == tick.steps or time.monotonic() - last > _EVERY:
+            last = time.monotonic()
+            _say(stage=tick.stage, step=tick.step, steps=tick.steps)
+
+    warnings.showwarning = _on_warning
+    watch = Watch(on_tick, lambda note: _say(note=note), lambda: bool(stop))
+    try:
+        shape = settings_of(Path(folder), None, {}).image
+        task = open_task(Path(source), size=shape.size, channels=shape.channels)
+        kept = Path(folder).with_name(f"{Path(folder).name}.gen-{_generation(folder)}")
+        # It is kept already when one went back to it.
+        taught = teach(folder, replace(task, name=name), keep=not kept.exists(), watch=watch)
+    except (ScholarsError, OSError) as error:
+        _say(error=str(error))
+        return 1
+    record = taught.lineage[-1]
+    _say(generation=taught.generation, accuracy=record.accuracy, tested=record.test_count)
+    return 0
+
+
+def _on_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, ScholarsWarning):
+        _say(note=str(message))
+
+
+def _generation(folder: str) -> int:
+    return Scholar.load(folder).generation
+
+
+def _say(**words: Any) -> None:
+    print(json.dumps(words), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

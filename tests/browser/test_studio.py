@@ -1,0 +1,166 @@
+"""The studio in a real browser: what a person does there, and sees."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from scholars.config import build
+from scholars.learning import learn
+from scholars.settings import Settings
+from scholars.tasks import Task, open_task
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)")
+# Enough to tell a drawn 1 from a drawn 0, and to learn five more digits in seconds.
+SETTINGS = {
+    "image": {"size": 28, "channels": 1},
+    "solver": {"width": 16, "steps": 150, "batch": 64},
+    "generator": {"kind": "r3gan", "r3gan": {"width": 8, "steps": 60}},
+    "replay": {"bank": 600},
+    "familiarity": {"dreams": 200},
+    "audit": {"dreams": 0},
+}
+
+
+def written(task: Task, folder: Path, each: int = 40) -> Path:
+    """A part of the task as an image folder."""
+    for label, name in enumerate(task.classes):
+        (folder / name).mkdir(parents=True)
+        for index, image in enumerate(task.train.images[task.train.labels == label][:each]):
+            Image.fromarray(image[0]).save(folder / name / f"{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def new_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("zip")
+    written(open_task("digits").only(tuple("56789")), folder / "photos" / "high")
+    return Path(shutil.make_archive(str(folder / "high"), "zip", folder / "photos"))
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A studio of a scholar that knows 0 to 4."""
+    folder = tmp_path_factory.mktemp("studio") / "digits"
+    learn(open_task("digits").only(tuple("01234")), settings=build(Settings, SETTINGS, None, where="tests")).save(
+        folder
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-m", "scholars", "serve", str(folder), "--port", str(port)])
+    address = f"http://127.0.0.1:{port}/"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(address)
+                break
+            except OSError:
+                assert server.poll() is None, "the studio died"
+                time.sleep(0.25)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # A sandbox needs rights that containers seldom give.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """The studio, opened; nothing may be logged as an error there, a breach of its security policy included."""
+    page = browser.new_page()
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    expect(page.locator("#about")).to_contain_text("Generation")
+    yield page
+    assert errors == []
+    page.close()
+
+
+def draw(page: Page, *strokes: list[tuple[float, float]]) -> None:
+    """Lines on the board through points in its width and height, 0 to 1."""
+    box = page.locator("#board").bounding_box()
+    assert box is not None
+    for stroke in strokes:
+        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in places[1:]:
+            page.mouse.move(*place, steps=4)
+        page.mouse.up()
+
+
+def test_a_drawn_digit_is_named(page: Page) -> None:
+    circle = [(0.5, 0.2), (0.3, 0.35), (0.28, 0.6), (0.5, 0.82), (0.7, 0.6), (0.7, 0.35), (0.5, 0.2)]
+    draw(page, circle)
+    expect(page.locator("#verdict")).to_contain_text("0")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#verdict")).to_contain_text("Nothing to name yet")
+    draw(page, [(0.42, 0.28), (0.52, 0.2), (0.52, 0.8)])
+    expect(page.locator("#verdict")).to_contain_text("1")
+    assert page.locator("#guesses li").count() == 5
+
+
+def test_it_dreams_of_what_it_is_asked_for(page: Page) -> None:
+    expect(page.locator("#dreams img")).to_have_count(24)
+    first = page.locator("#dreams img").first.get_attribute("src")
+    page.get_by_role("button", name="Others").click()
+    expect(page.locator("#dreams img").first).not_to_have_attribute("src", first or "")
+    page.locator("#class").select_option("2")
+    expect(page.locator("#dreams li").first).to_have_text("2")
+
+
+def test_everything_can_be_reached_by_keyboard_and_has_a_name(page: Page) -> None:
+    for control in page.locator("button:visible, input:not([hidden]), select").all():
+        named = control.evaluate("one => (one.innerText || one.ariaLabel || one.labels?.[0]?.innerText || '').trim()")
+        assert named, control.evaluate("one => one.outerHTML")
+    page.locator("#clear").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "dark"
+
+
+def test_teaching_from_the_page_and_going_back(page: Page, new_digits: Path) -> None:
+    """A file of a 7 is not known; a task is taught and the new generation knows it; then back to the first."""
+    seven = open_task("digits").only(("7",)).test.images[0][0]
+    path = new_digits.with_name("seven.png")
+    Image.fromarray(seven).save(path)
+    page.locator("#file").set_input_files(path)
+    expect(page.locator("#verdict")).not_to_contain_text("7")
+    expect(page.locator("#pin")).to_be_visible()
+    page.locator("#pin").click()
+    page.locator("#zip").set_input_files(new_digits)
+    expect(page.locator("#task")).to_have_value("high")
+    page.get_by_role("button", name="Teach").click()
+    expect(page.locator("#job-words")).to_contain_text("step", timeout=60_000)
+    expect(page.locator("#job-words")).to_contain_text("is learned: generation 2", timeout=120_000)
+    expect(page.locator("#about")).to_contain_text("10 classes learned in 2 tasks")
+    expect(page.locator("#timeline li")).to_have_count(2)
+    expect(page.locator("#pinned")).to_contain_text("2: 7")
+    expect(page.locator("#after img")).to_have_count(30)
+    page.get_by_role("button", name="Go to generation 1").click()
+    expect(page.locator("#about")).to_contain_text("5 classes learned in 1 task")
+    page.get_by_role("button", name="Go to generation 2").click()
+    expect(page.locator("#about")).to_contain_text("10 classes")
