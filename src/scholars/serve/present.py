@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -45,7 +46,7 @@ class Present:
         shape = scholar.settings.image
         results = squares(lambda place: contents[int(place)], [str(i) for i in range(len(contents))], shape.size)
         pixels = [in_channels(one, shape.channels) for one in results if not isinstance(one, str)]
-        found = iter(named(scholar, torch.stack([torch.from_numpy(one) for one in pixels])) if pixels else ())
+        found = iter(named(scholar, torch.from_numpy(np.stack(pixels))) if pixels else ())
         return [InputError(f"the image {one}") if isinstance(one, str) else next(found) for one in results]
 
     def dreams(self, count: int, seed: int, of: str | None) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 Scope = MutableMapping[str, Any]
@@ -30,10 +31,6 @@ HEADERS = {
 }
 
 
-class TooLarge(Exception):
-    """A request's body is larger than it may be."""
-
-
 class Guard:
     """Lets through what may pass, and adds the headers of `HEADERS` to every answer.
 
@@ -53,12 +50,9 @@ class Guard:
             return
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        started = False
 
         async def guarded(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in HEADERS.items())]
                 if self._token and given:
                     cookie = f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
@@ -79,15 +73,10 @@ class Guard:
             message = await receive()
             size += len(message.get("body", b""))
             if size > most:
-                raise TooLarge
+                raise HTTPException(413, _too_large(most))
             return message
 
-        try:
-            await self._app(scope, counted, guarded)
-        except TooLarge:
-            if started:
-                raise
-            await _answer((413, _too_large(most)), scope, receive, guarded)
+        await self._app(scope, counted, guarded)
 
     def _refusal(self, method: str, headers: dict[str, str], given: str) -> tuple[int, str] | None:
         host = headers.get("host", "")

@@ -1,0 +1,178 @@
+"""The studio's HTTP API, asked as scripts and as strangers would."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from scholars.errors import InputError
+from scholars.lifetime import kept_generations, return_to
+from scholars.scholar import Scholar
+from scholars.serve import app as app_module
+from scholars.serve.app import studio
+from scholars.serve.security import HEADERS
+from scholars.tasks import Task
+
+
+@pytest.fixture
+def home(tmp_path: Path, one: Scholar) -> Path:
+    one.save(tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def client(home: Path) -> Iterator[TestClient]:
+    with TestClient(studio(home), base_url="http://localhost:8000") as client:
+        yield client
+
+
+def png(task: Task, index: int = 0) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(task.test.images[index][0]).save(content, "PNG")
+    return content.getvalue()
+
+
+def zipped(task: Task, each: int = 12) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for label, name in enumerate(task.classes):
+            for index, image in enumerate(task.train.images[task.train.labels == label][:each]):
+                pixels = io.BytesIO()
+                Image.fromarray(image[0]).save(pixels, "PNG")
+                file.writestr(f"{name}/{index}.png", pixels.getvalue())
+    return content.getvalue()
+
+
+def ended(client: TestClient, job: str) -> dict[str, Any]:
+    with client.stream("GET", f"/jobs/{job}", headers={"accept": "text/event-stream"}) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        events = [json.loads(line.removeprefix("data: ")) for line in answer.iter_lines() if line]
+    assert events[-1] == client.get(f"/jobs/{job}").json()
+    last: dict[str, Any] = events[-1]
+    return last
+
+
+def test_an_image_is_named_as_the_scholar_names_it(client: TestClient, one: Scholar, low: Task) -> None:
+    body = png(low)
+    (probabilities,) = one.predict_proba([Image.open(io.BytesIO(body))])
+    for answer in (client.post("/predict?top=2", content=body), client.post("/predict?top=2", files={"image": body})):
+        found = answer.json()
+        assert found["generation"] == 1
+        assert [guess["class"] for guess in found["guesses"]] == [
+            one.classes[i] for i in (-probabilities).argsort()[:2]
+        ]
+        assert found["guesses"][0]["probability"] == pytest.approx(probabilities.max(), abs=1e-4)
+        assert found["unfamiliar"] in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "is empty"),
+        (b"GIF89a", "image"),
+        (b"<svg/>", "no image in one of the formats"),
+        (b"\x89PNG\r\n\x1a\n" * 9, ""),
+    ],
+)
+def test_what_is_no_image_is_refused_with_its_reason(client: TestClient, body: bytes, message: str) -> None:
+    answer = client.post("/predict", content=body)
+    assert answer.status_code == 422
+    assert message in answer.json()["detail"]
+
+
+def test_dreams_repeat_by_their_seed(client: TestClient) -> None:
+    first, again, other = (client.get(f"/dreams?n=3&seed={seed}").json()["dreams"] for seed in (1, 1, 2))
+    assert first == again != other
+    assert first[0]["image"].startswith("data:image/png;base64,")
+    assert client.get("/dreams?class=dragon").status_code == 422
+    assert client.get("/dreams?n=100000").status_code == 422
+
+
+def test_a_task_is_taught_and_answers_then(client: TestClient, home: Path, high: Task) -> None:
+    assert client.get("/scholar").json()["classes"] == list("01234")
+    job = client.post("/tasks?name=more", content=zipped(high)).json()
+    assert job["state"] in ("waiting", "learning")
+    outcome = ended(client, job["id"])
+    assert outcome["state"] == "done", outcome
+    assert outcome["outcome"]["generation"] == 2
+    found = client.get("/scholar").json()
+    assert (found["generation"], found["kept"], found["lineage"][1]["name"]) == (2, [1], "more")
+    assert client.post("/predict", content=png(high)).json()["generation"] == 2
+    assert client.post("/generations/1").json()["generation"] == 1
+    assert Scholar.load(home).generation == 1
+    assert client.post("/generations/2").json()["kept"] == [1, 2]
+    assert client.post("/generations/7").status_code == 422
+
+
+def test_a_task_that_cannot_be_learned_says_why(client: TestClient, home: Path) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr("cat/a.png", b"no image")
+    job = client.post("/tasks?name=cats", content=content.getvalue()).json()
+    outcome = ended(client, job["id"])
+    assert outcome["state"] == "failed"
+    assert outcome["error"]
+    assert Scholar.load(home).generation == 1
+    assert client.post("/tasks?name=x", content=b"no zip").status_code == 422
+    assert client.post("/tasks", content=b"").status_code == 422
+    files = [("files", ("../../evil/a.png", b"x"))]
+    assert "leads out" in client.post("/tasks?name=x", files=files).json()["detail"]
+    assert client.get("/jobs/nothing").status_code == 404
+
+
+def test_every_answer_has_the_security_headers(client: TestClient) -> None:
+    for path in ("/", "/scholar", "/static/studio.js", "/nowhere"):
+        assert HEADERS.items() <= dict(client.get(path).headers).items()
+    assert "unsafe" not in HEADERS["content-security-policy"]
+
+
+def test_other_sites_get_nothing(client: TestClient) -> None:
+    assert client.get("/scholar", headers={"host": "evil.example"}).status_code == 421
+    assert client.get("/scholar", headers={"host": "localhost.evil.example:8000"}).status_code == 421
+    assert client.post("/generations/1", headers={"origin": "http://evil.example"}).status_code == 403
+    assert client.post("/generations/1", headers={"origin": "null"}).status_code == 403
+    assert client.post("/predict", headers={"origin": "http://localhost:8000"}, content=b"x").status_code == 422
+    assert client.get("/static/../app.py").status_code == 404
+    assert client.get("/static/%2e%2e/app.py").status_code == 404
+
+
+def test_too_much_is_refused_announced_or_not(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "_IMAGE", 1000)
+    with TestClient(studio(home), base_url="http://localhost") as client:
+        assert client.post("/predict", content=bytes(2000)).status_code == 413
+        assert client.post("/predict", content=(bytes(600) for _ in range(3))).status_code == 413
+
+
+def test_others_need_the_token(home: Path) -> None:
+    with TestClient(studio(home, token="secret"), base_url="http://192.0.2.1:8000") as client:
+        assert client.get("/scholar").status_code == 401
+        assert client.get("/scholar", headers={"authorization": "Bearer wrong"}).status_code == 401
+        assert client.get("/scholar", headers={"authorization": "Bearer secret"}).status_code == 200
+        opened = client.get("/?token=secret")
+        assert opened.status_code == 200
+        assert "HttpOnly; SameSite=Strict" in opened.headers["set-cookie"]
+        assert client.get("/scholar").status_code == 200  # by the cookie
+
+
+def test_the_description_is_open(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {"/scholar", "/predict", "/dreams", "/tasks", "/jobs/{identity}", "/generations/{generation}"}
+
+
+def test_going_back_keeps_the_present(home: Path, two: Scholar) -> None:
+    two.save(home.with_name("home.gen-2"))
+    (home.with_name("home.gen-x")).mkdir()
+    assert kept_generations(home) == [2]
+    assert return_to(home, 2).generation == 2
+    assert kept_generations(home) == [1, 2]
+    assert Scholar.load(home.with_name("home.gen-1")).generation == 1
+    with pytest.raises(InputError, match="was not kept"):
+        return_to(home, 3)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from scholars.errors import InputError
+from scholars.serve import uploads
+from scholars.serve.uploads import Intake, unpack
+
+
+def archive(tmp_path: Path, *entries: tuple[str, bytes]) -> Path:
+    tmp_path.mkdir(exist_ok=True)
+    path = tmp_path / "task.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in entries:
+            file.writestr(name, content)
+    return path
+
+
+def taken(tmp_path: Path, *entries: tuple[str, bytes]) -> list[str]:
+    intake = Intake(tmp_path / "images")
+    unpack(archive(tmp_path, *entries), intake)
+    root = intake.root()
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_class_folders_come_through_and_the_rest_is_left_out(tmp_path: Path) -> None:
+    found = taken(
+        tmp_path,
+        ("photos/cat/a.png", b"1"),
+        ("photos/dog/b c.JPG", b"2"),
+        ("photos/dog/.DS_Store", b"x"),
+        ("__MACOSX/photos/cat/a.png", b"x"),
+        ("photos/readme.txt", b"x"),
+    )
+    assert found == ["cat/000001.png", "dog/000002.jpg"]
+
+
+@pytest.mark.parametrize("name", ["../cat/a.png", "/etc/a.png", "cat/../../a.png", "..\\cat\\a.png", "C:/cat/a.png"])
+def test_names_that_lead_out_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="leads out of the archive"):
+        taken(tmp_path, (name, b"1"))
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_links_are_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("cat/a.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    path = tmp_path / "task.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(link, "/etc/passwd")
+    with pytest.raises(InputError, match="is a link"):
+        unpack(path, Intake(tmp_path / "images"))
+
+
+def test_bombs_are_stopped_while_they_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand times smaller packed; the bytes are counted as they come out."""
+    monkeypatch.setattr(uploads, "MOST_OF_ONE", 2**20)
+    with pytest.raises(InputError, match="over 1 MiB"):
+        taken(tmp_path, ("cat/a.png", bytes(2**22)))
+    assert sum(path.stat().st_size for path in (tmp_path / "images").rglob("*") if path.is_file()) <= 2**20
+    monkeypatch.setattr(uploads, "MOST_BYTES", 2**20)
+    with pytest.raises(InputError, match="in all"):
+        taken(tmp_path / "more", *((f"cat/{i}.png", bytes(2**19)) for i in range(3)))
+    monkeypatch.setattr(uploads, "MOST_FILES", 2)
+    with pytest.raises(InputError, match="more than 2 images"):
+        taken(tmp_path / "many", *((f"cat/{i}.png", b"1") for i in range(3)))
+
+
+def test_what_is_no_archive_of_class_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is in no folder"):
+        taken(tmp_path, ("a.png", b"1"))
+    with pytest.raises(InputError, match="no image in it"):
+        taken(tmp_path / "empty", ("cat/notes.txt", b"1"))
+    path = tmp_path / "no.zip"
+    path.write_bytes(b"not a zip")
+    with pytest.raises(InputError, match="not a zip file"):
+        unpack(path, Intake(tmp_path / "other"))
