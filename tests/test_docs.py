@@ -21,6 +21,24 @@ def test_the_table_of_settings_is_up_to_date() -> None:
     assert script["written"](page) == page, "run: python docs/settings.py"
 
 
+def test_every_command_and_option_is_on_its_page() -> None:
+    """Not word for word: how help is set depends on the version of Typer."""
+    script = runpy.run_path(str(ROOT / "docs" / "commands.py"))
+    page = (ROOT / "docs" / "commands.md").read_text()
+    parts = dict(re.findall(r"## scholars (\S+)\n(.*?)(?=\n## |\Z)", page, re.DOTALL))
+    assert list(parts) == script["commands"](), "run: python docs/commands.py"
+    for command, part in parts.items():
+        said = script["said"](command)
+        assert set(re.findall(r"--[a-z-]+", said)) <= set(re.findall(r"--[a-z-]+", part)), (
+            "run: python docs/commands.py"
+        )
+
+
+def test_every_page_is_in_the_menu() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text()
+    assert all(f" {page.name}" in menu for page in (ROOT / "docs").glob("*.md"))
+
+
 def test_every_link_and_picture_exists() -> None:
     for page in DOCS:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

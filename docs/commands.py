@@ -1,0 +1,33 @@
+"""Writes docs/commands.md from what the commands say of themselves: python docs/commands.py"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from scholars.cli import app
+
+PAGE = Path(__file__).with_suffix(".md")
+
+
+def commands() -> list[str]:
+    """Their names, in the order of ``scholars --help``."""
+    return [one.name or one.callback.__name__ for one in app.registered_commands if one.callback]
+
+
+def said(command: str) -> str:
+    """What ``scholars COMMAND --help`` prints."""
+    return CliRunner().invoke(app, [command, "--help"], prog_name="scholars", terminal_width=110).output.strip()
+
+
+def written() -> str:
+    """The page."""
+    parts = ["# Commands", "", "What each says with `--help`; written by `python docs/commands.py`.", ""]
+    for command in commands():
+        parts += [f"## scholars {command}", "", "```text", said(command), "```", ""]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(), encoding="utf-8")
