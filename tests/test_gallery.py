@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from scholars.tasks import open_task
 @pytest.mark.parametrize("channels", [1, 3])
 def test_imagefolder_reads_what_was_written(tmp_path: Path, channels: int) -> None:
     images = torch.randint(0, 256, (30, channels, 12, 12), dtype=torch.uint8)
-    write_image_folder(tmp_path / "out", images, torch.arange(30) % 3, ["ant", "bee", "cat"])
+    labels = torch.arange(30) % 3
+    batches = [(images[:20], labels[:20]), (images[20:], labels[20:])]
+    assert write_image_folder(tmp_path / "out", batches, ["ant", "bee", "cat"]) == 30
     folder = ImageFolder(str(tmp_path / "out"))
     assert folder.classes == ["ant", "bee", "cat"]
     assert [label for _, label in folder.samples] == [0] * 10 + [1] * 10 + [2] * 10
@@ -31,17 +34,26 @@ def test_writing_again_replaces(tmp_path: Path) -> None:
     for count in (5, 2):
         write_image_folder(
             tmp_path / "out",
-            torch.zeros(count, 1, 8, 8, dtype=torch.uint8),
-            torch.zeros(count, dtype=torch.int64),
+            [(torch.zeros(count, 1, 8, 8, dtype=torch.uint8), torch.zeros(count, dtype=torch.int64))],
             ["a"],
         )
     assert len(list((tmp_path / "out" / "a").iterdir())) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_what_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    def broken() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        yield torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.arange(2)
+        raise InputError("it hardly ever dreams")
+
+    with pytest.raises(InputError, match="hardly ever"):
+        write_image_folder(tmp_path / "out", broken(), ["a", "b"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_class_names_cannot_leave_the_folder(tmp_path: Path) -> None:
     names = ["../up", "/etc", "..", "a/b"]
-    write_image_folder(tmp_path / "x" / "out", torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(4), names)
+    write_image_folder(tmp_path / "x" / "out", [(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(4))], names)
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["out"]
     assert len(list((tmp_path / "x" / "out").rglob("*.png"))) == 4
@@ -50,6 +62,6 @@ def test_class_names_cannot_leave_the_folder(tmp_path: Path) -> None:
 def test_names_that_fall_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="told apart"):
         write_image_folder(
-            tmp_path / "out", torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.arange(2), ["Cat", "cat"]
+            tmp_path / "out", [(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.arange(2))], ["Cat", "cat"]
         )
     assert list(tmp_path.iterdir()) == []

@@ -233,7 +233,7 @@ class _Run:
             store.write_json(spent, {"seconds": seconds})
         if self.recipe.export_dreams and method == "replay" and previous is not None:
             bank = dream_bank(previous, settings.replay, seed)
-            write_image_folder(self.out / "dreams" / str(index), bank.images, bank.labels, previous.classes)
+            write_image_folder(self.out / "dreams" / str(index), [(bank.images, bank.labels)], previous.classes)
         return learned, seconds
 
     def _audit(self, seed: int, index: int, scholar: Scholar) -> Audit:

@@ -6,7 +6,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -17,11 +17,13 @@ from scholars import store
 from scholars.errors import InputError
 
 
-def write_image_folder(folder: Path, images: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
+def write_image_folder(folder: Path, batches: Iterable[tuple[Tensor, Tensor]], classes: Sequence[str]) -> int:
     """Write ``folder/CLASS/000123.png`` for each image, and a folder for each class even if it holds none.
 
-    images: ``[N, C, H, W]`` uint8; labels: ``[N]`` indices into ``classes``. The folder appears whole or not
-    at all; one that this function wrote before is replaced. Raises InputError where class names cannot be told apart.
+    batches: images ``[B, C, H, W]`` uint8 and labels ``[B]``, indices into ``classes``; one batch is held at a time
+
+    Returns how many were written. The folder appears whole or not at all; one that this function wrote before is
+    replaced. Raises InputError where class names cannot be told apart.
     """
     names = [_folder_name(name) for name in classes]
     if len({name.casefold() for name in names}) != len(names):
@@ -31,15 +33,18 @@ def write_image_folder(folder: Path, images: Tensor, labels: Tensor, classes: Se
     try:
         for name in names:
             (fresh / name).mkdir()
-        for index, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
+        count = 0
+        for image, label in (pair for images, labels in batches for pair in zip(images, labels.tolist(), strict=True)):
             pixels = image.permute(1, 2, 0).squeeze(2) if image.shape[0] == 1 else image.permute(1, 2, 0)
-            Image.fromarray(pixels.contiguous().numpy()).save(fresh / names[label] / f"{index:06d}.png")
+            Image.fromarray(pixels.contiguous().numpy()).save(fresh / names[label] / f"{count:06d}.png")
+            count += 1
         fresh.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)
         fresh.rename(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+    return count
 
 
 def write_sheet(path: Path, images: Tensor, zoom: int = 2) -> None:

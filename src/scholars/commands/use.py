@@ -54,8 +54,8 @@ def dream(
     elif path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise InputError(f"{path} is there already: choose another --out, or remove it")
     else:
-        images, targets = opened.dream(count, seed=seed, of=of)
-        write_image_folder(path, images, targets.argmax(1), opened.classes)
+        dreamt = opened.dreaming(count, seed=seed, of=of)
+        write_image_folder(path, ((batch.images, batch.labels) for batch in dreamt), opened.classes)
     out.print(f"{count:,} dreams: {path}", soft_wrap=True, highlight=False, markup=False)
 
 
