@@ -50,9 +50,9 @@ class Adversarial(Generator):
     def painter_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> Tensor:
         """What the painter minimises; arguments as for the critic."""
 
-    @abc.abstractmethod
     def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
-        """The optimizer of either network."""
+        """The optimizer of either network: Adam with beta_1 = 0.5 (Radford et al. 2016, section 4), or a kind's own."""
+        return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=True)
 
     def tame(self, critic: nn.Module) -> None:
         """Called after every step of the critic."""
@@ -120,6 +120,12 @@ class Game:
     def _judge(self, images: Tensor, told: Tensor) -> Tensor:
         scores: Tensor = self._critic(images, told)
         return scores.float()
+
+
+def critic_has_won(metrics: Mapping[str, float], what: str, cure: str) -> str | None:
+    """Whether the critic tells all ``what`` from one another: then nothing is left for the painter to learn from."""
+    told = metrics.get("critic_accuracy", 0.5)
+    return f"the critic has won: it tells {100 * told:.0f} % of the {what} rightly. {cure}" if told >= 0.98 else None
 
 
 def score_both(judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,15 +8,13 @@ With D(x) = sigmoid(s(x)), the probability that x is real:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from scholars.generator_settings import GANSettings
-from scholars.generators.adversarial import Adversarial, Judge, score_both
+from scholars.generators.adversarial import Adversarial, Judge, critic_has_won, score_both
 
 
 class GAN(Adversarial):
@@ -38,15 +36,6 @@ class GAN(Adversarial):
             return -F.softplus(scores).mean()
         return F.softplus(-scores).mean()
 
-    def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
-        """Adam with beta_1 = 0.5 (Radford et al. 2016, section 4)."""
-        return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=True)
-
     def diverged(self, metrics: Mapping[str, float]) -> str | None:
-        """The critic tells every image: nothing is left for the painter to learn from."""
-        if metrics.get("critic_accuracy", 0.5) < 0.98:
-            return None
-        return (
-            f"the critic has won: it tells {100 * metrics['critic_accuracy']:.0f} % of the images rightly. Lower "
-            "generator.gan.critic_rate"
-        )
+        """The critic has won."""
+        return critic_has_won(metrics, "images", "Lower generator.gan.critic_rate")

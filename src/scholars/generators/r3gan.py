@@ -12,15 +12,14 @@ critic from outrunning the painter (docs/measurements.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from scholars.generator_settings import R3GANSettings
-from scholars.generators.adversarial import Adversarial, Judge, score_both
+from scholars.generators.adversarial import Adversarial, Judge, critic_has_won, score_both
 
 
 class R3GAN(Adversarial):
@@ -46,15 +45,6 @@ class R3GAN(Adversarial):
             on_real = judge(real, told)
         return F.softplus(on_real - judge(fake, told)).mean()
 
-    def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
-        """Adam without momentum for either."""
-        return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=True)
-
     def diverged(self, metrics: Mapping[str, float]) -> str | None:
-        """The critic tells every pair: nothing is left for the painter to learn from."""
-        if metrics.get("critic_accuracy", 0.5) < 0.98:
-            return None
-        return (
-            f"the critic has won: it tells {100 * metrics['critic_accuracy']:.0f} % of the pairs rightly. Raise "
-            "generator.r3gan.penalty, or lower generator.r3gan.critic_rate"
-        )
+        """The critic has won."""
+        return critic_has_won(metrics, "pairs", "Raise generator.r3gan.penalty, or lower generator.r3gan.critic_rate")
