@@ -5,27 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from scholars.serve.security import HEADERS, App, Guard, Message, Receive, Scope, Send
+from scholars.serve.security import HEADERS, Guard
 
 TOKEN = "a-secret"
 MOST = 100
+METHODS = ["GET", "POST", "DELETE"]
 
 
-async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+async def inside(request: Request) -> PlainTextResponse:
     """What is guarded: reads the whole body, says its size."""
-    size = 0
-    more = True
-    while more:
-        message: Message = await receive()
-        size += len(message.get("body", b""))
-        more = message.get("more_body", False)
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": str(size).encode()})
+    return PlainTextResponse(str(len(await request.body())))
 
 
-def visitor(token: str | None = None, host: str = "127.0.0.1:8000", app: App = inside) -> TestClient:
+def visitor(token: str | None = None, host: str = "127.0.0.1:8000") -> TestClient:
+    app = Starlette(routes=[Route("/{path:path}", inside, methods=METHODS)])
     return TestClient(Guard(app, token, lambda path: MOST), base_url=f"http://{host}")
 
 
