@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from scholars.auditing import audit
 from scholars.config import build
 from scholars.errors import InputError
 from scholars.fitting import Session, Tick
+from scholars.generations import keep as keep_generation
+from scholars.generations import place_of
 from scholars.learning import learn, union
 from scholars.scholar import Scholar
 from scholars.settings import Settings
@@ -54,7 +55,7 @@ def teach(
 
     origin: another scholar's folder, from a copy of which a new lineage starts; ``folder`` must be absent
     changes: settings by dotted path, laid over those that the last task was learned with
-    keep: leave the scholar of before beside the new one, as ``FOLDER.gen-N``
+    keep: leave the scholar of before beside the new one, as ``FOLDER.gen-N`` (see `scholars.generations`)
 
     The old scholar stays whole until the new one is. Interrupted work is kept beside the folder, and the same call goes
     on with it bit for bit. Raises InputError for what cannot be learned, or while another process teaches this folder;
@@ -64,9 +65,6 @@ def teach(
     with _alone(folder):
         previous = _previous(folder, origin)
         settings = _settings(previous, changes)
-        kept = _kept(folder, previous.generation if previous else 0)
-        if keep and kept.exists():
-            raise InputError(f"{kept} is there already, and --keep would replace it: move it away, or leave out --keep")
         for note in _notes(task, previous):
             watch.on_note(note)
         work = folder.with_name(f".{folder.name}.learning")
@@ -82,36 +80,24 @@ def teach(
             for warning in found.warnings:
                 watch.on_note(f"warning: {warning}")
         if keep and previous and not origin:
-            previous.save(kept)
+            keep_generation(folder)
         learned.save(folder)
         shutil.rmtree(work, ignore_errors=True)
     return learned
 
 
-def kept_generations(folder: Path) -> list[int]:
-    """The generations of the scholar in ``folder`` that `teach` kept beside it, the oldest first."""
-    prefix = f"{folder.name}.gen-"
-    names = [path.name.removeprefix(prefix) for path in folder.parent.glob(f"{glob.escape(prefix)}*") if path.is_dir()]
-    return sorted(int(name) for name in names if name.isdecimal() and int(name) > 0)
-
-
-def return_to(folder: Path, generation: int) -> Scholar:
+def return_to(folder: Path, key: str) -> Scholar:
     """Put a generation that was kept back in its place; the one that was there is kept in turn.
+
+    key: see `scholars.generations`
 
     Raises InputError where that generation was not kept, or while another process teaches this folder.
     """
     with _alone(folder):
-        if generation not in kept_generations(folder):
-            raise InputError(f"generation {generation} of {folder} was not kept")
-        earlier, now = Scholar.load(_kept(folder, generation)), Scholar.load(folder)
-        if not _kept(folder, now.generation).exists():
-            now.save(_kept(folder, now.generation))
+        earlier = Scholar.load(place_of(folder, key))
+        keep_generation(folder)
         earlier.save(folder)
     return earlier
-
-
-def _kept(folder: Path, generation: int) -> Path:
-    return folder.with_name(f"{folder.name}.gen-{generation}")
 
 
 def settings_of(folder: Path, origin: Path | None, changes: Mapping[str, Any]) -> Settings:

@@ -119,13 +119,18 @@ def occupied(folder: Path) -> bool:
     return not folder.is_dir() or any(folder.iterdir())
 
 
+def describe_scholar(folder: Path) -> dict[str, Any]:
+    """What a scholar's folder says of itself, unchecked: its weights are not read. Raises InputError."""
+    if not (folder / DESCRIPTION).is_file():
+        raise InputError(f"{folder} is not a scholar: it has no {DESCRIPTION}")
+    return read_json(folder / DESCRIPTION)
+
+
 def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
     """Read a scholar's folder: description and weights by part. Raises InputError if anything is missing or altered."""
     if not folder.exists() and _retired(folder).is_dir():
         folder = _retired(folder)
-    if not (folder / DESCRIPTION).is_file():
-        raise InputError(f"{folder} is not a scholar: it has no {DESCRIPTION}")
-    description = read_json(folder / DESCRIPTION)
+    description = describe_scholar(folder)
     version = description.get("format")
     if version != FORMAT:
         raise InputError(

@@ -132,12 +132,12 @@ def studio(folder: Path, token: str | None = None) -> Guard:
 
         return StreamingResponse(events(), media_type="text/event-stream")
 
-    @app.post("/generations/{generation}")
-    async def go_back(generation: int) -> dict[str, Any]:
+    @app.post("/generations/{key}")
+    async def go_back(key: str) -> dict[str, Any]:
         """Let an earlier generation, kept beside the scholar, answer and learn from now on. The present one is kept."""
         if jobs.busy:
             raise HTTPException(409, "a task is being taught: go back when it is done")
-        await run_in_threadpool(return_to, folder, generation)
+        await run_in_threadpool(return_to, folder, key)
         await run_in_threadpool(present.reload)
         return await run_in_threadpool(present.described)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import torch
 from PIL import Image
 
 from scholars.errors import InputError
+from scholars.generations import kept_generations
 from scholars.inspecting import described
-from scholars.lifetime import kept_generations
 from scholars.prediction import Named, named
 from scholars.scholar import Scholar
 from scholars.tasks.pictures import squares
@@ -37,7 +38,7 @@ class Present:
         return {
             "name": self.folder.resolve().name,
             **described(self.scholar, self.folder),
-            "kept": kept_generations(self.folder),
+            "kept": [asdict(kept) for kept in kept_generations(self.folder)],
         }
 
     def named(self, contents: Sequence[bytes]) -> list[Named | Exception]:

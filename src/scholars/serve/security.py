@@ -54,14 +54,16 @@ class Guard:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in HEADERS.items())]
-                if self._token and given:
+                # Never with a refusal: a cookie holds the token itself.
+                if self._token and refusal is None and _same(given, self._token):
                     cookie = f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
                     message["headers"].append((b"set-cookie", cookie.encode()))
             await send(message)
 
-        refusal = self._refusal(scope["method"], headers, given)
         most = self._most(scope["path"])
-        if refusal is None and int(headers.get("content-length") or 0) > most:
+        refusal = self._refusal(scope["method"], headers, given)
+        length = headers.get("content-length", "")
+        if refusal is None and length.isdecimal() and int(length) > most:
             refusal = 413, _too_large(most)
         if refusal:
             await _answer(refusal, scope, receive, guarded)
@@ -83,8 +85,11 @@ class Guard:
         if self._token is None:
             if _name(host) not in LOOPBACK:
                 return 421, "the studio answers to localhost only; give --host to serve others, with a token"
-        elif not any(hmac.compare_digest(word.encode(), self._token.encode()) for word in _tokens(headers, given)):
+        elif not any(_same(word, self._token) for word in _tokens(headers, given)):
             return 401, "a token is needed: open the address that `scholars serve` printed"
+        # Another site may lead a person here by a link, and nothing else: it cannot read an answer, but asking costs.
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and headers.get("sec-fetch-mode") != "navigate":
+            return 403, "a request made by a page of another site is refused"
         origin = headers.get("origin")
         # Whatever changes something and says where it comes from comes from the studio's own page.
         if method not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
@@ -106,6 +111,10 @@ def _tokens(headers: dict[str, str], given: str) -> list[str]:
     except CookieError:
         cookie = None
     return [bearer, given, cookie.value if cookie else ""]
+
+
+def _same(word: str, token: str) -> bool:
+    return hmac.compare_digest(word.encode(), token.encode())
 
 
 def _too_large(most: int) -> str:

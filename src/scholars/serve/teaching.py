@@ -14,7 +14,6 @@ from typing import Any, TextIO
 from scholars.errors import ScholarsError, ScholarsWarning
 from scholars.fitting import Tick
 from scholars.lifetime import Watch, settings_of, teach
-from scholars.scholar import Scholar
 from scholars.tasks import open_task
 
 # Seconds between reports: often enough for a bar to move, seldom enough to cost nothing.
@@ -38,9 +37,7 @@ def main(folder: str, source: str, name: str) -> int:
     try:
         shape = settings_of(Path(folder), None, {}).image
         task = open_task(Path(source), size=shape.size, channels=shape.channels)
-        kept = Path(folder).with_name(f"{Path(folder).name}.gen-{_generation(folder)}")
-        # It is kept already when one went back to it.
-        taught = teach(folder, replace(task, name=name), keep=not kept.exists(), watch=watch)
+        taught = teach(folder, replace(task, name=name), keep=True, watch=watch)
     except (ScholarsError, OSError) as error:
         _say(error=str(error))
         return 1
@@ -59,10 +56,6 @@ def _on_warning(
 ) -> None:
     if issubclass(category, ScholarsWarning):
         _say(note=str(message))
-
-
-def _generation(folder: str) -> int:
-    return Scholar.load(folder).generation
 
 
 def _say(**words: Any) -> None:

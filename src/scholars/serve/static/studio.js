@@ -47,25 +47,24 @@ function timeline(found) {
       `${task.learned_at.slice(0, 10)}; ${task.train_count.toLocaleString("en")} images of ${task.classes.join(", ")}; ` +
         `${percent(task.accuracy)} right on ${task.test_count.toLocaleString("en")} test images when learned. `,
     );
-    if (found.kept.includes(index + 1) && index + 1 !== found.generation) {
-      item.append(back(index + 1));
-    }
+    const kept = found.kept.find((one) => one.ancestor && one.generation === index + 1);
+    if (kept) item.append(back(kept));
     return item;
   });
-  const later = found.kept.filter((generation) => generation > found.generation).map((generation) => {
+  const later = found.kept.filter((one) => !one.ancestor).map((one) => {
     const item = make("li", "", { className: "later" });
-    item.append(make("strong", `${generation}. kept, not in use`), back(generation));
+    item.append(make("strong", `${one.generation}. ${one.tasks.at(-1)}: kept, not in use`), back(one));
     return item;
   });
   at("timeline").replaceChildren(...known, ...later);
 }
 
-function back(generation) {
-  const button = make("button", `Go to generation ${generation}`, { type: "button" });
+function back(kept) {
+  const button = make("button", `Go to generation ${kept.key}`, { type: "button" });
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {
-      show(await asked(`/generations/${generation}`, { method: "POST" }));
+      show(await asked(`/generations/${kept.key}`, { method: "POST" }));
       await Promise.all([dream(), again()]);
     } catch (error) {
       button.replaceWith(make("span", error.message, { className: "error" }));
