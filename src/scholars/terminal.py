@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TextIO
 
 from rich.console import Console
 
@@ -39,17 +38,19 @@ def listed(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def warn(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    """Print what is for people; what libraries tell programmers stays out of the way."""
-    if issubclass(category, ScholarsWarning):
-        messages.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+def passing_on(say: Callable[[str], None]) -> Callable[..., None]:
+    """For `warnings.showwarning`: what is for people is said; what libraries tell programmers stays out of the way."""
+
+    def warn(message: Warning | str, category: type[Warning], *_: object) -> None:
+        if issubclass(category, ScholarsWarning):
+            say(str(message))
+
+    return warn
+
+
+def warn(words: str) -> None:
+    """Print a warning."""
+    messages.print(f"warning: {words}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def fail(message: str, code: int) -> None:

@@ -9,12 +9,13 @@ import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from scholars.errors import ScholarsError, ScholarsWarning
+from scholars.errors import ScholarsError
 from scholars.fitting import Tick
 from scholars.lifetime import Watch, settings_of, teach
 from scholars.tasks import open_task
+from scholars.terminal import passing_on
 
 # Seconds between reports: often enough for a bar to move, seldom enough to cost nothing.
 _EVERY = 0.2
@@ -32,7 +33,7 @@ def main(folder: str, source: str, name: str) -> int:
             last = time.monotonic()
             _say(stage=tick.stage, step=tick.step, steps=tick.steps)
 
-    warnings.showwarning = _on_warning
+    warnings.showwarning = passing_on(lambda words: _say(note=words))
     watch = Watch(on_tick, lambda note: _say(note=note), lambda: bool(stop))
     try:
         shape = settings_of(Path(folder), None, {}).image
@@ -44,18 +45,6 @@ def main(folder: str, source: str, name: str) -> int:
     record = taught.lineage[-1]
     _say(generation=taught.generation, accuracy=record.accuracy, tested=record.test_count)
     return 0
-
-
-def _on_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    if issubclass(category, ScholarsWarning):
-        _say(note=str(message))
 
 
 def _say(**words: Any) -> None:
