@@ -79,3 +79,34 @@ def test_what_is_no_archive_of_class_folders(tmp_path: Path) -> None:
     path.write_bytes(b"not a zip")
     with pytest.raises(InputError, match="not a zip file"):
         unpack(path, Intake(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_inside_is_an_error_for_people(method: int, tmp_path: Path) -> None:
+    path = tmp_path / "task.zip"
+    with zipfile.ZipFile(path, "w", method) as file:
+        file.writestr("cat/a.png", bytes(range(256)) * 20 + b"a" * 3000)
+    content = bytearray(path.read_bytes())
+    content[50:90] = b"\xff" * 40
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a zip file that can be unpacked"):
+        unpack(path, Intake(tmp_path / "images"))
+
+
+@pytest.mark.parametrize("name", ["c" * 300 + "/a.png", "c/" * 1500 + "a.png"])
+def test_names_that_no_folder_could_have_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no path that a folder could have"):
+        taken(tmp_path, (name, b"1"))
+
+
+@pytest.mark.parametrize("comment", [b"", b"PK and more"])
+def test_an_endless_list_of_files_is_not_read(comment: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of entries that are no images, too: the list alone would fill the memory."""
+    path = tmp_path / "task.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for i in range(50):
+            file.writestr(f"{i}.txt", b"")
+        file.comment = comment
+    monkeypatch.setattr(uploads, "_MOST_LISTED", 1000)
+    with pytest.raises(InputError, match="files: teach them by"):
+        unpack(path, Intake(tmp_path / "images"))

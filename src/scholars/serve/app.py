@@ -25,6 +25,7 @@ from scholars.lifetime import return_to
 from scholars.prediction import Named
 from scholars.serve import uploads
 from scholars.serve.batching import Batcher
+from scholars.serve.forms import take_in
 from scholars.serve.jobs import Full, Job, Jobs
 from scholars.serve.present import Present
 from scholars.serve.security import Guard
@@ -162,12 +163,8 @@ async def _image(request: Request) -> bytes:
 async def _taken_in(request: Request, scratch: Path) -> Path:
     """What was sent, as a folder of class folders inside ``scratch``."""
     intake = uploads.Intake(scratch / "images")
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with request.form(max_files=uploads.MOST_FILES) as form:
-            for _, entry in form.multi_items():
-                if isinstance(entry, UploadFile) and (target := intake.place(entry.filename or "")):
-                    content = await entry.read()
-                    await run_in_threadpool(intake.write, target, iter([content]))
+    if (kind := request.headers.get("content-type", "")).startswith("multipart/form-data"):
+        await take_in(kind, request.stream(), intake)
     else:
         archive = scratch / "archive.zip"
         with archive.open("wb") as file:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import stat
+import struct
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from scholars.errors import InputError
 from scholars.tasks.pictures import ENDINGS
 
-# What one task may bring: more is taught from the command line.
-MOST_FILES = 100_000
+# What one task may bring: more is taught from the command line. So many files a zip file lists without extensions.
+MOST_FILES = 65_535
 MOST_BYTES = 2 * 2**30
 MOST_OF_ONE = 64 * 2**20
 _PIECE = 2**20
+# Of a path in it: what every file system takes.
+_MOST_DEPTH, _MOST_OF_NAME = 16, 200
+# Bytes of a zip file's list of entries: `zipfile` reads all of it at once, into some ten times the memory.
+_MOST_LISTED = 16 * 2**20
+# The end of a zip file: signature, four counts, size of its list of entries, where that begins, length of a comment.
+# Archives of more entries, or over 4 GiB, have a locator of so many bytes before it.
+_END, _LOCATOR = struct.Struct("<4s4H2LH"), 20
 
 
 class Intake:
@@ -22,7 +30,7 @@ class Intake:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._files = self._bytes = 0
+        self._files = self._bytes = self._size = 0
 
     def place(self, name: str) -> Path | None:
         """Where the file called ``name`` (``CLASS/FILE``, deeper is allowed) goes; None for what is no image.
@@ -32,6 +40,8 @@ class Intake:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name:
             raise InputError(f"the name {name!r} leads out of the archive")
+        if not _storable(path):
+            raise InputError(f"the name {name[:100]!r} is no path that a folder could have here")
         if any(part.startswith((".", "__MACOSX")) for part in path.parts) or path.suffix.lower() not in ENDINGS:
             return None
         if len(path.parts) < 2:
@@ -42,17 +52,19 @@ class Intake:
         # Names of files are of no use any more; those of folders are the classes'.
         return self.folder.joinpath(*path.parts[:-1], f"{self._files:06d}{path.suffix.lower()}")
 
-    def write(self, target: Path, pieces: Iterator[bytes]) -> None:
-        """Write what comes, as far as it may. Raises InputError where it is too much."""
+    def begin(self, target: Path) -> BinaryIO:
+        """Make a file for `add`; one at a time is written."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        size = 0
-        with target.open("xb") as file:
-            for piece in pieces:
-                size += len(piece)
-                self._bytes += len(piece)
-                if size > MOST_OF_ONE or self._bytes > MOST_BYTES:
-                    raise InputError(f"an image of over {MOST_OF_ONE >> 20} MiB, or over {MOST_BYTES >> 30} GiB in all")
-                file.write(piece)
+        self._size = 0
+        return target.open("xb")
+
+    def add(self, file: BinaryIO, piece: bytes) -> None:
+        """Write on, as far as it may. Raises InputError where it is too much."""
+        self._size += len(piece)
+        self._bytes += len(piece)
+        if self._size > MOST_OF_ONE or self._bytes > MOST_BYTES:
+            raise InputError(f"an image of over {MOST_OF_ONE >> 20} MiB, or over {MOST_BYTES >> 30} GiB in all")
+        file.write(piece)
 
     def root(self) -> Path:
         """The folder whose folders are the classes: archives often hold one folder that holds them."""
@@ -70,6 +82,7 @@ class Intake:
 def unpack(archive: Path, intake: Intake) -> None:
     """Take in a zip file of class folders. Raises InputError for what is no such file, or a hostile one."""
     try:
+        _check_list(archive)
         with zipfile.ZipFile(archive) as opened:
             for entry in opened.infolist():
                 if entry.is_dir():
@@ -78,8 +91,37 @@ def unpack(archive: Path, intake: Intake) -> None:
                     raise InputError(f"{entry.filename!r} is a link: an archive of images holds files only")
                 target = intake.place(entry.filename)
                 if target:
-                    with opened.open(entry) as file:
+                    with opened.open(entry) as packed, intake.begin(target) as file:
                         # Counted as it comes: what the archive says of sizes may be a lie.
-                        intake.write(target, iter(lambda file=file: file.read(_PIECE), b""))  # type: ignore[misc]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise InputError(f"it is not a zip file that can be unpacked: {error}") from None
+                        while piece := packed.read(_PIECE):
+                            intake.add(file, piece)
+    except InputError:
+        raise
+    except Exception as error:  # the decompressors raise whatever the damage leads to
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise InputError(f"it is not a zip file that can be unpacked: {why}") from None
+
+
+def _check_list(archive: Path) -> None:
+    """Refuse a zip file with more entries than are taken in, before `zipfile` reads its list of them."""
+    with archive.open("rb") as file:
+        file.seek(max(0, archive.stat().st_size - _END.size - _LOCATOR - 2**16))
+        tail = file.read()
+    # As `zipfile` looks for it: at the very end, else the last one that there is.
+    at = len(tail) - _END.size
+    if at < 0 or tail[at : at + 4] != b"PK\5\6" or tail[-2:] != b"\0\0":
+        at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) < at + _END.size:
+        return  # no zip file, and `zipfile` says so
+    listed = _END.unpack_from(tail, at)[5]
+    extended = tail[max(0, at - _LOCATOR) : at].startswith(b"PK\6\7")
+    if extended or listed > _MOST_LISTED:
+        raise InputError(f"more than {MOST_FILES:,} files: teach them by `scholars learn`")
+
+
+def _storable(path: PurePosixPath) -> bool:
+    try:
+        sizes = [len(part.encode()) for part in path.parts]
+    except UnicodeEncodeError:
+        return False
+    return len(sizes) <= _MOST_DEPTH and max(sizes, default=0) <= _MOST_OF_NAME
