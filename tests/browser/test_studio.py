@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image
@@ -164,3 +165,43 @@ def test_teaching_from_the_page_and_going_back(page: Page, new_digits: Path) -> 
     expect(page.locator("#about")).to_contain_text("5 classes learned in 1 task")
     page.get_by_role("button", name="Go to generation 2").click()
     expect(page.locator("#about")).to_contain_text("10 classes")
+
+
+def test_a_folder_is_taught_and_the_page_may_be_closed_meanwhile(page: Page, new_digits: Path) -> None:
+    page.locator("#folder").set_input_files(new_digits.with_name("photos") / "high")
+    expect(page.locator("#chosen")).to_have_text("200 images in high")
+    page.locator("#task").fill("from a folder")
+    page.get_by_role("button", name="Teach").click()
+    expect(page.locator("#job-words")).to_contain_text("step", timeout=60_000)
+    page.reload()
+    expect(page.locator("#job-words")).to_contain_text("from a folder: ", timeout=60_000)
+    expect(page.locator("#job-words")).to_contain_text("is learned", timeout=120_000)
+    expect(page.locator("#timeline")).to_contain_text("from a folder")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_all_of_it_readably(page: Page, scheme: Literal["light", "dark"]) -> None:
+    """No sideways scrolling at 360 pixels, and text stands out from its ground: 4.5 to 1 (WCAG 2.2, AA)."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate(CONTRASTS) == []
+
+
+# Texts whose colour is too near to what is behind them.
+CONTRASTS = """() => {
+  const light = (colour) => {
+    const parts = colour.match(/[0-9.]+/g).slice(0, 3).map((part) => part / 255);
+    const [r, g, b] = parts.map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (one) => {
+    const colour = getComputedStyle(one).backgroundColor;
+    return colour === "rgba(0, 0, 0, 0)" ? behind(one.parentElement) : colour;
+  };
+  const texts = [...document.querySelectorAll("h1,h2,p,label,button,a,li,strong,span,small")];
+  return texts.filter((one) => one.innerText && one.offsetParent).filter((one) => {
+    const [dark, bright] = [light(getComputedStyle(one).color), light(behind(one))].sort((a, b) => a - b);
+    return (bright + 0.05) / (dark + 0.05) < 4.5;
+  }).map((one) => one.outerHTML);
+}"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Annotated
 
 import typer
@@ -34,7 +35,15 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
     guarded = studio(scholar, token)
+    listening = _listening(host, port)
     messages.print(
         f"The studio is open at {address}  (Ctrl-C closes it)", highlight=False, markup=False, soft_wrap=True
     )
-    uvicorn.run(guarded, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
+    uvicorn.Server(uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=5)).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise InputError(f"cannot listen at {host}, port {port}: {error.strerror}; choose another --port") from None

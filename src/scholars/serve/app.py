@@ -57,7 +57,7 @@ def studio(folder: Path, token: str | None = None) -> Guard:
     token: what a visitor must know; None: only this machine is answered
     """
     present = Present(folder)
-    batcher: Batcher[bytes, Named] = Batcher(present.named)
+    batcher: Batcher[bytes, tuple[Named, int]] = Batcher(present.named)
     jobs = Jobs(folder, present.reload)
 
     @asynccontextmanager
@@ -85,14 +85,13 @@ def studio(folder: Path, token: str | None = None) -> Guard:
 
     @app.get("/scholar")
     async def scholar() -> dict[str, Any]:
-        """What the scholar knows: classes, lineage, networks, and the generations that one can go back to."""
-        return await run_in_threadpool(present.described)
+        """What the scholar knows: classes, lineage, networks; generations that one can go back to; unfinished jobs."""
+        return {**await run_in_threadpool(present.described), "jobs": jobs.unfinished()}
 
     @app.post("/predict", openapi_extra=_either("an image file"))
     async def predict(request: Request, top: Annotated[int, Query(ge=1, le=1000)] = 5) -> Prediction:
         """Name what is in an image: the body is an image file, or a form with one called ``image``."""
-        generation = present.scholar.generation
-        found = await batcher.ask(await _image(request))
+        found, generation = await batcher.ask(await _image(request))
         guesses = [Guess(name=name, probability=value) for name, value in found.guesses[:top]]
         return Prediction(guesses=guesses, unfamiliar=found.unfamiliar, generation=generation)
 
@@ -136,7 +135,7 @@ def studio(folder: Path, token: str | None = None) -> Guard:
     @app.post("/generations/{key}")
     async def go_back(key: str) -> dict[str, Any]:
         """Let an earlier generation, kept beside the scholar, answer and learn from now on. The present one is kept."""
-        if jobs.busy:
+        if jobs.unfinished():
             raise HTTPException(409, "a task is being taught: go back when it is done")
         await run_in_threadpool(return_to, folder, key)
         await run_in_threadpool(present.reload)

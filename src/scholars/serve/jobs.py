@@ -54,14 +54,13 @@ class Jobs:
         self._waiting: asyncio.Queue[tuple[Job, Path, Path]] = asyncio.Queue()
         self._changed = asyncio.Condition()
 
-    @property
-    def busy(self) -> bool:
-        """Whether a task waits or is being taught."""
-        return any(not job.ended for job in self._jobs.values())
-
     def get(self, identity: str) -> Job | None:
         """The job of this id."""
         return self._jobs.get(identity)
+
+    def unfinished(self) -> list[str]:
+        """The ids of the job that learns and of those that wait, in their order."""
+        return [job.id for job in self._jobs.values() if not job.ended]
 
     def add(self, name: str, source: Path, scratch: Path) -> Job:
         """Queue the image folder ``source``; ``scratch``, which holds it, is removed when it has been taught.
@@ -83,6 +82,8 @@ class Jobs:
             job, source, scratch = await self._waiting.get()
             try:
                 await self._teach(job, source)
+            except Exception as error:  # the next task is taught all the same
+                job.state, job.error = "failed", f"{type(error).__name__}: {error}"
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
                 if not job.ended:
@@ -122,9 +123,10 @@ class Jobs:
                 await process.wait()
         if job.outcome is None:
             job.state, job.error = "failed", job.error or f"the learner died (exit code {process.returncode})"
-        else:
-            self._on_done()
-            job.state = "done"
+            return
+        # In a thread: predictions are answered while the new generation is loaded.
+        await asyncio.to_thread(self._on_done)
+        job.state = "done"
 
     @staticmethod
     def _heard(job: Job, words: dict[str, Any]) -> None:

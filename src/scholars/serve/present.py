@@ -41,14 +41,17 @@ class Present:
             "kept": [asdict(kept) for kept in kept_generations(self.folder)],
         }
 
-    def named(self, contents: Sequence[bytes]) -> list[Named | Exception]:
-        """What each image file is taken for, all classes, the likeliest first; an InputError for what is no image."""
+    def named(self, contents: Sequence[bytes]) -> list[tuple[Named, int] | Exception]:
+        """What each image file is taken for, and by which generation; an InputError for what is no image."""
         scholar = self.scholar
         shape = scholar.settings.image
         results = squares(lambda place: contents[int(place)], [str(i) for i in range(len(contents))], shape.size)
         pixels = [in_channels(one, shape.channels) for one in results if not isinstance(one, str)]
         found = iter(named(scholar, torch.from_numpy(np.stack(pixels))) if pixels else ())
-        return [InputError(f"the image {one}") if isinstance(one, str) else next(found) for one in results]
+        return [
+            InputError(f"the image {one}") if isinstance(one, str) else (next(found), scholar.generation)
+            for one in results
+        ]
 
     def dreams(self, count: int, seed: int, of: str | None) -> list[dict[str, Any]]:
         """``count`` dreams as PNGs in data URIs, each with what the scholar sees in it. Raises InputError."""

@@ -218,7 +218,10 @@ for (const id of ["file", "camera"]) {
 document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => {
   event.preventDefault();
-  give([...event.dataTransfer.files].find((file) => file.type.startsWith("image/")));
+  const files = [...event.dataTransfer.files];
+  const archive = files.find((file) => /\.zip$/i.test(file.name));
+  if (archive) chooseZip(archive);
+  else give(files.find((file) => file.type.startsWith("image/")));
 });
 document.addEventListener("paste", (event) => give([...event.clipboardData.files].find((file) => file.type.startsWith("image/"))));
 
@@ -288,13 +291,12 @@ at("class").addEventListener("change", dream);
 
 let chosen = null;
 
-at("zip").addEventListener("change", (event) => {
-  const [file] = event.target.files;
-  if (file) {
-    chosen = { body: file, name: file.name.replace(/\.zip$/i, "") };
-    named(`${file.name}, ${(file.size / 1e6).toFixed(1)} MB`);
-  }
-});
+function chooseZip(file) {
+  if (!file) return;
+  chosen = { body: file, name: file.name.replace(/\.zip$/i, "") };
+  named(`${file.name}, ${(file.size / 1e6).toFixed(1)} MB`);
+}
+at("zip").addEventListener("change", (event) => chooseZip(event.target.files[0]));
 at("folder").addEventListener("change", (event) => {
   const files = [...event.target.files].filter((file) => /\.(png|jpe?g|webp|bmp|tiff?|gif)$/i.test(file.name));
   if (files.length) {
@@ -344,7 +346,7 @@ function follow(id, before) {
           await Promise.all([dream(), again()]);
           fill(at("before"), before, false);
           fill(at("after"), await dreamt(30, 0).catch(() => []), false);
-          at("compare").hidden = false;
+          at("compare").hidden = before.length === 0;
         }
         resolve();
       }
@@ -369,5 +371,13 @@ function tell(job) {
   at("notes").replaceChildren(...job.notes.map((words) => make("li", words)));
 }
 
+// A page that was closed and opened again goes on showing what is being learned.
+async function resume() {
+  for (const id of scholar.jobs) {
+    at("job").hidden = false;
+    await follow(id, []);
+  }
+}
+
 clear();
-open().then(dream).catch((error) => { at("about").textContent = error.message; });
+open().then(() => Promise.all([dream(), resume()])).catch((error) => { at("about").textContent = error.message; });

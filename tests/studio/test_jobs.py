@@ -1,0 +1,109 @@
+"""Tasks taught one after the other, whatever becomes of each: with a learner that only says that it learns."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scholars.serve.jobs import Full, Job, Jobs
+
+LEARNER = """#!/bin/sh
+# called as: -m scholars.serve.teaching FOLDER SOURCE NAME
+echo '{"stage": "solver", "step": 1, "steps": 2}'
+case "$5" in
+  refused) echo '{"error": "one class only"}'; exit 1;;
+  killed) kill -9 $$;;
+  silent) exec sleep 60;;
+esac
+echo '{"note": "mind this"}'
+echo '{"generation": 2, "accuracy": 0.5, "tested": 4}'
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    learner = tmp_path / "learner"
+    learner.write_text(LEARNER)
+    learner.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(learner))
+    return tmp_path / "scholar"
+
+
+def taught(folder: Path, *names: str, on_done: Callable[[], None] = lambda: None) -> list[Job]:
+    """Each task taught; returns when all have ended."""
+
+    async def all_of_them() -> list[Job]:
+        jobs = Jobs(folder, on_done)
+        found = [jobs.add(name, folder, _scratch(folder, name)) for name in names]
+        assert jobs.unfinished() == [job.id for job in found]
+        worker = asyncio.create_task(jobs.run())
+        for job in found:
+            async for _ in jobs.watch(job):
+                pass
+        assert jobs.unfinished() == []
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        return found
+
+    return asyncio.run(asyncio.wait_for(all_of_them(), 30))
+
+
+def _scratch(folder: Path, name: str) -> Path:
+    scratch = folder.with_name(f"{name}.scratch")
+    scratch.mkdir()
+    return scratch
+
+
+def test_one_that_fails_or_dies_stops_no_other(folder: Path) -> None:
+    done, refused, killed, after = taught(folder, "good", "refused", "killed", "after")
+    assert (done.state, done.outcome, done.notes) == (
+        "done",
+        {"generation": 2, "accuracy": 0.5, "tested": 4},
+        ["mind this"],
+    )
+    assert (refused.state, refused.error) == ("failed", "one class only")
+    assert (killed.state, killed.error) == ("failed", "the learner died (exit code -9)")
+    assert after.state == "done"
+    assert not list(folder.parent.glob("*.scratch")), "what was sent is not kept"
+
+
+def test_a_generation_that_cannot_be_opened_stops_no_other(folder: Path) -> None:
+    calls: list[int] = []
+
+    def on_done() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError("the disk is gone")
+
+    first, second = taught(folder, "first", "second", on_done=on_done)
+    assert (first.state, first.error) == ("failed", "OSError: the disk is gone")
+    assert second.state == "done"
+
+
+def test_so_many_may_wait_and_no_more(folder: Path) -> None:
+    jobs = Jobs(folder, lambda: None)
+    for number in range(8):
+        jobs.add(f"{number}", folder, folder)
+    with pytest.raises(Full, match="8 tasks wait already"):
+        jobs.add("one more", folder, folder)
+
+
+def test_closing_the_studio_stops_the_learner(folder: Path) -> None:
+    async def closed() -> Job:
+        jobs = Jobs(folder, lambda: None)
+        job = jobs.add("silent", folder, _scratch(folder, "silent"))
+        worker = asyncio.create_task(jobs.run())
+        async for words in jobs.watch(job):
+            if words["progress"]:
+                break
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        return job
+
+    job = asyncio.run(asyncio.wait_for(closed(), 30))
+    assert (job.state, job.error) == ("failed", "the studio was closed")
+    assert not list(folder.parent.glob("*.scratch"))
