@@ -98,6 +98,9 @@ def test_a_task_is_taught_and_answers_then(client: TestClient, home: Path, high:
     assert client.get("/scholar").json()["classes"] == list("01234")
     job = client.post("/tasks?name=more", content=zipped(high)).json()
     assert job["state"] in ("waiting", "learning")
+    assert client.get("/scholar").json()["jobs"] == [job["id"]]
+    assert client.post("/predict", content=png(high)).json()["generation"] == 1, "it answers while it learns"
+    assert client.post("/generations/1").status_code == 409
     outcome = ended(client, job["id"])
     assert outcome["state"] == "done", outcome
     assert outcome["outcome"]["generation"] == 2
