@@ -124,7 +124,7 @@ def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tens
     if not folder.exists() and _retired(folder).is_dir():
         folder = _retired(folder)
     if not (folder / DESCRIPTION).is_file():
-        raise InputError(f"{folder} is not a scholar: it has no {DESCRIPTION}")
+        raise InputError(f"{folder} is not a scholar: it has no {DESCRIPTION}; {_instead(folder)}")
     description = read_json(folder / DESCRIPTION)
     version = description.get("format")
     if version != FORMAT:
@@ -145,6 +145,16 @@ def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tens
             raise InputError(f"{path} was altered or damaged: its SHA-256 is not the one in {DESCRIPTION}")
         weights[name.removesuffix(_SUFFIX)] = read_tensors(path)[0]
     return description, weights
+
+
+def _instead(folder: Path) -> str:
+    """Where there is a scholar instead, or how there comes to be one."""
+    inside = sorted(path.parent.name for path in (folder / "scholars").glob(f"*/{DESCRIPTION}"))
+    if inside:
+        return f"it is a run, whose scholars are in {folder / 'scholars'}: {', '.join(inside)}"
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        return "name the folder of one"
+    return f"`scholars learn {folder} SOURCE` makes one"
 
 
 def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
