@@ -8,7 +8,7 @@ import warnings
 from scholars.commands import experiments, life, look, serving, use
 from scholars.commands.app import app
 from scholars.errors import InputError, Interrupted, ScholarsError
-from scholars.terminal import fail, passing_on, spread, warn
+from scholars.terminal import fail, passing_on, quiet, spread, warn
 
 # Imported for the commands that they add to `app`; the order is that of `scholars --help`.
 __all__ = ["app", "experiments", "life", "look", "main", "serving", "use"]
@@ -16,7 +16,7 @@ __all__ = ["app", "experiments", "life", "look", "main", "serving", "use"]
 
 def main() -> None:
     """Entry point: errors become one message and an exit code."""
-    sys.argv[1:] = spread(sys.argv[1:])
+    sys.argv[1:] = quiet(spread(sys.argv[1:]))
     warnings.showwarning = passing_on(warn)
     try:
         app()

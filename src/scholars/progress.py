@@ -18,6 +18,7 @@ from scholars.experiment import Place, Watch
 from scholars.fitting import Tick
 from scholars.settings import ImageSettings
 from scholars.tasks import Task, open_task
+from scholars.terminal import urgent
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def learning(console: Console, task: str, seed: int) -> Iterator[lifetime.Watch]
     with watching(console) as watch:
         yield lifetime.Watch(
             lambda tick: watch.on_tick(place, tick),
-            lambda note: console.print(note, highlight=False, markup=False, soft_wrap=True),
+            lambda note: _audible(console).print(note, highlight=False, markup=False, soft_wrap=True),
             watch.stopping,
         )
 
@@ -56,6 +57,11 @@ def open_watched(
             channels=shape.channels,
             on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
+
+
+def _audible(console: Console) -> Console:
+    """For what the owner of a scholar should know: not a second console beside a bar that is shown."""
+    return urgent if console.quiet else console
 
 
 def _bar(console: Console) -> Progress:

@@ -122,7 +122,7 @@ def occupied(folder: Path) -> bool:
 def describe_scholar(folder: Path) -> dict[str, Any]:
     """What a scholar's folder says of itself, unchecked: its weights are not read. Raises InputError."""
     if not (folder / DESCRIPTION).is_file():
-        raise InputError(f"{folder} is not a scholar: it has no {DESCRIPTION}")
+        raise InputError(f"{folder} is not a scholar: it has no {DESCRIPTION}; {_instead(folder)}")
     return read_json(folder / DESCRIPTION)
 
 
@@ -150,6 +150,16 @@ def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tens
             raise InputError(f"{path} was altered or damaged: its SHA-256 is not the one in {DESCRIPTION}")
         weights[name.removesuffix(_SUFFIX)] = read_tensors(path)[0]
     return description, weights
+
+
+def _instead(folder: Path) -> str:
+    """Where there is a scholar instead, or how there comes to be one."""
+    inside = sorted(path.parent.name for path in (folder / "scholars").glob(f"*/{DESCRIPTION}"))
+    if inside:
+        return f"it is a run, whose scholars are in {folder / 'scholars'}: {', '.join(inside)}"
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        return "name the folder of one"
+    return f"`scholars learn {folder} SOURCE` makes one"
 
 
 def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:

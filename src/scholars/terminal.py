@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 
 from rich.console import Console
 
 from scholars.errors import ScholarsWarning
 
-out = Console()
+# Wide where nobody looks: what reads a pipe wants a row a line.
+_PIPED = 1000
+
+# What was asked for; on stderr how it goes, and what has to be said in any case.
+out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED)
 messages = Console(stderr=True)
+urgent = Console(stderr=True)
+
+_QUIET = ("--quiet", "-q")
+
+
+def quiet(words: list[str]) -> list[str]:
+    """``run r --quiet`` -> ``--quiet run r``: it means the same wherever it stands; after ``--`` it is a name."""
+    options = words[: words.index("--")] if "--" in words else words
+    rest = [word for word in options if word not in _QUIET]
+    return ["--quiet"] * (len(rest) < len(options)) + rest + words[len(options) :]
 
 
 def spread(words: list[str]) -> list[str]:
@@ -50,10 +66,10 @@ def passing_on(say: Callable[[str], None]) -> Callable[..., None]:
 
 def warn(words: str) -> None:
     """Print a warning."""
-    messages.print(f"warning: {words}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    urgent.print(f"warning: {words}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def fail(message: str, code: int) -> None:
     """Say what was wrong, and leave."""
-    messages.print(f"scholars: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+    urgent.print(f"scholars: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
     raise SystemExit(code)

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from scholars.commands import completion
+from scholars.terminal import messages, out
+
 app = typer.Typer(
     help="Teach an image classifier one task after another. It keeps no old data, and forgets nothing.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 DataDir = Annotated[Path | None, typer.Option(help="Where data sets are looked for, and downloaded to.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: change one setting; repeatable.")]
 
+GeneratorKind = Annotated[
+    str | None, typer.Option(help="See `scholars generators`.", autocompletion=completion.generator_kinds)
+]
+
 ScholarFolder = Annotated[Path, typer.Argument(metavar="SCHOLAR", help="A scholar's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"scholars {version('scholars')}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def _first(
+    context: typer.Context,
     plugins: Annotated[
         list[str] | None, typer.Option("--plugin", help="A .py file or module with networks of your own; repeatable.")
     ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only results, warnings and errors; may stand anywhere.")
+    ] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
-    from scholars.registry import load_plugin
+    messages.quiet = quiet
+    if plugins:
+        from scholars.registry import load_plugin
 
-    for word in plugins or []:
-        load_plugin(word)
+        for word in plugins:
+            load_plugin(word)
+    if context.invoked_subcommand is None:
+        from scholars.welcome import welcome
+
+        out.print(welcome(Path.cwd()), highlight=False, markup=False, soft_wrap=True)

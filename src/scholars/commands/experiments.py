@@ -9,25 +9,39 @@ from typing import Annotated
 
 import typer
 
-from scholars.commands.app import Changes, DataDir, app
+from scholars.commands import completion
+from scholars.commands.app import Changes, DataDir, GeneratorKind, app
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
 
 @app.command()
 def run(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe (see `scholars recipes`) or a YAML file.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A shipped recipe (see `scholars recipes`) or a YAML file.",
+            autocompletion=completion.recipe_names,
+        ),
+    ],
     folder: Annotated[Path | None, typer.Option("--out", help="The run's folder; default: runs/RECIPE.")] = None,
     data_dir: DataDir = None,
     seed: Annotated[list[int] | None, typer.Option(help="One or more seeds; default: the recipe's.")] = None,
     methods: Annotated[
-        str | None, typer.Option(help="Of replay,naive,exact,joint,lwf,er; default: the recipe's.")
+        str | None,
+        typer.Option(
+            help="Of replay,naive,exact,joint,lwf,er; default: the recipe's.", autocompletion=completion.method_lists
+        ),
     ] = None,
-    generator: Annotated[str | None, typer.Option(help="See `scholars generators`.")] = None,
+    generator: GeneratorKind = None,
     changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
 ) -> None:
-    """Run an experiment: a stream of tasks, by replay and its brackets; writes results.json and a report."""
+    """Run an experiment: learn a stream of tasks by several methods.
+
+    Writes results.json, pictures, the scholar of every generation and a report into a folder.
+    """
     from scholars.config import parse_changes, read_recipe
 
     given = parse_changes(changes or [])
@@ -44,7 +58,7 @@ def run(
     from scholars.report import cost_table, illustrate, summary_table, write_report
 
     folder = folder or Path("runs") / plan.name
-    command = shlex.join(["scholars", *(word for word in sys.argv[1:] if word != "--resume")])
+    command = shlex.join(["scholars", *(word for word in sys.argv[1:] if word not in ("--resume", "--quiet"))])
     try:
         with watching(messages) as watch:
             results = run_experiment(plan, folder, data_dir=data_dir, resume=resume, command=command, watch=watch)

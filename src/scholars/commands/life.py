@@ -7,15 +7,23 @@ from typing import Annotated
 
 import typer
 
-from scholars.commands.app import AsJson, Changes, DataDir, ScholarFolder, app
+from scholars.commands import completion
+from scholars.commands.app import AsJson, Changes, DataDir, GeneratorKind, ScholarFolder, app
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
 
 @app.command(name="learn")
 def learn_task(
-    scholar: Annotated[Path, typer.Argument(help="The scholar's folder; made if absent.")],
-    source: Annotated[str, typer.Argument(help="A name, an image folder, an .npz or .csv file, or hf:owner/name.")],
+    scholar: Annotated[Path, typer.Argument(metavar="SCHOLAR", help="The scholar's folder; made if absent.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A name, an image folder, an .npz or .csv file, or hf:owner/name.",
+            autocompletion=completion.source_names,
+        ),
+    ],
     name: Annotated[str | None, typer.Option(help="What to call the task; default: the source's name.")] = None,
     classes: Annotated[str | None, typer.Option(help="Only these classes: a,b,c.")] = None,
     test: Annotated[str | None, typer.Option(help="A source whose test part is used instead.")] = None,
@@ -23,7 +31,7 @@ def learn_task(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the scholar of before as SCHOLAR.gen-N.")] = False,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal scholars.")] = 0,
-    generator: Annotated[str | None, typer.Option(help="See `scholars generators`.")] = None,
+    generator: GeneratorKind = None,
     changes: Changes = None,
 ) -> None:
     """Teach a scholar one more task. What it knew before it dreams of; no old data is read."""
@@ -61,7 +69,14 @@ def learn_task(
 @app.command()
 def evaluate(
     scholar: ScholarFolder,
-    sources: Annotated[list[str], typer.Argument(help="Names, image folders or .npz files; their test parts.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE",
+            help="Names, image folders or .npz files; their test parts.",
+            autocompletion=completion.source_names,
+        ),
+    ],
     classes: Annotated[str | None, typer.Option(help="Only these classes: a,b,c.")] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -90,7 +105,7 @@ def inspect(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a scholar knows: its classes, its lineage, its networks, how its dreams were when they were audited."""
+    """Say what a scholar knows. Its classes, lineage and networks, and how its dreams were when they were audited."""
     from scholars.inspecting import described, lineage_tree
     from scholars.progress import open_watched
     from scholars.scholar import Scholar

@@ -24,7 +24,10 @@ def report(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Write one page of HTML about a run, a scholar, or several runs side by side; it needs no network."""
+    """Write a page to look at: of a run, a scholar, or several runs.
+
+    One file of HTML, which opens from disk and needs no network.
+    """
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: there is no such folder")
@@ -58,7 +61,7 @@ def report(
 
 @app.command()
 def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Look whether everything is here that Scholars needs, and try it; exit code 1 if something is wrong."""
+    """Look whether everything is here that is needed, and try it. Exit code 1 if something is wrong."""
     from rich.table import Table
     from rich.text import Text
 

@@ -9,7 +9,7 @@ import typer
 
 from scholars.commands.app import ScholarFolder, app
 from scholars.errors import InputError
-from scholars.terminal import messages
+from scholars.terminal import urgent
 
 
 @app.command()
@@ -20,7 +20,7 @@ def serve(
     ),
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
 ) -> None:
-    """Open the studio: a web page, and an HTTP API, to use a scholar and to teach it."""
+    """Open the studio: use and teach a scholar in a browser. There is an HTTP API, too."""
     try:
         import uvicorn
 
@@ -36,9 +36,7 @@ def serve(
     address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
     guarded = studio(scholar, token)
     listening = _listening(host, port)
-    messages.print(
-        f"The studio is open at {address}  (Ctrl-C closes it)", highlight=False, markup=False, soft_wrap=True
-    )
+    urgent.print(f"The studio is open at {address}  (Ctrl-C closes it)", highlight=False, markup=False, soft_wrap=True)
     uvicorn.Server(uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=5)).run(sockets=[listening])
 
 

@@ -16,7 +16,9 @@ from scholars.terminal import out
 @app.command()
 def predict(
     scholar: ScholarFolder,
-    images: Annotated[list[str], typer.Argument(help="Files, folders or patterns; - reads a list from stdin.")],
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE", help="Files, folders or patterns; - reads a list from stdin.")
+    ],
     among: Annotated[str | None, typer.Option(help="Only the classes of this task.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many guesses for each image.")] = 1,
     as_json: AsJson = False,
@@ -42,7 +44,7 @@ def dream(
     seed: Annotated[int, typer.Option(help="Equal seeds give equal dreams.")] = 0,
     path: Annotated[Path, typer.Option("--out", help="FILE.png for one sheet, or a folder.")] = Path("dreams.png"),
 ) -> None:
-    """Write dreams: one sheet, or one file each in a folder per class."""
+    """Write dreams. One sheet, or one file each in a folder per class."""
     from scholars.gallery import write_image_folder, write_sheet
     from scholars.scholar import Scholar
 
@@ -64,7 +66,7 @@ def export(
     scholar: ScholarFolder,
     path: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="Where to write it.")],
 ) -> None:
-    """Write a scholar's classifier as ONNX: uint8 images [B, H, W, C] in, class probabilities out."""
+    """Write a scholar's classifier as ONNX. uint8 images [B, H, W, C] in, class probabilities out."""
     from scholars.exporting import export_onnx
     from scholars.scholar import Scholar
 

@@ -133,5 +133,7 @@ def read(folder: Path) -> Results:
     """Read the results of the run in ``folder``. Raises InputError."""
     path = folder / FILE
     if not path.is_file():
-        raise InputError(f"{folder} has no {FILE}: it is not the folder of a finished run")
+        begun = (folder / "run.json").is_file()
+        advice = "no method has finished yet; go on with the run by its command and --resume"
+        raise InputError(f"{folder} has no {FILE}: {advice if begun else 'it is not the folder of a run'}")
     return parse(store.read_json(path), str(path))

@@ -6,24 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scholars.errors import InputError, nearest
+from scholars.source_names import NAMES
 from scholars.tasks.arrays import read_arrays
 from scholars.tasks.folder import read_folder
 from scholars.tasks.hub import PREFIX, read_hub
 from scholars.tasks.listing import Form
 from scholars.tasks.table import read_table
 from scholars.tasks.task import Task
-
-NAMES = (
-    "mnist",
-    "svhn",
-    "usps",
-    "fashion-mnist",
-    "kmnist",
-    "emnist-letters",
-    "cifar10",
-    "digits",
-    "street",
-)
 
 
 def open_task(
