@@ -26,7 +26,7 @@ _MOST_CLASSES = 20
 _MOST_GENERATIONS = 6
 _MOST_TASKS = 6
 # Characters of all strips together, so that a page has 6 MB at most: scripts take 0.9 of them, charts and their
-# pictures 1.3, mistakes 0.4. An image takes 4/3 of a character for each value, if it is noise, and is shown at about 40
+# pictures 1.3, mistakes 0.4. An image takes 4/3 of a character for each value, if it is noise, and is shown at about 34
 # pixels a side.
 _BUDGET = 3_200_000
 _LARGEST, _SMALLEST = 64, 20
