@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -12,7 +13,7 @@ from scholars.cli import app
 from scholars.config import Recipe, build, shipped_recipes
 
 ROOT = Path(__file__).parents[1]
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_table_of_settings_is_up_to_date() -> None:
@@ -44,6 +45,25 @@ def test_every_link_and_picture_exists() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             if not target.startswith("https://"):
                 assert (page.parent / target).exists(), f"{page.name} points to {target}"
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"]
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+
+
+def test_issue_templates_ask_for_something() -> None:
+    forms = [path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml"]
+    assert len(forms) == 3
+    for form in forms:
+        document = yaml.safe_load(form.read_text())
+        assert {"name", "description", "body"} <= document.keys(), form.name
+        asked = [field["id"] for field in document["body"]]
+        assert len(set(asked)) == len(asked), form.name
+        assert any(field.get("validations", {}).get("required") for field in document["body"]), form.name
 
 
 def test_every_recipe_in_the_docs_is_valid() -> None:

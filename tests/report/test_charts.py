@@ -16,8 +16,22 @@ def test_accuracy_has_a_row_for_each_task_method_and_moment() -> None:
     assert [round(naive[name], 6) for name in ("worst", "mean", "best")] == [20, 25, 30]
     # Joint training has no before: its level is shown at every task.
     assert rows["mnist", "mnist", "joint"]["mean"] == rows["mnist", "svhn", "joint"]["mean"] == 98
-    assert len(spec["spec"]["layer"]) == 2
-    assert len(charts.accuracy(parse(single()))["spec"]["layer"]) == 1  # one seed has no band
+    marks = [layer["mark"]["type"] for layer in spec["spec"]["layer"]]
+    assert marks == ["area", "line", "point"]
+    alone = charts.accuracy(parse(single()))["spec"]["layer"]
+    assert [layer["mark"]["type"] for layer in alone] == ["line", "point"]  # one seed has no band
+
+
+def test_methods_differ_by_more_than_colour() -> None:
+    point = charts.accuracy(parse(results()))["spec"]["layer"][-1]["encoding"]["shape"]["scale"]
+    assert point["domain"] == ["replay", "naive", "joint"]
+    assert len(set(point["range"])) == 3
+
+
+def test_forgetting_names_only_the_methods_that_it_shows() -> None:
+    spec = charts.forgetting(parse(results()))
+    assert spec is not None
+    assert spec["encoding"]["color"]["scale"]["domain"] == ["replay", "naive"]
 
 
 def test_forgetting_is_measured_from_the_best() -> None:
@@ -49,3 +63,9 @@ def test_long_curves_are_thinned() -> None:
     spec = charts.losses([tick("replay", "a", step) for step in range(1, 1001)])
     assert spec is not None
     assert len(spec["concat"][0]["data"]["values"]) == 200
+
+
+def test_many_curves_are_thinned_further() -> None:
+    spec = charts.losses([tick("replay", str(task), step) for task in range(300) for step in range(1, 101)])
+    assert spec is not None
+    assert len(spec["concat"][0]["data"]["values"]) <= 12_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from scholars.evaluate import Judged
 from scholars.keepsakes import Samples
 from scholars.report.comparison import write_comparison
 from scholars.report.confusions import confusions
+from scholars.report.html import short
 from scholars.report.memory import remembered
 from scholars.report.portrait import write_portrait
 from scholars.scholar import Scholar
+from scholars.settings import ImageSettings
 from scholars.tasks import Task
 
 from .documents import results, single
@@ -27,6 +30,7 @@ def test_a_scholar_is_portrayed(two: Scholar, low: Task, tmp_path: Path) -> None
     page = Page(write_portrait(tmp_path / "s", tmp_path / "s.html"))
     assert page.all("h1") == ["A scholar that learned digits, then digits, and knows 10 classes."]
     assert "What it takes for what" not in page.all("h2")
+    assert sum(text.startswith("loss ") for text in page.all("td")) == 4  # of both networks, after both tasks
     judged = Page(write_portrait(tmp_path / "s", tmp_path / "s.html", [low]))
     assert "right now on" in judged.all("h1")[0]
     assert "What it takes for what" in judged.all("h2")
@@ -48,6 +52,37 @@ def test_a_class_that_is_not_dreamt_of_leaves_an_empty_place(one: Scholar, monke
         [True, False],
     ]
     assert memory.rows[3][1][1].alt == "dreams of generation 1: 6 of 3"
+
+
+def noise(count: int, size: int) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_classes_that_no_two_tasks_share_have_one_column_of_real_images(one: Scholar) -> None:
+    apart = {"low": Samples(noise(1, 16), ("0",)), "high": Samples(noise(1, 16), ("1",))}
+    assert remembered([one], apart).columns == ("real", "dreams of generation 1")
+    shared = {**apart, "again": Samples(noise(1, 16), ("0",))}
+    assert remembered([one], shared).columns[:3] == ("real, low", "real, high", "real, again")
+
+
+@pytest.mark.parametrize(("tasks", "size"), [(1, 16), (12, 32), (12, 128)])
+def test_however_much_there_is_the_page_stays_small(
+    one: Scholar, tasks: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise in colour, the worst to compress: 30 classes, each of them in every task and in six generations."""
+    names = tuple(f"class {place}" for place in range(30))
+    image = ImageSettings(size=size, channels=3)
+    known = replace(one, classes=names, settings=one.settings.model_copy(update={"image": image}))
+    images, targets = noise(len(names) * 6, size), torch.eye(len(names)).repeat(6, 1)
+    monkeypatch.setattr(Scholar, "dream", lambda self, count: (images, targets))
+    memory = remembered([known] * 10, {f"task {place}": Samples(images, names * 6) for place in range(tasks)})
+    strips = [strip.uri for _, row in memory.rows for strip in row]
+    assert all(strips)
+    assert sum(map(len, strips)) < 3_600_000  # with what else a page holds, less than 6 MB
+    assert memory.left_out == 10
+    assert memory.tasks_left_out == max(0, tasks - 6)
+    if tasks == 1:
+        assert ": 6 of class 0" in memory.rows[0][1][0].alt
 
 
 def test_confusions_in_words_and_figures() -> None:
@@ -75,9 +110,30 @@ def test_runs_side_by_side(tmp_path: Path) -> None:
     assert cells[-2:] == ["800", "900"]
     assert "solver.steps" in page.all("th")
     assert "name" not in page.all("th")  # equal in both
+    assert page.all("h1") == [
+        "Of 2 runs by replay, a ends best: right on 93.0 % of the real test images, averaged over its tasks."
+    ]
+    assert "91.0" in page.all("td")  # of replay on svhn
     with pytest.raises(InputError, match=r"has no results\.json"):
         write_comparison([tmp_path / "a", tmp_path], tmp_path / "d.html")
     assert not (tmp_path / "d.html").exists()
+
+
+def test_several_seeds_have_an_interval(tmp_path: Path) -> None:
+    document = results()
+    document["summary"]["replay"]["average_accuracy"]["interval"] = 0.02
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    page = Page(write_comparison([tmp_path, tmp_path], tmp_path / "c.html"))
+    (spec,) = [json.loads(text) for text in page.all("script") if text.startswith('{"$schema"')]
+    ends = {row["method"]: (row.get("low"), row.get("high")) for row in spec["data"]["values"]}
+    assert ends["replay"] == (pytest.approx(91), pytest.approx(95))
+    assert ends["joint"] == (None, None)
+
+
+def test_long_names_keep_what_tells_them_apart() -> None:
+    assert short("mnist", 10) == "mnist"
+    names = [f"photos-of-the-year-{year}" for year in (2025, 2026)]
+    assert [short(name, 10) for name in names] == ["photo…-2025", "photo…-2026"]
 
 
 def test_equal_names_are_told_apart(tmp_path: Path) -> None:

@@ -13,16 +13,28 @@ from scholars.report.methods import look
 from scholars.report.results import Results, mean
 
 Spec = dict[str, Any]
+_LEGEND = {"orient": "top", "title": None, "symbolOpacity": 1}
+# Matplotlib's markers, as Vega calls them, or the nearest that can be filled.
+_SHAPES = {
+    "o": "circle",
+    "v": "triangle-down",
+    "s": "square",
+    "P": "cross",
+    "X": "triangle-up",
+    "D": "diamond",
+}
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
-# Points of one curve: more would not be seen.
-_POINTS = 200
+# Points of one curve, and of all of a page: more would not be seen, and the page has to stay small.
+_POINTS, _ALL_POINTS = 200, 12_000
 
 
 def accuracy(results: Results) -> Spec:
     """A panel a task: its accuracy after each task, a line a method, a band from the worst seed to the best."""
     rows = [row for task in range(len(results.tasks)) for row in _course(results, task)]
-    x: Spec = {"field": "after", "type": "ordinal", "sort": results.tasks, "title": "after learning"}
-    x["axis"] = {"labelAngle": 0 if len(results.tasks) < 4 else -40}
+    few = len(results.tasks) < 4
+    # Slanted names leave no room for a title; that of the chart says it, too.
+    x: Spec = {"field": "after", "type": "ordinal", "sort": results.tasks, "title": "after learning" if few else None}
+    x["axis"] = {"labelAngle": 0 if few else -40, "labelExpr": _shortened(14)}
     y: Spec = {"field": "mean", "type": "quantitative", "title": "accuracy, %", "scale": {"domain": [0, 100]}}
     tooltip = [
         {"field": "task"},
@@ -36,16 +48,26 @@ def accuracy(results: Results) -> Spec:
         "mark": {"type": "area", "opacity": 0.15},
         "encoding": {"y": {**y, "field": "worst"}, "y2": {"field": "best"}},
     }
-    line = {"mark": {"type": "line", "point": {"size": 60, "filled": True}}, "encoding": {"y": y, "tooltip": tooltip}}
+    # A level that joint training reaches is no course that it takes.
+    dash = {"condition": {"test": "datum.method === 'joint'", "value": [4, 3]}, "value": [1, 0]}
+    line = {"mark": {"type": "line"}, "encoding": {"y": y, "strokeDash": dash}}
+    point = {
+        "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
+        "encoding": {"y": y, "tooltip": tooltip, **_by_shape(results.methods)},
+    }
     return {
         "$schema": _SCHEMA,
         "data": {"values": rows},
-        "facet": {"field": "task", "sort": results.tasks, "title": None, "header": {"labelFontWeight": "bold"}},
-        "columns": 3 if len(results.tasks) > 4 else 2,
+        "facet": {
+            "field": "task",
+            "sort": results.tasks,
+            "title": None,
+            "header": {"labelFontWeight": "bold", "labelExpr": _shortened(28)},
+        },
+        "columns": 2 if len(results.tasks) in (2, 4) else min(len(results.tasks), 3),
         "spec": {
-            "width": 260 if len(results.tasks) < 5 else 200,
             "height": 190,
-            "layer": [band, line] if len(results.seeds) > 1 else [line],
+            "layer": [band, line, point] if len(results.seeds) > 1 else [line, point],
             "encoding": {"x": x, **_by_method(results.methods)},
         },
     }
@@ -62,6 +84,7 @@ def forgetting(results: Results) -> Spec | None:
                 rows.append({"task": name, "method": method, "points": 100 * (max(known[:-1]) - known[-1])})
     if not rows:
         return None
+    methods = [method for method in results.methods if any(row["method"] == method for row in rows)]
     return {
         "$schema": _SCHEMA,
         "data": {"values": rows},
@@ -69,11 +92,22 @@ def forgetting(results: Results) -> Spec | None:
         "height": {"step": 14},
         "mark": {"type": "bar"},
         "encoding": {
-            "y": {"field": "task", "type": "nominal", "sort": results.tasks, "title": None},
-            "yOffset": {"field": "method", "sort": results.methods},
-            "x": {"field": "points", "type": "quantitative", "title": "points lost since the best"},
+            "y": {
+                "field": "task",
+                "type": "nominal",
+                "sort": results.tasks,
+                "title": None,
+                "axis": {"labelExpr": _shortened(20)},
+            },
+            "yOffset": {"field": "method", "sort": methods},
+            "x": {
+                "field": "points",
+                "type": "quantitative",
+                "title": "points lost since the best",
+                "axis": {"tickCount": 8},
+            },
             "tooltip": [{"field": "task"}, {"field": "method"}, {"field": "points", "format": ".1f"}],
-            **_by_method(results.methods),
+            **_by_method(methods),
         },
     }
 
@@ -82,36 +116,51 @@ def losses(ticks: Iterable[Mapping[str, Any]]) -> Spec | None:
     """Training curves of the first seed: a panel for each loss of each stage, task after task; None without any."""
     curves, panels = read_curves(ticks), list[Spec]()
     methods = list(dict.fromkeys(line.method for lines in curves.values() for line in lines))
+    most = min(_POINTS, max(2, _ALL_POINTS // max(1, sum(len(lines) for lines in curves.values()))))
     for (stage, metric), lines in curves.items():
         rows, start = [], 0
         for task in dict.fromkeys(line.task for line in lines):
             here = {line.method: curve for line, curve in lines.items() if line.task == task}
             for method, curve in here.items():
                 # Joint training learns all tasks at once: it begins at the left.
-                rows += _points(curve, 0 if method == "joint" else start, {"task": task, "method": method})
+                rows += _points(curve, most, 0 if method == "joint" else start, {"task": task, "method": method})
             start += max((max(curve) for method, curve in here.items() if method != "joint"), default=0)
         panels.append(_curves_panel(f"{stage}: {metric.replace('_', ' ')}", rows, methods, f"zoom{len(panels)}"))
     return {"$schema": _SCHEMA, "concat": panels, "columns": 2} if panels else None
 
 
 def comparison(rows: Sequence[Mapping[str, Any]], names: Sequence[str], methods: Sequence[str]) -> Spec:
-    """Average accuracy of several runs, a mark a method; ``rows`` have run, method and accuracy in percent."""
+    """Average accuracy of several runs, a mark a method.
+
+    rows: run, method and accuracy in percent; of several seeds ``low`` and ``high``, the ends of the 95 % interval
+    """
+    x = {"type": "quantitative", "title": "average accuracy at the end, %", "scale": {"zero": False}}
+    tooltip = [{"field": "run"}, {"field": "method"}, {"field": "accuracy", "format": ".1f"}]
+    if any("low" in row for row in rows):
+        tooltip += [{"field": end, "title": f"95 % interval, {end}", "format": ".1f"} for end in ("low", "high")]
+    rule = {
+        "transform": [{"filter": "isValid(datum.low)"}],
+        "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.6},
+        "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}},
+    }
+    point = {
+        "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
+        "encoding": {"x": {**x, "field": "accuracy"}, "tooltip": tooltip, **_by_shape(methods)},
+    }
     return {
         "$schema": _SCHEMA,
         "data": {"values": [dict(row) for row in rows]},
         "width": "container",
         "height": {"step": 28},
-        "mark": {"type": "point", "filled": True, "size": 110},
+        "layer": [rule, point],
         "encoding": {
-            "y": {"field": "run", "type": "nominal", "sort": list(names), "title": None},
-            "x": {
-                "field": "accuracy",
-                "type": "quantitative",
-                "title": "average accuracy at the end, %",
-                "scale": {"zero": False},
+            "y": {
+                "field": "run",
+                "type": "nominal",
+                "sort": list(names),
+                "title": None,
+                "axis": {"labelExpr": _shortened(20)},
             },
-            "shape": {"field": "method", "sort": list(methods)},
-            "tooltip": [{"field": "run"}, {"field": "method"}, {"field": "accuracy", "format": ".1f"}],
             **_by_method(methods),
         },
     }
@@ -133,15 +182,28 @@ def _course(results: Results, task: int) -> list[dict[str, Any]]:
     return rows
 
 
+def _shortened(most: int) -> str:
+    """A name as an axis has room for it: beginning and end, for names often differ in their last part only."""
+    half = most // 2
+    ends = f"slice(datum.label, 0, {half}) + '…' + slice(datum.label, -{half})"
+    return f"length(datum.label) > {most} ? {ends} : datum.label"
+
+
 def _by_method(methods: Sequence[str]) -> Spec:
     scale = {"domain": list(methods), "range": [look(method).colour for method in methods]}
-    return {"color": {"field": "method", "scale": scale, "legend": {"orient": "top", "title": None}}}
+    return {"color": {"field": "method", "scale": scale, "legend": _LEGEND}}
 
 
-def _points(curve: Curve, start: int, whose: Mapping[str, str]) -> list[dict[str, Any]]:
+def _by_shape(methods: Sequence[str]) -> Spec:
+    """So that colour alone carries nothing; the same legend as that of the colours, or there would be two."""
+    scale = {"domain": list(methods), "range": [_SHAPES[look(method).marker] for method in methods]}
+    return {"shape": {"field": "method", "scale": scale, "legend": _LEGEND}}
+
+
+def _points(curve: Curve, most: int, start: int, whose: Mapping[str, str]) -> list[dict[str, Any]]:
     steps = sorted(curve)
-    every = -(-len(steps) // _POINTS)
-    return [{**whose, "step": start + step, "value": curve[step]} for step in steps[::every]]
+    every = -(-len(steps) // most)
+    return [{**whose, "step": start + step, "value": float(f"{curve[step]:.4g}")} for step in steps[::every]]
 
 
 def _curves_panel(title: str, rows: Sequence[Mapping[str, Any]], methods: Sequence[str], zoom: str) -> Spec:
@@ -149,7 +211,6 @@ def _curves_panel(title: str, rows: Sequence[Mapping[str, Any]], methods: Sequen
     scale = "log" if min(values) > 0 and max(values) > 10 * min(values) else "linear"
     return {
         "title": {"text": title, "anchor": "start"},
-        "width": 320,
         "height": 160,
         "data": {"values": [dict(row) for row in rows]},
         "params": [{"name": zoom, "select": "interval", "bind": "scales"}],

@@ -10,25 +10,21 @@ from scholars.report import charts
 from scholars.report.html import Chart, write_page
 from scholars.report.methods import look
 from scholars.report.page import COLUMNS, figures
-from scholars.report.results import Results, read
-from scholars.report.words import percent
+from scholars.report.results import Results, mean, read
+from scholars.report.words import PERCENT, number, percent
 
 
 def write_comparison(folders: Sequence[Path], out: Path) -> Path:
     """Write the page about the runs in ``folders`` and return its path. Raises InputError where one holds none."""
     runs = dict(zip(_names(folders), [read(folder) for folder in folders], strict=True))
     methods = list(dict.fromkeys(method for results in runs.values() for method in results.methods))
-    points = [
-        {"run": name, "method": method, "accuracy": 100 * average}
-        for name, results in runs.items()
-        for method in results.methods
-        if (average := results.of(method).average_accuracy.mean) is not None
-    ]
+    points = [point for name, results in runs.items() for point in _points(name, results)]
     ends = "; ".join(f"{p['run']}, {p['method']}: {p['accuracy']:.1f}" for p in points)
     write_page(
         out,
         "comparison.html",
         title=f"{len(runs)} runs",
+        headline=_headline(list(runs), points),
         chart=Chart(
             "Average accuracy at the end",
             f"Dots, a row a run. Average accuracy in percent: {ends}.",
@@ -43,7 +39,8 @@ def write_comparison(folders: Sequence[Path], out: Path) -> Path:
             }
             for method in methods
         ],
-        tasks={name: _ends(run) for name, run in runs.items()},
+        tasks=list(dict.fromkeys(task for run in runs.values() for task in run.tasks)),
+        ends={name: _ends(run) for name, run in runs.items()},
         differences=_differences({name: run.config for name, run in runs.items()}),
     )
     return out
@@ -55,17 +52,37 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return last if len(set(last)) == len(last) else [str(folder) for folder in folders]
 
 
-def _ends(results: Results) -> str:
+def _points(name: str, results: Results) -> list[dict[str, Any]]:
+    """For the chart: a mark a method, with the interval of its mean where there is one."""
+    found = []
+    for method in results.methods:
+        average = results.of(method).average_accuracy
+        if average.mean is None:
+            continue
+        point = {"run": name, "method": method, "accuracy": 100 * average.mean}
+        if average.interval is not None:
+            point |= {"low": 100 * (average.mean - average.interval), "high": 100 * (average.mean + average.interval)}
+        found.append(point)
+    return found
+
+
+def _headline(names: Sequence[str], points: Sequence[Mapping[str, Any]]) -> str:
+    """Which run's first method ended best; how far apart they are is in the chart."""
+    if not points:
+        return f"No method of {', '.join(names)} has finished yet."
+    hero = points[0]["method"]
+    best = max((point for point in points if point["method"] == hero), key=lambda point: float(point["accuracy"]))
+    count = sum(point["method"] == hero for point in points)
+    share = f"{number(best['accuracy'], 1)}{PERCENT} of the real test images, averaged over its tasks"
+    return f"Of {count} runs by {hero}, {best['run']} ends best: right on {share}."
+
+
+def _ends(results: Results) -> dict[str, str]:
     """What the first method knows of each task at the end."""
     if not results.methods:
-        return ""
-    hero = results.methods[0]
-    known = [results.accuracies(hero, -1, task) for task in range(len(results.tasks))]
-    return ", ".join(
-        f"{name} {percent(sum(values) / len(values))}"
-        for name, values in zip(results.tasks, known, strict=True)
-        if values
-    )
+        return {}
+    known = [mean(results.accuracies(results.methods[0], -1, task)) for task in range(len(results.tasks))]
+    return {name: percent(value) for name, value in zip(results.tasks, known, strict=True)}
 
 
 def _differences(configs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[Any]]]:

@@ -24,12 +24,21 @@ from scholars.report.charts import Spec
 from scholars.report.words import DASH
 
 _DRAW = """
+function fill(spec, width) {  // panels side by side fill the page; on a phone they stand below one another
+  if (!spec.columns) return;
+  if (width < 560) spec.columns = 1;
+  const panel = Math.max(200, Math.min(460, width / spec.columns - 50));
+  for (const inner of spec.concat ?? [spec.spec]) inner.width = panel;
+}
 for (const figure of document.querySelectorAll("figure[data-chart]")) {
   const spec = JSON.parse(figure.querySelector("script").textContent);
   const config = {
-    background: "transparent", font: "inherit", view: {stroke: null}, axis: {grid: true, domain: false, ticks: false},
-    legend: {symbolStrokeWidth: 2}, point: {size: 60}, line: {strokeWidth: 2}
+    background: "transparent", view: {stroke: null}, line: {strokeWidth: 2},
+    font: getComputedStyle(document.body).fontFamily,  // by name: Vega measures what it writes
+    axis: {grid: true, domain: false, ticks: false, labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal"},
+    legend: {symbolStrokeWidth: 2, labelFontSize: 12, columnPadding: 16}, header: {labelFontSize: 13}
   };
+  fill(spec, figure.querySelector("div").clientWidth);
   vegaEmbed(figure.querySelector("div"), spec, {ast: true, actions: false, renderer: "svg", config})
     .then(() => figure.querySelector("noscript")?.remove());
 }
@@ -65,6 +74,7 @@ def write_page(path: Path, template: str, **values: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters["words"] = words
+    environment.filters["short"] = short
     scripts = (_vega(), _DRAW)
     store.write_text(
         path,
@@ -94,6 +104,11 @@ def words(value: object) -> str:
             return ", ".join(words(item) for item in value)
         case _:
             return str(value)
+
+
+def short(name: str, most: int) -> str:
+    """Beginning and end of a long name, ``most`` characters or so: names often differ in their last part only."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2) :]}"
 
 
 @functools.cache

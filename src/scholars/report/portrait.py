@@ -12,7 +12,7 @@ from scholars.inspecting import described
 from scholars.report.confusions import confusions
 from scholars.report.html import write_page
 from scholars.report.memory import remembered
-from scholars.report.words import megabytes, number, percent
+from scholars.report.words import PERCENT, megabytes, number, percent
 from scholars.scholar import Scholar
 from scholars.tasks.task import Task
 
@@ -59,6 +59,7 @@ def write_portrait(folder: Path, out: Path, tests: Sequence[Task] = ()) -> Path:
         elsewhere={name: value for name, value in now.items() if name not in {r.name for r in scholar.lineage}},
         memory=remembered([scholar], {}),
         audits=scholar.lineage,
+        training=_training(scholar),
         confusions=confusions(together(list(judged.values())), scholar.classes) if judged else None,
         facts=facts,
         config=yaml.safe_dump(scholar.settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
@@ -66,10 +67,21 @@ def write_portrait(folder: Path, out: Path, tests: Sequence[Task] = ()) -> Path:
     return out
 
 
+def _training(scholar: Scholar) -> list[tuple[str, str, str]]:
+    """(task, stage, what its training last reported) for every stage of every task."""
+    return [
+        (record.name, stage, ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in metrics.items()))
+        for record in scholar.lineage
+        for stage, metrics in record.metrics.items()
+    ]
+
+
 def _headline(scholar: Scholar, now: dict[str, str]) -> str:
     tasks = [record.name for record in scholar.lineage]
     learned = ", then ".join(tasks) if len(tasks) <= 5 else f"{len(tasks)} tasks one after another"
     words = f"A scholar that learned {learned}, and knows {len(scholar.classes)} classes"
     if now:
-        words += "; right now on " + ", ".join(f"{value} % of the test images of {name}" for name, value in now.items())
+        words += "; right now on " + ", ".join(
+            f"{value}{PERCENT} of the test images of {name}" for name, value in now.items()
+        )
     return words + "."

@@ -53,11 +53,12 @@ class Run(_Part):
 
 
 class Spread(_Part):
-    """A mean over ``n`` seeds and its standard deviation."""
+    """A mean over ``n`` seeds, its standard deviation, and half the width of its 95 % interval."""
 
     mean: float | None = None
     std: float | None = None
     n: int = 0
+    interval: float | None = None
 
 
 class Summary(_Part):

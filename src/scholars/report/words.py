@@ -7,7 +7,7 @@ from scholars.report.results import Results, Spread
 DASH = "\N{EN DASH}"
 ARROW = "\N{RIGHTWARDS ARROW}"
 _NAMES = {"replay": "replay", "exact": "exact replay"}
-_PERCENT = "\N{NO-BREAK SPACE}%"
+PERCENT = "\N{NO-BREAK SPACE}%"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -42,14 +42,14 @@ def headline(results: Results) -> str:
     average = percent(results.of(hero).average_accuracy.mean)
     many = len(results.tasks) > 1
     name = _NAMES.get(hero, f"{hero} training")
-    words = f"{_stream(results.tasks)}, {name} is right on {average}{_PERCENT} of the real test images"
+    words = f"{_stream(results.tasks)}, {name} is right on {average}{PERCENT} of the real test images"
     words += ", averaged over the tasks" if many else ""
     naive = results.of("naive").average_accuracy.mean
     if many and hero != "naive" and naive is not None:
-        words += f"; training on the new task alone keeps {percent(naive)}{_PERCENT}"
+        words += f"; training on the new task alone keeps {percent(naive)}{PERCENT}"
     gap = results.of(hero).gap_closed
     if gap is not None:
-        closed = f"{percent(gap, 0)}{_PERCENT} of the gap between new data alone and joint training"
+        closed = f"{percent(gap, 0)}{PERCENT} of the gap between new data alone and joint training"
         words += f". {name.capitalize()} closes {closed}"
     return words + "."
 
