@@ -291,7 +291,7 @@ def test_the_cost_of_an_interrupted_attempt_counts(tmp_path: Path) -> None:
     asked = iter(range(100_000))
     with pytest.raises(Interrupted):
         run(plan, tmp_path / "out", watch=Watch(stopping=lambda: next(asked) >= 30))
-    spent = tmp_path / "out" / "work" / "0-naive-1-checkpoints" / "spent.json"
+    spent = tmp_path / "out" / "work" / "0-naive-1-checkpoints-spent.json"
     before = json.loads(spent.read_text())["seconds"]
     assert before > 0
     spent.write_text(json.dumps({"seconds": before + 1000}))
