@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -17,15 +18,19 @@ NOTEBOOK = Path(__file__).parents[1] / "docs" / "notebook" / "founding-experimen
 
 
 @pytest.fixture
-def notebook() -> nbformat.NotebookNode:
+def notebook() -> Any:
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-def test_it_runs_from_top_to_bottom(notebook: nbformat.NotebookNode, tmp_path: Path) -> None:
+def test_it_runs_from_top_to_bottom(notebook: Any, tmp_path: Path) -> None:
     digits = open_task("digits")
-    arrays = {"x_train": 255 - digits.train.images[:400, 0], "y_train": digits.train.labels[:400]}
-    arrays |= {"x_test": 255 - digits.test.images[:100, 0], "y_test": digits.test.labels[:100]}
-    np.savez(tmp_path / "dark.npz", **arrays)
+    np.savez(
+        tmp_path / "dark.npz",
+        x_train=255 - digits.train.images[:400, 0],
+        y_train=digits.train.labels[:400],
+        x_test=255 - digits.test.images[:100, 0],
+        y_test=digits.test.labels[:100],
+    )
     tasks = ["digits", {"source": str(tmp_path / "dark.npz"), "limit": 300}]
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({"tasks": tasks, **TINY}))
     (parameters,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
@@ -46,7 +51,7 @@ def test_it_runs_from_top_to_bottom(notebook: nbformat.NotebookNode, tmp_path: P
     assert len(pictures) == 5
 
 
-def test_what_is_kept_in_it_is_small_and_whole(notebook: nbformat.NotebookNode) -> None:
+def test_what_is_kept_in_it_is_small_and_whole(notebook: Any) -> None:
     """Its outputs are those of one run of the cells as they are: in their order, none missing, none of an error."""
     assert NOTEBOOK.stat().st_size < 400_000
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
