@@ -139,7 +139,7 @@ def test_any_bytes_as_weights_are_refused_politely(tmp_path_factory: pytest.Temp
 
 def test_weights_that_do_not_fit_are_named() -> None:
     module = torch.nn.Linear(3, 2)
-    with pytest.raises(InputError, match=r"'weight': described \(2, 3\), found \(4, 3\)"):
+    with pytest.raises(InputError, match=r"'weight': described float32 \[2, 3\], found float32 \[4, 3\]"):
         store.load_weights(module, {"weight": torch.zeros(4, 3), "bias": torch.zeros(2)}, "here")
     with pytest.raises(InputError, match=r"'extra': described nothing"):
         store.load_weights(module, {**module.state_dict(), "extra": torch.zeros(1)}, "here")
