@@ -6,6 +6,8 @@ import ctypes
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
 import sys
 import tempfile
@@ -110,6 +112,28 @@ def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping
         _sync(folder.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder, if it is there: whenever the process dies, it is whole or gone, for it loses its name first."""
+    if folder.exists():
+        gone = folder.rename(folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp"))
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def clear_away(path: Path) -> None:
+    """Remove what processes that were killed while they wrote or removed ``path`` left beside it.
+
+    To be called where nobody else does either.
+    """
+    for other in path.parent.glob(".*.tmp"):
+        if abandoned(other, path.name) and other.is_dir():
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def abandoned(path: Path, name: str) -> bool:
+    """Whether ``path`` is called as what is written, or removed, beside the place of ``name`` is until that is done."""
+    return bool(re.fullmatch(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}\.tmp", path.name))
 
 
 def occupied(folder: Path) -> bool:
