@@ -155,7 +155,7 @@ def course(folder: Path, generation: int) -> Course:
     begun = time.perf_counter()
     names: set[str] = set()
     writing, last, placing = 0.0, begun, 0.0
-    while not placing or learner.work.exists():
+    while learner.process.poll() is None and not (placing and not learner.work.exists()):
         found, now = half_written(learner.work), time.perf_counter()
         names.update(found)
         writing += (now - last) * bool(found)
