@@ -46,10 +46,10 @@ MNIST's two parts were shuffled together first, for other people wrote its test 
 (8,553 / 2,001): no photo is on both sides."""
 HEAD = """| learned | by | area under the curve | advantage | members found at 1 % false alarms |
 |---|---|---|---|---|"""
-END = """**How to read it.** An area of 0.5 is a coin toss, 1 is certainty. The advantage is the largest difference between
-the share of members and the share of non-members that are suspected (Yeom et al. 2018): 0 is a coin toss. It is never
-negative, for the threshold is chosen afterwards, in the attacker's favour. The last column is what counts where a single
-person could be harmed: how many members are found when one non-member in a hundred is suspected wrongly.
+END = """**How to read it.** An area of 0.5 is a coin toss, 1 is certainty. The advantage is the largest difference
+between the share of members and the share of non-members that are suspected (Yeom et al. 2018): 0 is a coin toss. It is
+never negative, for the threshold is chosen afterwards, in the attacker's favour. The last column is what counts where a
+single person could be harmed: how many members are found when one non-member in a hundred is suspected wrongly.
 
 **What it does not say.** This attacker is simple. Who has the files has the weights, too, among them those of a critic
 that saw the training images. Attacks that train models of their own do better. None of this is a guarantee such as

@@ -6,7 +6,6 @@ that was interrupted goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -263,8 +262,7 @@ class _Run:
 
     def _ticker(self, place: Place) -> Callable[[Tick], None]:
         def on_tick(tick: Tick) -> None:
-            with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**asdict(place), **asdict(tick)}) + "\n")
+            store.append_json(self.out / "metrics.jsonl", {**asdict(place), **asdict(tick)})
             self.watch.on_tick(place, tick)
 
         return on_tick

@@ -186,6 +186,14 @@ def set_rate(optimizer: Optimizer, rate: float) -> None:
 
 
 @torch.no_grad()
+def gradient_norm(module: nn.Module) -> Tensor:
+    """The Euclidean norm of the gradients of all parameters together, a scalar."""
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm
+
+
+@torch.no_grad()
 def average(target: nn.Module, source: nn.Module, decay: float) -> None:
     """target <- decay * target + (1 - decay) * source, parameters only; buffers are copied."""
     torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), 1 - decay)

@@ -57,6 +57,19 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def append_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Add a JSON document as one line, after cutting off one that a full disk or a power cut left unfinished."""
+    path.touch()
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        if end and file.read() != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.seek(0, os.SEEK_END)
+        file.write(json.dumps(document, allow_nan=False).encode() + b"\n")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON document that is an object. Raises InputError."""
     try:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from scholars.commands import completion
-from scholars.commands.app import Changes, DataDir, GeneratorKind, SaveEvery, app
+from scholars.commands.app import Changes, DataDir, Events, GeneratorKind, SaveEvery, app
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
@@ -38,6 +38,7 @@ def run(
     changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     save_every: SaveEvery = 60,
+    events: Events = None,
 ) -> None:
     """Run an experiment: learn a stream of tasks by several methods.
 
@@ -61,7 +62,7 @@ def run(
     folder = folder or Path("runs") / plan.name
     command = shlex.join(["scholars", *(word for word in sys.argv[1:] if word not in ("--resume", "--quiet"))])
     try:
-        with watching(messages) as watch:
+        with watching(messages, events) as watch:
             results = run_experiment(
                 plan, folder, data_dir=data_dir, resume=resume, command=command, watch=watch, save_every=save_every
             )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scholars.commands import completion
-from scholars.commands.app import AsJson, Changes, DataDir, GeneratorKind, SaveEvery, ScholarFolder, app
+from scholars.commands.app import AsJson, Changes, DataDir, Events, GeneratorKind, SaveEvery, ScholarFolder, app
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
@@ -34,6 +34,7 @@ def learn_task(
     generator: GeneratorKind = None,
     changes: Changes = None,
     save_every: SaveEvery = 60,
+    events: Events = None,
 ) -> None:
     """Teach a scholar one more task. What it knew before it dreams of; no old data is read."""
     from scholars.config import parse_changes
@@ -53,7 +54,7 @@ def learn_task(
     task = replace(task, name=name) if name else task
     task = task.tested_on(open_watched(messages, test, shape, data_dir, only)) if test else task
     try:
-        with learning(messages, task.name, seed) as watch:
+        with learning(messages, task.name, seed, events) as watch:
             taught = teach(
                 scholar,
                 task,
