@@ -44,7 +44,8 @@ def same(a: Scholar, b: Scholar) -> bool:
 
 
 def command(folder: Path) -> list[str]:
-    return [sys.executable, "-m", "scholars", "learn", str(folder), "digits", "--classes", "5,6,7,8,9"]
+    words = ["learn", str(folder), "digits", "--classes", "5,6,7,8,9", "--save-every", "0.05"]
+    return [sys.executable, "-m", "scholars", *words]
 
 
 @pytest.fixture(scope="module")
