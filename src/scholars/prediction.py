@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -97,9 +99,22 @@ def predict_files(
 
     Raises InputError for files that cannot be read, naming each.
     """
-    for chunk, images in _decoded(files, scholar.settings.image, scholar.chunk):
-        for file, found in zip(chunk, named(scholar, images, among, top), strict=True):
-            yield Prediction(file, found.guesses, found.unfamiliar)
+    # Each of these threads computes in one thread: two of them do more than one that computes in two.
+    workers = os.cpu_count() or 1
+    under_way: deque[tuple[Sequence[Path], Future[list[Named]]]] = deque()
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+
+        def first() -> Iterator[Prediction]:
+            chunk, found = under_way.popleft()
+            for file, one in zip(chunk, found.result(), strict=True):
+                yield Prediction(file, one.guesses, one.unfamiliar)
+
+        for chunk, images in _decoded(files, scholar.settings.image, scholar.chunk):
+            under_way.append((chunk, pool.submit(lambda images: list(named(scholar, images, among, top)), images)))
+            if len(under_way) > workers:
+                yield from first()
+        while under_way:
+            yield from first()
 
 
 def _decoded(files: Sequence[Path], shape: ImageSettings, count: int) -> Iterator[tuple[Sequence[Path], Tensor]]:
