@@ -259,7 +259,7 @@ def failures(code: int, out: Path) -> Counter[str]:
 
 
 def room(kind: str, out: Path) -> tuple[int, int]:
-    """Bytes of a scholar of the default size, and the most that its unfinished work takes."""
+    """Bytes of the weights of a scholar of the default size, and the most that its unfinished work takes."""
     digits = open_task("digits")
     digits = replace(digits, train=digits.train[:256], test=digits.test[:16])
     short = {"solver.steps": 4, "solver.batch": 8, "generator.kind": kind, "audit.dreams": 0}
@@ -271,7 +271,7 @@ def room(kind: str, out: Path) -> tuple[int, int]:
         return False
 
     teach(folder, digits, changes=short, watch=Watch(stopping=looked), save_every=0)
-    return sum(path.stat().st_size for path in folder.iterdir()), max(most)
+    return sum((folder / f"{part}.safetensors").stat().st_size for part in ("solver", "generator")), max(most)
 
 
 def write_seconds(out: Path) -> dict[str, float]:
@@ -314,7 +314,7 @@ def table(
         "# Killed, and out of room",
         "",
         f"Made by `python benchmarks/faults.py --kills {options.kills} --seed {options.seed}` on "
-        f"{datetime.now(UTC):%Y-%m-%d}, on: {machine['processor']}, {machine['threads']} threads, "
+        f"{datetime.now(UTC):%Y-%m-%d}, on: {machine['processor']}, threads: {machine['threads']}, "
         f"{machine['precision']}, Python {machine['python']}, torch {machine['packages']['torch']}.",
         "",
         "A small scholar learns Digits, five classes and then the other five, by `scholars learn`, and is saved every "
@@ -370,12 +370,11 @@ def table(
         "There are two at most, one of each network; a new one takes the place of the old one once it is complete. "
         "To go on bit for bit takes the weights, Adam's two moments of each, and the moving average of the "
         "generator's: up to four times what the generator keeps, three times what the solver keeps. *At most three "
-        "times the weights* is said of the whole folder of the scholar that is trained - solver, generator and critic, "
-        "and what it tells unfamiliar images by. So that it holds for every kind, signs and exponents are deflated, "
-        "losslessly, and a training that has ended keeps no moments. The most that ever lay there, at the default "
-        "sizes:",
+        "times the weights* is said of all weights of the scholar that is trained: the files of its solver and of its "
+        "generator, with the critic. So that it holds for every kind, signs and exponents are deflated, losslessly, "
+        "and a training that has ended keeps no moments. The most that ever lay there, at the default sizes:",
         "",
-        "| generator | the scholar, kB | unfinished work, kB | ratio |",
+        "| generator | weights of the scholar, kB | unfinished work, kB | ratio |",
         "|---|---|---|---|",
         *(
             f"| `{kind}` | {own / 1000:,.0f} | {most / 1000:,.0f} | {most / own:.2f} |"

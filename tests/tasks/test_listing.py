@@ -197,8 +197,8 @@ settings = build(Settings, small, None, where="test")
 open_task("digits")                                    # libraries are loaded before memory is counted
 used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmData"))
 data = len(list(__import__("pathlib").Path(sys.argv[1]).rglob("*.png"))) * 3 * 256 * 256
-# The rest of a training's memory does not grow with the data: about 200 MB here.
-resource.setrlimit(resource.RLIMIT_DATA, (used + data * 2 // 3, resource.RLIM_INFINITY))
+# The rest of a training's memory does not grow with the data: about 200 MB here, 500 MB with torch 2.6.
+resource.setrlimit(resource.RLIMIT_DATA, (used + data * 9 // 10, resource.RLIM_INFINITY))
 task = open_task(sys.argv[1], size=256, channels=3)
 assert task.train.images.nbytes + task.test.images.nbytes == data > 700_000_000
 scholar = learn(task, settings=settings)
@@ -211,7 +211,7 @@ except MemoryError:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits a process's data by RLIMIT_DATA")
 def test_a_data_set_larger_than_memory_is_learned(tmp_path: Path, cache: Path) -> None:
-    """All memory but read-only mapped files is capped to two thirds of what the decoded pictures take."""
+    """All memory but read-only mapped files is capped to nine tenths of what the decoded pictures take."""
     rng = np.random.default_rng(0)
     for name in "ab":
         (tmp_path / "big" / name).mkdir(parents=True)
