@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test lint docs clean
+.PHONY: install demo test versions lint docs clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,9 @@ demo: install  ## the main job on small data: Digits, then drawn street digits
 # A process a core, each computing in one thread: half the time of one process that computes in all of them.
 test: install  ## the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+versions:  ## the quick part of it, with every Python and torch that are stated and can be had; an hour, 7 GB for a while
+	$(PYTHON) tests/versions.py
 
 lint: install  ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -6,6 +6,8 @@ import ctypes
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
 import sys
 import tempfile
@@ -55,6 +57,19 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON document, atomically. NaN and infinity are refused: they are not JSON."""
     write_text(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def append_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Add a JSON document as one line, after cutting off one that a full disk or a power cut left unfinished."""
+    path.touch()
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        if end and file.read() != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.seek(0, os.SEEK_END)
+        file.write(json.dumps(document, allow_nan=False).encode() + b"\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -119,6 +134,28 @@ def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping
         _sync(folder.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder, if it is there: whenever the process dies, it is whole or gone, for it loses its name first."""
+    if folder.exists():
+        gone = folder.rename(folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp"))
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def clear_away(path: Path) -> None:
+    """Remove what processes that were killed while they wrote or removed ``path`` left beside it.
+
+    To be called where nobody else does either.
+    """
+    for other in path.parent.glob(".*.tmp"):
+        if abandoned(other, path.name) and other.is_dir():
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def abandoned(path: Path, name: str) -> bool:
+    """Whether ``path`` is called as what is written, or removed, beside the place of ``name`` is until that is done."""
+    return bool(re.fullmatch(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}\.tmp", path.name))
 
 
 def occupied(folder: Path) -> bool:
