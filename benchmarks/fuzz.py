@@ -4,7 +4,8 @@ pip install atheris
 python benchmarks/fuzz.py --minutes 10 [--readers recipe table ...]
 
 An input may be read or be refused by an InputError. Anything else is a finding: another exception, more than
-10 seconds, more than 2 GiB. Inputs that did it are kept in --out, and are tried again first. Writes docs/fuzzing.md.
+10 seconds, more than 2 GiB. Inputs that did it, and all that led to new code, are kept in --out.
+Writes docs/fuzzing.md with the latest counts of every reader.
 """
 
 from __future__ import annotations
@@ -170,6 +171,16 @@ def read_samples(home: Path) -> tuple[Reader, list[bytes]]:
     return kept(path, lambda path: read(path.parent)), [path.read_bytes()]
 
 
+def read_checkpoint(home: Path) -> tuple[Reader, list[bytes]]:
+    import torch
+
+    from scholars import checkpoints, store
+
+    path = home / "solver.safetensors"
+    store.write_tensors(path, checkpoints.packed({"module/weight": torch.randn(32, 16), "step": torch.tensor(3)}))
+    return kept(path, lambda path: checkpoints.unpacked(store.read_tensors(path)[0], path)), [path.read_bytes()]
+
+
 READERS: dict[str, Callable[[Path], tuple[Reader, list[bytes]]]] = {
     "recipe": read_recipe,
     "change": read_change,
@@ -179,6 +190,7 @@ READERS: dict[str, Callable[[Path], tuple[Reader, list[bytes]]]] = {
     "upload": read_upload,
     "description": read_description,
     "weights": read_weights,
+    "checkpoint": read_checkpoint,
     "results": read_results,
     "ticks": read_ticks,
     "samples": read_samples,
@@ -192,6 +204,7 @@ WHAT = {
     "upload": "zip files sent to the studio",
     "description": "`scholar.json`, with its weights beside it",
     "weights": "weights of solver and familiarity (safetensors)",
+    "checkpoint": "unfinished trainings (safetensors)",
     "results": "`results.json`",
     "ticks": "`metrics.jsonl`",
     "samples": "a run's kept images (safetensors)",
@@ -261,25 +274,25 @@ def fuzz(name: str, seconds: int, out: Path) -> None:
     atheris.Fuzz()
 
 
-def written(rows: dict[str, dict[str, Any]], machine: dict[str, Any], minutes: float) -> str:
+def written(rows: dict[str, dict[str, Any]], machine: dict[str, Any]) -> str:
     total = sum(row["inputs"] for row in rows.values())
     lines = [
         "# What nobody meant to be read",
         "",
-        f"Made by `python benchmarks/fuzz.py --minutes {minutes:g}` on {datetime.now(UTC):%Y-%m-%d}, on: "
+        f"Made by `python benchmarks/fuzz.py` on {datetime.now(UTC):%Y-%m-%d}, on: "
         f"{machine['processor']}, Python {machine['python']}, torch {machine['packages']['torch']}, and atheris,",
         "which changes valid files so that ever more of the code that reads them is reached. An input may be read, or",
         f"refused with a message. Findings are any other exception, more than {SECONDS} seconds, or more than "
         f"{MEGABYTES:,} MB of memory, PyTorch and the fuzzer's own included.",
         "",
-        "| reader of | inputs | read | refused | peak MB | findings |",
-        "|---|---|---|---|---|---|",
+        "| reader of | seconds | inputs | read | refused | peak MB | findings |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():
         found = "; ".join(f"{kind} ({count})" for kind, count in row["findings"].items()) or "none"
-        figures = " | ".join(f"{row[key]:,}" for key in ("inputs", "read", "refused", "megabytes"))
+        figures = " | ".join(f"{row[key]:,}" for key in ("seconds", "inputs", "read", "refused", "megabytes"))
         lines.append(f"| {WHAT[name]} | {figures} | {found} |")
-    return "\n".join([*lines, f"| **all** | **{total:,}** | | | | |", ""])
+    return "\n".join([*lines, f"| **all** | | **{total:,}** | | | | |", ""])
 
 
 def main() -> None:
@@ -297,7 +310,6 @@ def main() -> None:
     from scholars.settings import Settings
 
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = {}
     for name in options.readers:
         kept_counts = options.out / f"{name}.json"
         kept_counts.unlink(missing_ok=True)
@@ -307,13 +319,14 @@ def main() -> None:
                 ended = subprocess.run(
                     words, check=False, env={**os.environ, "FUZZ_HOME": home}, stdout=log, stderr=log
                 )
-        rows[name] = json.loads(kept_counts.read_text())
+        row = json.loads(kept_counts.read_text()) | {"seconds": seconds}
         if ended.returncode:
-            rows[name]["findings"][f"ended with code {ended.returncode}: see {name}.log"] = 1
-        print(name, json.dumps(rows[name]), flush=True)
-    if options.readers == list(READERS):
-        text = written(rows, environment(Settings().compute), options.minutes)
-        (DOCS / "fuzzing.md").write_text(text, encoding="utf-8")
+            row["findings"][f"ended with code {ended.returncode}: see {name}.log"] = 1
+        kept_counts.write_text(json.dumps(row))
+        print(name, json.dumps(row), flush=True)
+    found = {name: options.out / f"{name}.json" for name in READERS}
+    rows = {name: json.loads(path.read_text()) for name, path in found.items() if path.is_file()}
+    (DOCS / "fuzzing.md").write_text(written(rows, environment(Settings().compute)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -66,6 +66,10 @@ def test_perfect_dreams_pass(good: Scholar, low: Task) -> None:
     assert found.frechet_distance < 1
     assert sum(entry.share for entry in found.classes) == pytest.approx(1)
     assert sum(found.tasks[0].shares.values()) == pytest.approx(1)
+    # What the pupil knows of the task is what it knows of its classes, each by its number of test images.
+    shown = torch.bincount(torch.from_numpy(low.test.labels)).tolist()
+    right = sum(count * (entry.accuracy or 0) for count, entry in zip(shown, found.classes, strict=True))
+    assert right / len(low.test) == pytest.approx(found.tasks[0].accuracy)
     assert found.warnings == ()
 
 
@@ -81,6 +85,7 @@ def test_an_untrained_generator_is_found(good: Scholar, low: Task) -> None:
     grey = torch.full((400, 1, 16, 16), 128)
     found = audit(reciting(good, grey), [low])
     assert found.tasks[0].accuracy < 0.3
+    assert sorted(entry.accuracy or 0 for entry in found.classes) == [0, 0, 0, 0, 1]
     assert found.tasks[0].recall == 0.0
     assert any("dreams teach nothing about digits" in w and "generator.flow.steps" in w for w in found.warnings)
 
@@ -120,6 +125,7 @@ def test_a_class_that_was_not_asked_for_has_no_agreement(two: Scholar, high: Tas
     asked = two.settings.audit.model_copy(update={"dreams": 3})
     found = audit(replace(two, settings=two.settings.model_copy(update={"audit": asked})), [high])
     assert [entry.agreement is None for entry in found.classes] == [False] * 3 + [True] * 7
+    assert [entry.accuracy is None for entry in found.classes] == [True] * 5 + [False] * 5  # only `high` was at hand
 
 
 @pytest.mark.parametrize(("score", "warned"), [(0.91, True), (0.96, False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import runpy
 import tomllib
@@ -9,8 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from scholars.cli import app
-from scholars.config import Recipe, build, shipped_recipes
+import scholars
 
 ROOT = Path(__file__).parents[1]
 DOCS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,30 +66,20 @@ def test_issue_templates_ask_for_something() -> None:
         assert any(field.get("validations", {}).get("required") for field in document["body"]), form.name
 
 
-def test_every_recipe_in_the_docs_is_valid() -> None:
-    blocks = [block for page in DOCS for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
-    assert blocks
-    for block in blocks:
-        build(Recipe, {"name": "docs", **yaml.safe_load(block)}, None, where="docs")
+def test_every_public_name_is_on_the_page_of_python() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    told = []
+    for home, name in re.findall(r"^::: (scholars\.[\w.]+)\.(\w+)$", page, re.MULTILINE):
+        told.append(getattr(importlib.import_module(home), name))
+        assert told[-1].__doc__, name
+    assert told
+    missing = [name for name in scholars.__all__ if getattr(scholars, name) not in told]
+    assert missing == []
 
 
-def test_every_command_in_the_docs_exists() -> None:
-    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    for page in DOCS:
-        for command, rest in re.findall(
-            r"^(?:\.venv/bin/)?scholars (?:--plugin \S+ )?(\S+)([^\n#]*)", page.read_text(), re.MULTILINE
-        ):
-            assert command in commands, f"{page.name}: scholars {command}"
-            if command == "run":
-                assert rest.split()[0] in shipped_recipes(), f"{page.name}: scholars run{rest}"
-
-
-def test_the_python_in_the_readme_names_what_exists() -> None:
-    import scholars
-
-    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert block
-    names = re.search(r"from scholars import (.*)", block[1])
-    assert names
-    assert all(hasattr(scholars, name.strip()) for name in names[1].split(","))
-    assert all(hasattr(scholars.Scholar, method) for method in re.findall(r"two\.(\w+)\(", block[1]))
+def test_arguments_become_a_list() -> None:
+    listed = runpy.run_path(str(ROOT / "docs" / "docstrings.py"))["listed"]
+    text = "What it does.\n\ntask: images\nsize, channels: what\n    they are\n\nRaises: never\nnote: this"
+    assert listed(text, {"task", "size", "channels"}) == (
+        "What it does.\n\n- **task**: images\n- **size, channels**: what they are\n\nRaises: never\nnote: this"
+    )

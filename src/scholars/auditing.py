@@ -12,7 +12,7 @@ from torch import Tensor
 from scholars.compute import open_fabric, seed_of
 from scholars.dreams import labelled
 from scholars.errors import InputError
-from scholars.evaluate import accuracy
+from scholars.evaluate import Judged, judge
 from scholars.evaluate.likeness import covered, frechet_distance, nearest
 from scholars.fitting import Session
 from scholars.records import Audit, ClassAudit, TaskAudit
@@ -44,14 +44,15 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
     tasks = [task.resized(settings.image.channels, settings.image.size) for task in tasks]
     dreamt = joined(scholar.dreaming(settings.audit.dreams, seed=seed_of(seed, "audit", scholar.generation)))
     images = dreamt.images
-    classes = _classes(scholar, dreamt)
     pupil = _taught_by(scholar, dreamt, seed, session or Session())
+    judged = [judge(pupil, task) for task in tasks]
+    classes = _classes(scholar, dreamt, judged)
     seen = scholar.features(images)
     glances = _glance(images)
     reals = [_some(task.test, len(images)) for task in tasks]
     compared = tuple(
-        _task(task, accuracy(pupil, task), scholar.features(real), seen, glances)
-        for task, real in zip(tasks, reals, strict=True)
+        _task(task, one.accuracy, scholar.features(real), seen, glances)
+        for task, one, real in zip(tasks, judged, reals, strict=True)
     )
     whole = sorted(task.name for task in tasks) == sorted(names)
     # As many of each task as of any other: what was learned last is not all that counts.
@@ -67,16 +68,21 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
     )
 
 
-def _classes(scholar: Scholar, dreamt: Batch) -> tuple[ClassAudit, ...]:
+def _classes(scholar: Scholar, dreamt: Batch, judged: Sequence[Judged]) -> tuple[ClassAudit, ...]:
+    """Each class in the dreams, and in the eyes of the pupil who saw dreams only and was ``judged``."""
     labels, sure = dreamt.labels, dreamt.targets.amax(1)
     conditional = scholar.settings.generator.chosen.conditional
     asked = torch.tensor([output for _, output in scholar.conditions])[dreamt.conditions]
+    known = len(scholar.classes)
+    confusion = sum((one.confusion for one in judged), torch.zeros(known, known, dtype=torch.int64))
+    shown, right = confusion.sum(1).tolist(), confusion.diagonal().tolist()
     return tuple(
         ClassAudit(
             name=name,
             share=float((labels == output).float().mean()),
             confidence=_share(sure[labels == output]),
             agreement=_share(labels[asked == output] == output) if conditional else None,
+            accuracy=right[output] / shown[output] if shown[output] else None,
         )
         for output, name in enumerate(scholar.classes)
     )
@@ -137,7 +143,7 @@ def _warnings(
     found = [complaint] if complaint else []
     fair = 1 / len(classes)
     for entry in classes:
-        if entry.share < 0.1 * fair:
+        if entry.is_dying(len(classes)):
             found.append(
                 f"class {entry.name!r} is dying out: {100 * entry.share:.1f} % of the dreams are seen as it, "
                 f"{100 * fair:.0f} % would be its share. {longer[0].upper()}{longer[1:]}, set replay.balance=classes, "

@@ -15,6 +15,15 @@ class ClassAudit(Section):
     share: float = Field(description="of all dreams, in the solver's eyes, in [0, 1]")
     confidence: float | None = Field(description="the solver's mean probability for these dreams; None without any")
     agreement: float | None = Field(description="of dreams asked for, the share seen as such; None if none was")
+    accuracy: float | None = Field(
+        None,
+        description="of the real test images at hand, the share that a fresh small solver that saw dreams only names "
+        "rightly; None without any",
+    )
+
+    def is_dying(self, known: int) -> bool:
+        """Whether it has less than a tenth of an even share of the dreams, among ``known`` classes."""
+        return self.share < 0.1 / known
 
 
 class TaskAudit(Section):

@@ -23,6 +23,9 @@ _SHAPES = {
     "X": "triangle-up",
     "D": "diamond",
 }
+# Legible on white and on black.
+_MUTED = "#8A949C"
+_WHOSE = ("class", "generation", "after", "dying")
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 # Points of one curve, and of all of a page: more would not be seen, and the page has to stay small.
 _POINTS, _ALL_POINTS = 200, 12_000
@@ -127,6 +130,52 @@ def losses(ticks: Iterable[Mapping[str, Any]]) -> Spec | None:
             start += max((max(curve) for method, curve in here.items() if method != "joint"), default=0)
         panels.append(_curves_panel(f"{stage}: {metric.replace('_', ' ')}", rows, methods, f"zoom{len(panels)}"))
     return {"$schema": _SCHEMA, "concat": panels, "columns": 2} if panels else None
+
+
+def classes(rows: Sequence[Mapping[str, Any]], names: Sequence[str], measures: Mapping[str, str], even: float) -> Spec:
+    """A panel for each of ``measures``, key and title: bars of the last generation, ticks of the earlier ones.
+
+    rows: class, generation, after (the task), dying, and the measures that are known, in percent
+    even: the share of each class if all were dreamt of equally often, in percent
+    """
+    last = max(row["generation"] for row in rows)
+    # Names that are longer than a bar is wide stand upright.
+    upright = len(names) > 4 and max(map(len, names)) > 2
+    axis = {"labelAngle": -90 if upright else 0, "labelExpr": _shortened(12), "labelOverlap": True}
+    colour = {"condition": {"test": "datum.dying", "value": look("er").colour}, "value": look("replay").colour}
+    panels: list[Spec] = []
+    for key, title in measures.items():
+        known = [{name: row[name] for name in (*_WHOSE, key)} for row in rows if key in row]
+        scale = {} if key == "share" else {"scale": {"domain": [0, 100]}}
+        shared = {
+            "x": {"field": "class", "type": "nominal", "sort": list(names), "title": None, "axis": axis},
+            "y": {"field": key, "type": "quantitative", "title": None, **scale},
+            "tooltip": [
+                {"field": "class"},
+                {"field": "after", "title": "after learning"},
+                {"field": key, "title": title, "format": ".1f"},
+            ],
+        }
+        bar = {
+            "transform": [{"filter": f"datum.generation === {last}"}],
+            "mark": {"type": "bar"},
+            "encoding": {**shared, "color": colour},
+        }
+        tick = {
+            "transform": [{"filter": f"datum.generation !== {last}"}],
+            "mark": {"type": "tick", "thickness": 2, "color": _MUTED, "opacity": 1},
+            "encoding": shared,
+        }
+        evenly = {"mark": {"type": "rule", "strokeDash": [4, 3], "color": _MUTED}, "encoding": {"y": {"datum": even}}}
+        panels.append(
+            {
+                "title": {"text": title, "anchor": "start"},
+                "height": 140,
+                "data": {"values": known},
+                "layer": [bar, tick, evenly] if key == "share" else [bar, tick],
+            }
+        )
+    return {"$schema": _SCHEMA, "concat": [panel for panel in panels if panel["data"]["values"]], "columns": 3}
 
 
 def comparison(rows: Sequence[Mapping[str, Any]], names: Sequence[str], methods: Sequence[str]) -> Spec:

@@ -54,11 +54,11 @@ class Memory:
 
 def remembered(scholars: Sequence[Scholar], real: Mapping[str, Samples]) -> Memory:
     """Each class in the eyes of each of ``scholars``, a generation after the other, beside real images by task."""
-    chosen = _spaced([scholar for scholar in scholars if scholar.generator], _MOST_GENERATIONS)
+    chosen = spaced([scholar for scholar in scholars if scholar.generator], _MOST_GENERATIONS)
     if not scholars:
         return Memory((), (), 0, 0)
     classes = scholars[-1].classes
-    shown = _spaced(classes, _MOST_CLASSES)
+    shown = spaced(classes, _MOST_CLASSES)
     beside, tasks_left_out = _real(real)
     columns = [*beside, *(f"dreams of generation {one.generation}" for one in chosen)]
     sources = [(samples.images, np.array(samples.classes)) for samples in beside.values()]
@@ -94,7 +94,7 @@ def _real(real: Mapping[str, Samples]) -> tuple[dict[str, Samples], int]:
     if len(real) > 1 and len(set(names)) == len(names) and len(shapes) == 1:
         images = torch.cat([samples.images for samples in real.values()])
         return {"real": Samples(images, tuple(name for samples in real.values() for name in samples.classes))}, 0
-    tasks = _spaced(list(real), _MOST_TASKS)
+    tasks = spaced(list(real), _MOST_TASKS)
     return {f"real, {task}": real[task] for task in tasks}, len(real) - len(tasks)
 
 
@@ -105,7 +105,7 @@ def _room(strips: int, channels: int, size: int) -> tuple[int, int]:
     return side, max(1, min(_SIDE_BY_SIDE, int(each / side**2)))
 
 
-def _spaced(items: Sequence[T], most: int) -> list[T]:
+def spaced(items: Sequence[T], most: int) -> list[T]:
     """At most ``most`` of the items: the first, the last, and those evenly between."""
     if len(items) <= most:
         return list(items)

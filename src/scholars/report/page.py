@@ -10,6 +10,7 @@ import yaml
 
 from scholars.keepsakes import read_judged, read_samples
 from scholars.report import charts
+from scholars.report.audits import by_class
 from scholars.report.confusions import Cell, Confusions, confusions
 from scholars.report.html import Chart, picture_of, write_page
 from scholars.report.illustrate import generations, read_ticks
@@ -34,6 +35,7 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     results = read(folder)
     scholars = [Scholar.load(path) for path in generations(folder)]
     real = read_samples(folder) if (folder / "samples.safetensors").is_file() else {}
+    lineage = scholars[-1].lineage if scholars else ()
     path = folder / FILE if out is None else out
     write_page(
         path,
@@ -45,7 +47,8 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         methods=[_method(results, method) for method in results.methods],
         charts=_charts(folder, results),
         memory=remembered(scholars, real),
-        audits=scholars[-1].lineage if scholars else (),
+        audits=lineage,
+        classes=by_class(lineage),
         confusions=_confusions(folder, results),
         command=_command(results.environment.get("command")),
         environment={name: value for name, value in results.environment.items() if name != "command"},

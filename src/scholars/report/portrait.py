@@ -9,6 +9,7 @@ import yaml
 
 from scholars.evaluate import judge, together
 from scholars.inspecting import described
+from scholars.report.audits import by_class
 from scholars.report.confusions import confusions
 from scholars.report.html import write_page
 from scholars.report.memory import remembered
@@ -59,6 +60,7 @@ def write_portrait(folder: Path, out: Path, tests: Sequence[Task] = ()) -> Path:
         elsewhere={name: value for name, value in now.items() if name not in {r.name for r in scholar.lineage}},
         memory=remembered([scholar], {}),
         audits=scholar.lineage,
+        classes=by_class(scholar.lineage),
         training=_training(scholar),
         confusions=confusions(together(list(judged.values())), scholar.classes) if judged else None,
         facts=facts,

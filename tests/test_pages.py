@@ -1,0 +1,365 @@
+"""Every block of the documentation: it is run, with small data and small budgets, or it is said here why it is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import numpy as np
+import pytest
+import typer
+import yaml
+from conftest import TINY, flat
+from pages import LANGUAGES, PAGES, ROOT, SMALL, Scene, blocks, do_python, lineage, type_in, typed
+from PIL import Image
+from report.documents import results
+from starlette.testclient import TestClient
+
+from scholars.cli import app
+from scholars.config import Recipe, build, parse_changes, read_recipe
+from scholars.scholar import Scholar
+from scholars.serve.app import studio
+from scholars.settings import Settings
+from scholars.tasks import Images, open_task
+from scholars.terminal import listed, quiet, spread
+
+# Lines that begin so are looked at as closely as can be, but not run: (page, or * for any; beginning): why.
+NOT_RUN = {
+    ("*", "pip install"): "the tests run in what was installed",
+    ("*", "make"): "installs, or runs these very tests",
+    ("*", "curl"): "its requests are compared with the studio's own description; tests/studio makes them",
+    ("*", "scholars serve"): "goes on until it is stopped; tests/studio and tests/browser use it",
+    ("CONTRIBUTING.md", "scholars doctor"): "the tutorial's",
+    ("docs/recipes.md", "scholars run article"): "minutes, even so; test_experiment runs it on small data",
+    ("README.md", "scholars run mnist-svhn"): "the tutorial's, with other options",
+    ("README.md", "scholars export"): "that of the page about a scholar's life",
+}
+
+
+def picture(path: Path, kind: str, seed: int) -> None:
+    """Stripes across are cats, stripes down are dogs, foxes have neither."""
+    rng = np.random.default_rng(seed)
+    grid = np.indices((24, 24))
+    stripes = {"cat": grid[0] // 3 % 2, "dog": grid[1] // 3 % 2, "fox": grid.sum(0) // 24}[kind]
+    pixels = np.clip(stripes * 160 + 40 + rng.normal(0, 20, (24, 24)), 0, 255).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def photos(home: Path, **folders: tuple[str, ...]) -> None:
+    """``photos/NAME`` with 20 pictures of each kind, and three to ask about in ``holiday``."""
+    for seed, (name, kinds) in enumerate(folders.items()):
+        for kind in kinds:
+            for number in range(20):
+                path = home / "photos" / name.removeprefix("_") / kind / f"{number}.png"
+                picture(path, kind, 1000 * seed + number)
+    for kind in ("cat", "dog", "fox"):
+        picture(home / "holiday" / f"{kind}.png", kind, 9000)
+
+
+def two_years(home: Path) -> None:
+    photos(home, _2025=("cat", "dog"), _2026=("dog", "fox"))
+
+
+def runs(home: Path, *names: str) -> None:
+    """Folders of runs, as far as a comparison of them needs."""
+    for name in names:
+        (home / "runs" / name).mkdir(parents=True)
+        (home / "runs" / name / "results.json").write_text(json.dumps(results()))
+
+
+# README.md
+
+
+def readme_before(home: Path) -> None:
+    two_years(home)
+    runs(home, "wgan-gp", "hard")
+    task = open_task("digits")
+    from scholars.learning import learn
+
+    learn(task, settings=build(Settings, {}, SMALL, where="tests")).save(
+        home / "runs" / "mnist-svhn" / "scholars" / "2"
+    )
+
+
+def readme_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
+    assert (home / "comparison.html").is_file()
+    assert (home / "my-scholar.html").is_file()
+    assert names["two"].generation == 2
+
+
+# docs/tutorial.md
+
+
+def tutorial_before(home: Path) -> None:
+    photos(home, first=("cat", "dog"), second=("dog", "fox"))
+
+
+def tutorial_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
+    assert (home / "dreams.png").is_file()
+    assert (home / "comparison.html").is_file()
+    assert Scholar.load(home / "my-scholar").classes == ("cat", "dog", "fox")
+    assert names["two"].generation == 2
+
+
+# docs/life.md
+
+LEARNS = {
+    "solver": {"width": 8, "steps": 40, "batch": 32, "shift": 0},
+    "generator": {"kind": "flow", "flow": {"width": 16, "steps": 150, "batch": 32, "rate": 0.01}},
+}
+
+
+def life_before(home: Path) -> None:
+    two_years(home)
+    lines = ["path,label"]
+    for number in range(20):
+        kind = ("cat", "fox")[number % 2]
+        picture(home / "listed" / f"{number}.png", kind, number)
+        lines.append(f"listed/{number}.png,{kind}")
+    (home / "more.csv").write_text("\n".join(lines) + "\n")
+
+
+def life_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
+    assert Scholar.load(home / "pets.gen-1").generation == 1
+    assert lineage(home / "others") == ["2025", "2026"]
+    assert {path.name for path in home.iterdir() if not path.name.startswith(".")} == {
+        *("photos", "listed", "holiday", "more.csv"),
+        *("pets", "pets.gen-1", "others", "foxes.png", "dreams", "pets.onnx", "nursery"),
+    }
+    rows = json.loads(printed["scholars predict pets 'holiday/*.png' --top 2 --among 2026 --json"])["predictions"]
+    guessed = {Path(row["file"]).stem: row["guesses"][0]["class"] for row in rows}
+    assert (guessed["dog"], guessed["fox"]) == ("dog", "fox")
+    assert all(isinstance(row["unfamiliar"], bool) for row in rows)
+    assert "% now" in printed["scholars inspect pets --test photos/2026"]
+    score = printed["scholars evaluate pets photos/2026"]
+    assert float(re.findall(r"([\d.]+) %", score)[0]) > 60
+    # Taught by its commands, and once more by its Python.
+    assert lineage(home / "pets") == ["2025", "2026", "from-a-list", "2026"]
+    assert Scholar.load(home / "nursery").generation == 5
+
+
+# The others
+
+
+def report_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
+    assert (home / "runs" / "q" / "report.html").is_file()
+    assert (home / "runs" / "q" / "scholars" / "2.html").is_file()
+    assert (home / "comparison.html").is_file()
+
+
+def networks_before(home: Path) -> None:
+    shutil.copytree(ROOT / "examples", home / "examples")
+    picture(home / "images" / "cat.png", "cat", 0)
+
+
+def networks_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
+    assert Scholar.load(home / "my-scholar").settings.solver.kind == "resnet18"
+    document = json.loads((home / "runs" / "quickstart" / "results.json").read_text())
+    assert document["generator"] == "blobs"
+
+
+def contributing_before(home: Path) -> None:
+    shutil.copytree(ROOT / "examples", home / "examples")
+
+
+def contributing_names(home: Path) -> dict[str, Any]:
+    """Arrays as somebody has them, of two classes."""
+    task = open_task("digits").only(("0", "1"))
+    return {
+        "train_images": task.train.images,
+        "train_labels": task.train.labels,
+        "test_images": task.test.images,
+        "test_labels": task.test.labels,
+    }
+
+
+def contributing_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
+    assert Scholar.load(home / "my-scholar").settings.generator.kind == "blobs"
+    assert names["one"].classes == ("stop", "yield")
+
+
+SCENES = {
+    "CONTRIBUTING.md": Scene(contributing_before, contributing_names, contributing_after),
+    "README.md": Scene(readme_before, after=readme_after, budget=flat({**TINY, **LEARNS})),
+    "docs/life.md": Scene(life_before, after=life_after, budget=flat({**TINY, **LEARNS})),
+    "docs/own-networks.md": Scene(networks_before, after=networks_after, budget={**SMALL, "solver.steps": 4}),
+    "docs/recipes.md": Scene(),
+    "docs/report.md": Scene(lambda home: runs(home, "a", "b", "c"), after=report_after),
+    "docs/studio.md": Scene(),
+    "docs/tutorial.md": Scene(tutorial_before, after=tutorial_after),
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, on a machine where every known data set is there and has 300 images."""
+    digits = open_task("digits")
+
+    def few(data: Images) -> Images:
+        return Images(data.images[:300], data.labels[:300])
+
+    small = replace(digits, train=few(digits.train), test=few(digits.test))
+    data = tmp_path_factory.mktemp("data")
+    for name in ("mnist", "svhn"):
+        arrays = {f"x_{part}": getattr(small, part).images[:, 0] for part in ("train", "test")}
+        labels = {f"y_{part}": getattr(small, part).labels for part in ("train", "test")}
+        np.savez(data / f"{name}.npz", **arrays, **labels)
+    monkeypatch.setenv("SCHOLARS_DATA", str(data))
+    monkeypatch.setattr("scholars.tasks.digits.digits", lambda: small)
+    monkeypatch.setattr("scholars.tasks.street.street", lambda: replace(small, name="street"))
+    tiny = build(Settings, {}, SMALL, where="tests")
+    monkeypatch.setattr("scholars.learning.Settings", lambda: tiny)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_page_with_something_to_do_has_a_scene() -> None:
+    assert set(SCENES) == {page for page in PAGES if blocks(page, "sh") or blocks(page, "python")}
+
+
+@pytest.mark.parametrize("page", SCENES)
+def test_the_page_does_what_it_says(page: str, home: Path) -> None:
+    scene = SCENES[page]
+    scene.before(home)
+    printed = {line: type_in(line, home, scene.budget) for line in typed(page) if not reason(page, line)}
+    scene.after(home, printed, do_python(page, scene.names(home)))
+
+
+def reason(page: str, line: str) -> str | None:
+    """Why a line is not run; None for one that is."""
+    found = [why for (where, start), why in NOT_RUN.items() if where in ("*", page) and line.startswith(start)]
+    return found[0] if found else None
+
+
+def test_nothing_is_excused_that_is_not_there() -> None:
+    lines = [(page, line) for page in PAGES for line in typed(page)]
+    for where, start in NOT_RUN:
+        assert any(where in ("*", page) and line.startswith(start) for page, line in lines), (where, start)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_says_what_it_is(page: str) -> None:
+    assert [block for block in blocks(page) if block.language not in LANGUAGES] == []
+    assert (ROOT / page).read_text().count("```") == 2 * len(blocks(page))
+
+
+@pytest.mark.parametrize(("page", "line"), [(page, line) for page in SCENES for line in typed(page)])
+def test_every_line_can_be_typed(page: str, line: str, request: pytest.FixtureRequest) -> None:
+    """Whether it is run or not: commands, options, settings, recipes, extras, targets and addresses exist."""
+    program, *words = shlex.split(line)
+    match program:
+        case "scholars":
+            command, given = parsed(words)
+            if command in ("run", "learn") and "--plugin" not in words:
+                settings_exist(command, given)
+        case "pip":
+            assert words[0] == "install"
+            name, _, extra = words[1].rstrip("]").partition("[")
+            project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+            assert name == project["name"]
+            assert not extra or extra in project["optional-dependencies"]
+        case "make":
+            assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        case "curl":
+            one: Scholar = request.getfixturevalue("one")
+            folder: Path = request.getfixturevalue("tmp_path") / "scholar"
+            one.save(folder)
+            with TestClient(studio(folder), base_url="http://localhost:8000") as client:
+                address_exists(words, client.get("/openapi.json").json())
+        case _:
+            assert program == "rm", f"{page}: {line}: what is that?"
+
+
+def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
+    """The command of a line and its arguments, as the command line reads them; a line that it refuses fails."""
+    root = typer.main.get_command(app)
+    found: dict[str, dict[str, Any]] = {}
+
+    def noting(name: str) -> Any:
+        return lambda **given: found.update({name: given})
+
+    assert isinstance(root, typer.core.TyperGroup)
+    root.callback = lambda **_: None
+    for name, command in root.commands.items():
+        command.callback = noting(name)
+    root(quiet(spread(words)), standalone_mode=False)
+    return next(iter(found.items()), ("", {}))
+
+
+def settings_exist(command: str, given: Mapping[str, Any]) -> None:
+    changes = parse_changes(given["changes"] or [])
+    if given["generator"]:
+        changes["generator.kind"] = given["generator"]
+    if command == "learn":
+        build(Settings, {}, changes, where="docs")
+        return
+    if given["methods"]:
+        changes["methods"] = listed(given["methods"])
+    if given["seed"]:
+        changes["seeds"] = list(given["seed"])
+    read_recipe(given["recipe"], changes)
+
+
+def address_exists(words: list[str], description: Mapping[str, Any]) -> None:
+    """That a request of curl's is one that the studio describes."""
+    url = urlparse(next(word for word in words if word.startswith("http")))
+    method = "post" if "--data-binary" in words else "get"
+    for path, methods in description["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", r"[^/]+", path), url.path):
+            asked = {parameter["name"] for parameter in methods[method].get("parameters", [])}
+            assert set(parse_qs(url.query)) <= asked
+            return
+    raise AssertionError(f"the studio has no {url.path}")
+
+
+def test_what_does_not_exist_is_found() -> None:
+    for line in ("inspct x", "run quickstart --sed 1", "learn", "predict s a.png --top many"):
+        with pytest.raises(Exception, match=r"inspct|--sed|scholar|many"):
+            parsed(line.split())
+    with pytest.raises(Exception, match="no setting"):
+        settings_exist(*parsed(["run", "quickstart", "--set", "solver.stepps=3"]))
+    with pytest.raises(Exception, match="no recipe"):
+        settings_exist(*parsed(["run", "quickstrat"]))
+
+
+def test_every_recipe_in_the_docs_is_valid() -> None:
+    found = [block for page in PAGES for block in blocks(page, "yaml")]
+    assert found
+    for block in found:
+        build(Recipe, {"name": "docs", **yaml.safe_load(block.text)}, None, where="docs")
+
+
+def named_in_passing() -> Iterator[tuple[str, str, str]]:
+    """(page, command, the rest) of every `scholars COMMAND ...` within a sentence."""
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```$", "", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+        for code in re.findall(r"`([^`]+)`", text):
+            if found := re.match(r"scholars ([a-z]+)\b(.*)", code, re.DOTALL):
+                yield page, found[1], found[2]
+
+
+def test_every_command_named_in_passing_exists() -> None:
+    root = typer.main.get_command(app)
+    assert isinstance(root, typer.core.TyperGroup)
+    seen = list(named_in_passing())
+    assert len(seen) > 20
+    for page, command, rest in seen:
+        assert command in root.commands, f"{page}: scholars {command}"
+        options = {option for parameter in root.commands[command].params for option in parameter.opts}
+        unknown = set(re.findall(r"--[a-z][a-z-]*", rest)) - options - {"--quiet", "--help"}
+        assert not unknown, f"{page}: scholars {command} has no {', '.join(unknown)}"
+
+
+def test_every_script_named_in_passing_exists() -> None:
+    for page in PAGES:
+        for script in re.findall(r"`python (\S+\.py)", (ROOT / page).read_text()):
+            assert (ROOT / script).is_file(), f"{page}: {script}"
