@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test lint docs clean
+.PHONY: install demo test versions lint docs clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,13 +19,16 @@ demo: install  ## the main job on small data: Digits, then drawn street digits
 test: install  ## the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
+versions:  ## the quick part of it, with every Python and torch that are stated and can be had; an hour, 7 GB for a while
+	$(PYTHON) tests/versions.py
+
 lint: install  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 docs: install  ## the documentation as a site, in build/docs; a warning is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 clean:
 	rm -rf build $(VENV) runs

@@ -215,8 +215,9 @@ def written(rows: dict[str, Any], machine: dict[str, Any]) -> str:
         "# A scholar for life, measured",
         "",
         "Made by `python benchmarks/lifetime.py --data-dir DIR`, seed 0, on: "
-        f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}, "
-        f"torch {machine['packages']['torch']}. Accuracies are on real test parts.",
+        f"{machine['processor']}, {machine['precision']}, torch {machine['packages']['torch']}; in "
+        + ", ".join(f"{row['threads']} thread{'s'[: row['threads'] > 1]} ({name})" for name, row in rows.items())
+        + ". Accuracies are on real test parts.",
         "",
         "| what | measured | target |",
         "|---|---|---|",
@@ -275,7 +276,7 @@ def main() -> None:
     rows = store.read_json(kept) if kept.is_file() else {}
     for name in options.only:
         if name not in rows:
-            rows[name] = PARTS[name](options)
+            rows[name] = PARTS[name](options) | {"threads": torch.get_num_threads()}
             print(name, json.dumps(rows[name]), flush=True)
             store.write_json(kept, rows)
     (DOCS / "lifetime.md").write_text(written(rows, environment(Settings().compute)), encoding="utf-8")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from scholars.compute import open_fabric
 from scholars.errors import Interrupted, ScholarsError, ScholarsWarning
-from scholars.fitting import CALM, Descent, Session, Tick, average, fit, one_cycle
+from scholars.fitting import CALM, Descent, Session, Tick, average, fit, gradient_norm, one_cycle
 from scholars.replay import Batch, Pool
 from scholars.settings import ComputeSettings
 
@@ -162,6 +162,12 @@ def test_average_is_a_convex_combination() -> None:
     nn.init.constant_(b.weight, 3.0)
     average(a, b, 0.75)
     assert a.weight.item() == pytest.approx(0.75 * 1 + 0.25 * 3)
+
+
+def test_the_norm_of_all_gradients_together() -> None:
+    module = nn.Linear(2, 1)
+    torch.autograd.backward([3 * module.weight[0, 0] + 4 * module.bias[0]])
+    assert gradient_norm(module).item() == pytest.approx(5)
 
 
 def test_one_cycle_rises_then_falls_to_zero() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,25 @@ def test_new_classes_are_dreamt_of_before_they_are_learned(one: Scholar, high: T
     assert dreamt(low) == 600
     assert dreamt(low, replay__preview=0.2) == 600 + 300
     assert learn(high, one, past=[]).lineage[-1].dreamt == 0
+
+
+def test_a_generator_sees_more_of_new_classes_than_their_share(one: Scholar, high: Task) -> None:
+    """Counted by what stands for the past in either network's batches."""
+
+    seven = high.only(("7",))
+
+    def past(task: Task, r: float, **changes: object) -> float:
+        """The past's share of the generator's batches; ``r`` is what is new of the solver's."""
+        settings = changed(one.settings, generator__kind="vae", replay__dreams="fresh", **changes)
+        s, g = settings.solver, settings.generator.vae
+        dreamt = learn(task, one, settings=settings).lineage[-1].dreamt
+        return (dreamt - (1 - r) * s.batch * s.steps) / (g.batch * g.steps)
+
+    r = 1 / (len(one.classes) + 1)
+    assert past(seven, r) == pytest.approx(0.5, abs=0.01)
+    assert past(seven, r, replay__generator_ratio=0.25) == pytest.approx(0.75, abs=0.01)
+    known = replace(seven, classes=("2",))
+    assert past(known, r) == pytest.approx(1 - r, abs=0.01)
 
 
 def test_a_later_task_may_bring_one_class(one: Scholar, high: Task) -> None:

@@ -66,3 +66,15 @@ def test_unreadable_files_are_named(files: list[Path], one: Scholar, tmp_path: P
     assert len(list(predict_files(one, [tmp_path / "clear.png"]))) == 1
     with pytest.raises(InputError, match=r"bad\.png: is no image"):
         list(predict_files(one, [*files, tmp_path / "bad.png"]))
+
+
+def test_all_others_are_named_first(files: list[Path], one: Scholar, tmp_path: Path) -> None:
+    """However many chunks come after the one with a file that cannot be read, in which there may be no other."""
+    bad = tmp_path / "bad.png"
+    bad.write_text("no image")
+    found = predict_files(one, [*[bad] * one.chunk, *files, bad, *files])
+    named = []
+    with pytest.raises(InputError, match=r"bad\.png"):
+        for prediction in found:
+            named.append(prediction.file)
+    assert named == files * 2

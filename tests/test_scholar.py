@@ -97,7 +97,7 @@ def test_a_description_that_does_not_fit_the_weights_is_refused(one: Scholar, tm
     one.save(tmp_path / "scholar")
     path = tmp_path / "scholar" / "scholar.json"
     document = json.loads(path.read_text())
-    path.write_text(json.dumps({**document, "classes": ["a", "b"]}))
+    path.write_text(json.dumps({**document, "classes": [*document["classes"], "more"]}))
     with pytest.raises(InputError, match="do not fit the description"):
         Scholar.load(tmp_path / "scholar")
     path.write_text(json.dumps({**document, "lineage": []}))

@@ -139,7 +139,17 @@ def test_any_bytes_as_weights_are_refused_politely(tmp_path_factory: pytest.Temp
 
 def test_weights_that_do_not_fit_are_named() -> None:
     module = torch.nn.Linear(3, 2)
-    with pytest.raises(InputError, match=r"'weight': described \(2, 3\), found \(4, 3\)"):
+    with pytest.raises(InputError, match=r"'weight': described float32 \[2, 3\], found float32 \[4, 3\]"):
         store.load_weights(module, {"weight": torch.zeros(4, 3), "bias": torch.zeros(2)}, "here")
     with pytest.raises(InputError, match=r"'extra': described nothing"):
         store.load_weights(module, {**module.state_dict(), "extra": torch.zeros(1)}, "here")
+
+
+@pytest.mark.parametrize("left", ["", '{"a": 1}\n', '{"a": 1}\n{"a": 2', '{"a', '{"a": 1}\n\x00\x00'])
+def test_a_line_that_was_never_finished_is_cut_off(tmp_path: Path, left: str) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text(left)
+    store.append_json(path, {"b": "\u00e4"})
+    store.append_json(path, {"c": 3})
+    whole = [{"a": 1}] if left.startswith('{"a": 1}') else []
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [*whole, {"b": "\u00e4"}, {"c": 3}]

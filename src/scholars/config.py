@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -25,6 +26,8 @@ METHODS: tuple[Method, ...] = typing.get_args(Method)
 BRACKETED: tuple[Method, ...] = ("replay", "naive", "exact", "joint")
 S = TypeVar("S", bound="Settings")
 RECIPES = Path(__file__).parent / "recipes"
+# Bytes of a recipe.
+MOST_BYTES = 2**20
 
 
 class TaskSpec(Section):
@@ -120,9 +123,11 @@ def read_recipe(recipe: str | Path, changes: Mapping[str, Any] | None = None) ->
     path = shipped_recipes().get(str(recipe), Path(recipe))
     if not path.is_file():
         raise InputError(f"no recipe {str(recipe)!r}, and no such file. {nearest(str(recipe), shipped_recipes())}")
+    if path.stat().st_size > MOST_BYTES:
+        raise InputError(f"{path} is larger than {MOST_BYTES >> 20} MiB: a recipe is a page of text")
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        document = _read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not readable YAML: {error}") from None
     if not isinstance(document, dict):
         raise InputError(f"{path}: a recipe is a mapping of settings, this is a {type(document).__name__}")
@@ -160,10 +165,28 @@ def parse_changes(assignments: Iterable[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             raise InputError(f"--set takes KEY=VALUE, got {assignment!r}")
         try:
-            changes[key.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError:
+            changes[key.strip()] = _read_yaml(text)
+        except (ValueError, RecursionError):
             raise InputError(f"--set {key}: {text!r} is not a readable value") from None
     return changes
+
+
+class _Plain(yaml.SafeLoader):
+    """YAML without aliases, by which a line can stand for more than any memory holds, or for itself."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias (*name) is not read: write out what it stands for")
+        return super().compose_node(parent, index)
+
+
+def _read_yaml(text: str) -> Any:
+    """What plain YAML says. Raises ValueError; RecursionError where it is nested too deeply."""
+    try:
+        return yaml.load(text, _Plain)
+    except (yaml.YAMLError, TypeError, OverflowError, AttributeError, KeyError, IndexError) as error:
+        # PyYAML's constructors raise whatever dates, numbers and keys that are none lead to.
+        raise ValueError(str(error)) from None
 
 
 def _copy(value: Any) -> Any:
@@ -212,4 +235,4 @@ def _explain(kind: type[Section], problem: Any) -> str:
     if isinstance(problem.get("input"), Mapping):
         # A contradiction within a group of settings: the message names its keys, and the group is too long to print.
         return message if problem["type"] == "value_error" else f"{dotted}: {message}"
-    return f"{dotted}: {message[0].lower()}{message[1:]}, got {problem.get('input')!r}"
+    return f"{dotted}: {message[0].lower()}{message[1:]}, got {reprlib.repr(problem.get('input'))}"

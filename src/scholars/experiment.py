@@ -6,7 +6,6 @@ that was interrupted goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +31,7 @@ from scholars.evaluate import (
     summary,
     together,
 )
-from scholars.fitting import Session, Tick
+from scholars.fitting import SAVE_EVERY, Session, Tick
 from scholars.gallery import write_image_folder
 from scholars.keepsakes import keep_judged, keep_samples
 from scholars.learning import Past, learn
@@ -75,24 +74,33 @@ def run(
     resume: bool = False,
     command: str | None = None,
     watch: Watch | None = None,
+    save_every: float = SAVE_EVERY,
 ) -> dict[str, Any]:
     """Run ``recipe`` in the folder ``out`` and return what it wrote there as ``results.json``.
 
     resume: go on with the run that is in ``out``; without it, a folder that holds anything is refused
     command: how to repeat the run, kept in the results
+    save_every: seconds between checkpoints of the unfinished work
 
     Raises InputError, with nothing written, for bad input; Interrupted when asked to stop.
     """
-    return _Run(recipe, Path(out), data_dir, resume, command, watch or Watch()).go()
+    return _Run(recipe, Path(out), data_dir, resume, command, watch or Watch(), save_every).go()
 
 
 class _Run:
     """One run in its folder: ``run.json``, ``results.json``, ``scholars/``, and ``work/`` while it is under way."""
 
     def __init__(
-        self, recipe: Recipe, out: Path, data_dir: str | Path | None, resume: bool, command: str | None, watch: Watch
+        self,
+        recipe: Recipe,
+        out: Path,
+        data_dir: str | Path | None,
+        resume: bool,
+        command: str | None,
+        watch: Watch,
+        save_every: float,
     ) -> None:
-        self.recipe, self.out, self.watch, self.command = recipe, out, watch, command
+        self.recipe, self.out, self.watch, self.command, self.save_every = recipe, out, watch, command, save_every
         self.work = out / "work"
         _check_folder(recipe, out, resume)
         self.data_dir = data_dir
@@ -102,6 +110,7 @@ class _Run:
         self.first: dict[int, Scholar] = {}
 
     def go(self) -> dict[str, Any]:
+        store.clear_away(self.work)
         if (self.out / "results.json").is_file() and not self.work.is_dir():
             return store.read_json(self.out / "results.json")
         self.work.mkdir(parents=True, exist_ok=True)
@@ -114,7 +123,7 @@ class _Run:
             for method in self.recipe.methods:
                 runs.append(self._method(seed, method))
                 store.write_json(self.out / "results.json", self._results(runs))
-        shutil.rmtree(self.work, ignore_errors=True)
+        store.discard(self.work)
         return self._results(runs)
 
     def _method(self, seed: int, method: Method) -> dict[str, Any]:
@@ -135,6 +144,7 @@ class _Run:
                     keep_judged(self.out, seed, method, together(judged), scholar.classes)
                 if method == "replay" and self.recipe.audit.dreams:
                     scholar = scholar.audited(self._audit(seed, index, scholar))
+                store.clear_away(folder)
                 scholar.save(folder)
                 done.append(
                     {
@@ -221,7 +231,8 @@ class _Run:
             settings = settings.model_copy(update={"solver": solver})
         past = self._past(seed, method, index)
         kept = self._checkpoints(seed, method, index)
-        session = Session(kept, self._ticker(Place(seed, method, task.name)), self.watch.stopping)
+        on_tick = self._ticker(Place(seed, method, task.name))
+        session = Session(kept, on_tick, self.watch.stopping, self.save_every)
         # What an interrupted attempt cost counts too.
         spent = kept.with_name(f"{kept.name}-spent.json")
         earlier = float(store.read_json(spent)["seconds"]) if spent.is_file() else 0.0
@@ -251,8 +262,7 @@ class _Run:
 
     def _ticker(self, place: Place) -> Callable[[Tick], None]:
         def on_tick(tick: Tick) -> None:
-            with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**asdict(place), **asdict(tick)}) + "\n")
+            store.append_json(self.out / "metrics.jsonl", {**asdict(place), **asdict(tick)})
             self.watch.on_tick(place, tick)
 
         return on_tick

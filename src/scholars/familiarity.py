@@ -69,7 +69,7 @@ class Familiarity:
     def from_tensors(cls, tensors: Mapping[str, Tensor], depth: int, where: str) -> Self:
         """From what is on disk, for solvers with ``depth`` features. Raises InputError where it does not fit."""
         shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-        known = shapes.get("dreams", (0,))[0]
+        known = (*shapes.get("dreams", ()), 0)[0]
         expected = {"dreams": (max(known, NEIGHBOUR), depth), "mean": (2,), "spread": (2,), "threshold": ()}
         if shapes != expected:
             raise InputError(f"{where}: the tensors do not fit the solver: expected {expected}, found {shapes}")

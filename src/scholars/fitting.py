@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from scholars import store
+from scholars import checkpoints
 from scholars.compute import place, randomness, seed_of
 from scholars.errors import Interrupted, ScholarsError, ScholarsWarning
 from scholars.replay import Batch
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Draw = Callable[[], Batch]
 # What the learning rates of a training that diverged are multiplied by, once: a stable rate is seldom farther away.
 CALM = 0.3
+# Seconds between checkpoints, unless asked for otherwise: what a power cut costs, at most.
+SAVE_EVERY = 60.0
 
 
 class Trainee(Protocol):
@@ -72,7 +74,7 @@ class Session:
     folder: Path | None = None
     on_tick: Callable[[Tick], None] = field(default=lambda tick: None)
     stopping: Callable[[], bool] = field(default=lambda: False)
-    save_every: float = 60.0
+    save_every: float = SAVE_EVERY
 
 
 def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, stage: str, session: Session) -> None:
@@ -89,7 +91,11 @@ def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, 
     beginning = {name: copy.deepcopy(module.state_dict()) for name, module in trainee.modules.items()}
     fresh = {name: copy.deepcopy(optimizer.state_dict()) for name, optimizer in trainee.optimizers.items()}
     meter = _Meter()
-    step = _restore(checkpoint, position, trainee, meter) if checkpoint and checkpoint.exists() else 0
+    step = 0
+    if checkpoint and checkpoint.exists():
+        notes = checkpoints.restore(checkpoint, trainee, position)
+        trainee.calm, step = float(notes["calm"]), int(notes["step"])
+        meter.recall(notes["meter"])
     saved = time.monotonic()
     with randomness(fabric.device):
         while True:
@@ -108,7 +114,9 @@ def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, 
                 session.on_tick(tick)
             stopping = session.stopping()
             if checkpoint and (stopping or step == steps or time.monotonic() - saved > session.save_every):
-                _save(checkpoint, position, step, trainee, meter)
+                notes = {"position": position, "step": str(step), "calm": str(trainee.calm), "meter": meter.notes()}
+                optimizers = trainee.optimizers if step < steps else {}
+                checkpoints.save(checkpoint, trainee.modules, optimizers, notes)
                 saved = time.monotonic()
             if step == steps:
                 return
@@ -178,6 +186,14 @@ def set_rate(optimizer: Optimizer, rate: float) -> None:
 
 
 @torch.no_grad()
+def gradient_norm(module: nn.Module) -> Tensor:
+    """The Euclidean norm of the gradients of all parameters together, a scalar."""
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm
+
+
+@torch.no_grad()
 def average(target: nn.Module, source: nn.Module, decay: float) -> None:
     """target <- decay * target + (1 - decay) * source, parameters only; buffers are copied."""
     torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), 1 - decay)
@@ -243,41 +259,3 @@ def _diverged(tick: Tick, bad: Sequence[str]) -> str:
         f"{tick.steps}, with learning rates at {CALM:g} times what is set. Nothing was saved. Set a lower one "
         "(solver.rate, generator.KIND.rate)"
     )
-
-
-def _save(path: Path, position: str, step: int, trainee: Trainee, meter: _Meter) -> None:
-    tensors = {
-        f"{name}/{key}": value for name, module in trainee.modules.items() for key, value in module.state_dict().items()
-    }
-    for name, optimizer in trainee.optimizers.items():
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"{name}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
-    notes = {
-        "position": position,
-        "step": str(step),
-        "calm": str(trainee.calm),
-        "meter": meter.notes(),
-    }
-    store.write_tensors(path, tensors, notes)
-
-
-def _restore(path: Path, position: str, trainee: Trainee, meter: _Meter) -> int:
-    tensors, notes = store.read_tensors(path)
-    if notes.get("position") != position:
-        raise ScholarsError(f"{path} is a checkpoint of another training ({notes.get('position')}, not {position})")
-    for name, module in trainee.modules.items():
-        module.load_state_dict({key: tensors[f"{name}/{key}"] for key in module.state_dict()})
-    for name, optimizer in trainee.optimizers.items():
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        states: dict[int, dict[str, Tensor]] = {}
-        for entry, value in tensors.items():
-            if entry.startswith(f"{name}/"):
-                _, index, key = entry.split("/")
-                like = parameters[int(index)]
-                # Fused optimizers walk parameter and state side by side in memory: both need the same layout.
-                state = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
-                states.setdefault(int(index), {})[key] = state
-        optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
-    trainee.calm = float(notes["calm"])
-    meter.recall(notes["meter"])
-    return int(notes["step"])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from scholars import store
@@ -47,6 +48,9 @@ def keep_samples(folder: Path, tasks: Sequence[Task]) -> None:
 def read_samples(folder: Path) -> dict[str, Samples]:
     """By task. Raises InputError where the file is missing or damaged."""
     tensors, notes = store.read_tensors(folder / "samples.safetensors")
+    for name, images in tensors.items():
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
+            raise InputError(f"{folder / 'samples.safetensors'}: {name!r} is no set of images")
     return {name: Samples(images, _names(folder, notes, name, len(images))) for name, images in tensors.items()}
 
 
@@ -58,14 +62,38 @@ def keep_judged(folder: Path, seed: int, method: str, judged: Judged, classes: S
 def read_judged(folder: Path, seed: int, method: str) -> tuple[Judged, tuple[str, ...]] | None:
     """What was kept of a method, and its classes; None of one that has not ended. Raises InputError for damage."""
     path = _judged(folder, seed, method)
-    if not path.is_file():
+    # Results may name a method as they like, but no file of another folder.
+    if path.parent != folder / "judged" or not path.is_file():
         return None
     tensors, notes = store.read_tensors(path)
     try:
         judged = Judged(**tensors)
-    except TypeError as error:
+        fits = _consistent(judged)
+    except (TypeError, RuntimeError) as error:
         raise InputError(f"{path} does not hold what was judged: {error}") from None
+    if not fits:
+        raise InputError(f"{path}: what was judged does not fit together")
     return judged, _names(path, notes, "classes", len(judged.confusion))
+
+
+def _consistent(judged: Judged) -> bool:
+    known, count = len(judged.confusion), len(judged.images)
+    expected = {
+        "confusion": (torch.int64, (known, known)),
+        "images": (torch.uint8, (count, *judged.images.shape[1:])),
+        "truth": (torch.int64, (count,)),
+        "taken": (torch.int64, (count,)),
+        "confidence": (torch.float32, (count,)),
+    }
+    return (
+        {name: (value.dtype, tuple(value.shape)) for name, value in judged.tensors().items()} == expected
+        and judged.images.ndim == 4
+        and judged.images.shape[1] in (1, 3)
+        and int(judged.confusion.min()) >= 0
+        and int(judged.confusion.sum()) > 0
+        and all(bool(((named >= 0) & (named < known)).all()) for named in (judged.truth, judged.taken))
+        and bool(judged.confidence.isfinite().all())
+    )
 
 
 def _judged(folder: Path, seed: int, method: str) -> Path:
@@ -75,7 +103,7 @@ def _judged(folder: Path, seed: int, method: str) -> Path:
 def _names(where: Path, notes: dict[str, str], key: str, count: int) -> tuple[str, ...]:
     try:
         names = json.loads(notes[key])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         names = None
     if not isinstance(names, list) or len(names) != count:
         raise InputError(f"{where}: the names of {count} images or classes of {key!r} are missing")

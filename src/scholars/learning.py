@@ -113,6 +113,7 @@ class Mixture:
     """What a batch is made of: r of the new task, 1 - r of the past as it is remembered.
 
     ratio: r
+    generator_ratio: the same for the generator
     new, past: images as they are, for the generator; no past for a first task
     vary, vary_past: how either is augmented for the solver
     preview: dreams of the new task, and their share of its part of the solver's batches
@@ -120,6 +121,7 @@ class Mixture:
     """
 
     ratio: float
+    generator_ratio: float
     new: Source
     past: Source | None
     vary: Callable[[Source], Source]
@@ -129,7 +131,8 @@ class Mixture:
 
     def for_generator(self) -> Source:
         """Batches as the generator sees them."""
-        return Mix([(self.ratio, self.new), (1 - self.ratio, self.past)]) if self.past else self.new
+        r = self.generator_ratio
+        return Mix([(r, self.new), (1 - r, self.past)]) if self.past else self.new
 
     def for_solver(self) -> Source:
         """Batches as the solver sees them."""
@@ -163,17 +166,20 @@ def _mixture(
     if not isinstance(past, str):
         *parts, r = shares(policy.ratio, [len(t.classes) for t in (*past, task)])
         stored = [(share, _real(t, classes, settings, 0)) for share, t in zip(parts, past, strict=True)]
-        return Mixture(r, new, Mix(stored) if stored else None, vary, vary)
+        return Mixture(r, r, new, Mix(stored) if stored else None, vary, vary)
     if previous is None:
-        return Mixture(1.0, new, None, vary, vary_dreams)
+        return Mixture(1.0, 1.0, new, None, vary, vary_dreams)
     r = ratio_of_new(policy.ratio, [*(len(record.classes) for record in previous.lineage), len(task.classes)])
     if past == "new images":
-        return Mixture(r, new, Reviewed(previous, new, policy, len(classes)), vary, vary_dreams)
+        return Mixture(r, r, new, Reviewed(previous, new, policy, len(classes)), vary, vary_dreams)
+    # What it has never painted a generator learns from these images alone; of the past it starts with knowing how.
+    least = 0.5 if len(classes) > len(previous.classes) else 0.0
+    painted = max(r, least) if policy.generator_ratio == "auto" else policy.generator_ratio
     old, afresh = remembered(previous, policy, len(classes), seed, session), 0.0
     if isinstance(old, Fresh):
         g = settings.generator.chosen
-        afresh = (1 - r) * (s.batch * s.steps + g.batch * g.steps)
-    return Mixture(r, new, old, vary, vary_dreams, dreamt=round(afresh))
+        afresh = (1 - r) * s.batch * s.steps + (1 - painted) * g.batch * g.steps
+    return Mixture(r, painted, new, old, vary, vary_dreams, dreamt=round(afresh))
 
 
 def _previewed(

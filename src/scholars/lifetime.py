@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,14 +16,14 @@ from scholars import store
 from scholars.auditing import audit
 from scholars.config import build
 from scholars.errors import InputError
-from scholars.fitting import Session, Tick
+from scholars.fitting import SAVE_EVERY, Session, Tick
 from scholars.generations import keep as keep_generation
 from scholars.generations import place_of
 from scholars.learning import learn, union
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks import Images, Task
-from scholars.undertaking import pieces
+from scholars.undertaking import ended_in, note_outcome, pieces
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,14 @@ def teach(
     seed: int = 0,
     keep: bool = False,
     watch: Watch | None = None,
+    save_every: float = SAVE_EVERY,
 ) -> Scholar:
     """Teach ``task`` to the scholar in ``folder``, which is made if absent, else replaced by its next generation.
 
     origin: another scholar's folder, from a copy of which a new lineage starts; ``folder`` must be absent
     changes: settings by dotted path, laid over those that the last task was learned with
     keep: leave the scholar of before beside the new one, as ``FOLDER.gen-N`` (see `scholars.generations`)
+    save_every: seconds between checkpoints of the unfinished work
 
     The old scholar stays whole until the new one is. Interrupted work is kept beside the folder, and the same call goes
     on with it bit for bit. Raises InputError for what cannot be learned, or while another process teaches this folder;
@@ -63,16 +64,21 @@ def teach(
     """
     folder, watch = Path(folder), watch or Watch()
     with _alone(folder):
+        work = folder.with_name(f".{folder.name}.learning")
+        for path in (folder, work):
+            store.clear_away(path)
         previous = _previous(folder, origin)
         settings = _settings(previous, changes)
+        if previous and ended_in(work, previous, task, settings, seed):
+            store.discard(work)
+            return previous
         for note in _notes(task, previous):
             watch.on_note(note)
-        work = folder.with_name(f".{folder.name}.learning")
-        session = Session(work, watch.on_tick, watch.stopping)
+        session = Session(work, watch.on_tick, watch.stopping, save_every)
         try:
             learned = learn(task, previous, settings=settings, seed=seed, session=session)
         except InputError:
-            shutil.rmtree(work, ignore_errors=True)
+            store.discard(work)
             raise
         if settings.audit.dreams:
             found = audit(learned, [task], seed=seed, session=session)
@@ -81,8 +87,9 @@ def teach(
                 watch.on_note(f"warning: {warning}")
         if keep and previous and not origin:
             keep_generation(folder)
+        note_outcome(work, learned)
         learned.save(folder)
-        shutil.rmtree(work, ignore_errors=True)
+        store.discard(work)
     return learned
 
 

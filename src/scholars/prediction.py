@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from scholars.errors import InputError
 from scholars.scholar import Scholar
 from scholars.settings import ImageSettings
 from scholars.tasks.folder import image_files
+from scholars.tasks.listing import listed
 from scholars.tasks.pictures import file_bytes, squares
 from scholars.tasks.task import in_channels
 
@@ -95,27 +98,58 @@ def predict_files(
 
     among: only the classes of this task are considered
 
-    Raises InputError for files that cannot be read, naming each.
+    Raises InputError when all others are named, if there are files that cannot be read: it lists them.
     """
-    for chunk, images in _decoded(files, scholar.settings.image, scholar.chunk):
-        for file, found in zip(chunk, named(scholar, images, among, top), strict=True):
-            yield Prediction(file, found.guesses, found.unfamiliar)
+    # Each of these threads computes in one thread: two of them do more than one that computes in two.
+    workers = os.cpu_count() or 1
+    under_way: deque[tuple[Sequence[Path], Future[list[Named]]]] = deque()
+    bad: list[str] = []
+
+    def first() -> Iterator[Prediction]:
+        chunk, found = under_way.popleft()
+        for file, one in zip(chunk, found.result(), strict=True):
+            yield Prediction(file, one.guesses, one.unfamiliar)
+
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for chunk in _decoded(files, scholar.settings.image, scholar.chunk):
+            bad += chunk.bad
+            if chunk.files:
+                found = pool.submit(lambda images: list(named(scholar, images, among, top)), chunk.images)
+                under_way.append((chunk.files, found))
+            if len(under_way) > workers:
+                yield from first()
+        while under_way:
+            yield from first()
+    if bad:
+        raise InputError("images that cannot be read:\n" + listed(bad, "\n"))
 
 
-def _decoded(files: Sequence[Path], shape: ImageSettings, count: int) -> Iterator[tuple[Sequence[Path], Tensor]]:
-    """The files, ``count`` at a time, with their images; the next ones are decoded while these are looked at."""
+@dataclass(frozen=True)
+class _Chunk:
+    """Some files with their images ``[B, C, S, S]``, and what was wrong with others."""
 
-    def decode(chunk: Sequence[Path]) -> tuple[Sequence[Path], Tensor]:
+    files: Sequence[Path]
+    images: Tensor
+    bad: Sequence[str]
+
+
+def _decoded(files: Sequence[Path], shape: ImageSettings, count: int) -> Iterator[_Chunk]:
+    """The files, ``count`` at a time; the next ones are decoded while these are looked at."""
+
+    def decode(chunk: Sequence[Path]) -> _Chunk:
         results = squares(file_bytes, [str(file) for file in chunk], shape.size)
-        bad = [f"  {file}: {result}" for file, result in zip(chunk, results, strict=True) if isinstance(result, str)]
-        if bad:
-            raise InputError("images that cannot be read:\n" + "\n".join(bad))
-        pictures = [in_channels(result, shape.channels) for result in results if not isinstance(result, str)]
-        return chunk, torch.from_numpy(np.stack(pictures))
+        pairs = list(zip(chunk, results, strict=True))
+        pictures = [in_channels(result, shape.channels) for _, result in pairs if not isinstance(result, str)]
+        none = np.empty((0, shape.channels, shape.size, shape.size), np.uint8)
+        return _Chunk(
+            [file for file, result in pairs if not isinstance(result, str)],
+            torch.from_numpy(np.stack(pictures) if pictures else none),
+            [f"  {file}: {result}" for file, result in pairs if isinstance(result, str)],
+        )
 
     chunks = [files[start : start + count] for start in range(0, len(files), count)]
     with ThreadPoolExecutor(1) as reader:
-        ready: Future[tuple[Sequence[Path], Tensor]] | None = None
+        ready: Future[_Chunk] | None = None
         for chunk in chunks:
             coming = reader.submit(decode, chunk)
             if ready:

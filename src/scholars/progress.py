@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 
@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from scholars import lifetime
+from scholars.boards import board
 from scholars.experiment import Place, Watch
 from scholars.fitting import Tick
 from scholars.settings import ImageSettings
@@ -22,20 +23,29 @@ from scholars.terminal import urgent
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[Watch]:
-    """A `Watch` that shows progress on ``console``, and stops the run, after its current step, on SIGINT or SIGTERM."""
-    with _stop_on_signal(console) as stop:
+def watching(console: Console, events: Path | None = None) -> Iterator[Watch]:
+    """A `Watch` that shows progress on ``console``, and stops the run, after its current step, on SIGINT or SIGTERM.
+
+    events: a folder into which everything is written for TensorBoard, too
+    """
+    with _stop_on_signal(console) as stop, board(events) if events else nullcontext() as written:
         progress = _bar(console)
         display = _Display(console, progress)
+
+        def on_tick(place: Place, tick: Tick) -> None:
+            display.on_tick(place, tick)
+            if written:
+                written(place, tick)
+
         with progress:
-            yield Watch(display.on_tick, display.on_row, stop.is_set)
+            yield Watch(on_tick, display.on_row, stop.is_set)
 
 
 @contextmanager
-def learning(console: Console, task: str, seed: int) -> Iterator[lifetime.Watch]:
+def learning(console: Console, task: str, seed: int, events: Path | None = None) -> Iterator[lifetime.Watch]:
     """The same for one scholar that learns one task."""
     place = Place(seed, "replay", task)
-    with watching(console) as watch:
+    with watching(console, events) as watch:
         yield lifetime.Watch(
             lambda tick: watch.on_tick(place, tick),
             lambda note: _audible(console).print(note, highlight=False, markup=False, soft_wrap=True),

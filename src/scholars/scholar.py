@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from pydantic import Field, ValidationError
-from torch import Tensor
+from pydantic import Field, ValidationError, model_validator
+from torch import Tensor, nn
 
 from scholars import store
 from scholars.compute import machine, place, randomness, seed_of, to_uint8
@@ -230,21 +230,24 @@ class Scholar:
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{where}/{store.DESCRIPTION} is not valid at {key!r}: {first['msg']}") from None
+            at = f" at {key!r}" if key else ""
+            raise InputError(f"{where}/{store.DESCRIPTION} is not valid{at}: {first['msg']}") from None
         if "solver" not in weights:
             raise InputError(f"{where} has no solver weights")
         settings = contents.lineage[-1].settings.model_copy(update={"compute": compute or ComputeSettings()})
         device = machine(settings.compute).device
-        solver = build_solver(settings.solver, settings.image, len(contents.classes))
-        store.load_weights(solver, weights["solver"], f"{where}/solver")
+        known = len(contents.classes)
+        solver = _filled(
+            lambda: build_solver(settings.solver, settings.image, known), weights["solver"], f"{where}/solver"
+        )
         generator = None
         if "generator" in weights:
-            generator = build_generator(
-                settings.generator,
-                settings.image,
-                len(conditions_of([record.classes for record in contents.lineage], contents.classes)),
+            asked = sum(len(record.classes) for record in contents.lineage)
+            generator = _filled(
+                lambda: build_generator(settings.generator, settings.image, asked),
+                weights["generator"],
+                f"{where}/generator",
             )
-            store.load_weights(generator, weights["generator"], f"{where}/generator")
             place(generator, device)
         place(solver, device)
         familiarity = None
@@ -272,9 +275,37 @@ def conditions_of(tasks: Sequence[Sequence[str]], classes: Sequence[str]) -> tup
     return tuple((task, outputs[name]) for task, names in enumerate(tasks) for name in names)
 
 
+M = TypeVar("M", bound=nn.Module)
+
+
+def _filled(build: Callable[[], M], weights: Mapping[str, Tensor], where: str) -> M:
+    """The network that ``build`` makes, with these weights. Raises InputError where they do not fit it.
+
+    It is described without memory first: a description may claim any size, the weights that are there cannot.
+    """
+    try:
+        with torch.device("meta"):
+            described = build()
+    except RuntimeError as error:  # sizes beyond all numbers
+        raise InputError(f"{where}: what is described is no network: {error}") from None
+    store.check_weights(described, weights, where)
+    network = build()
+    store.load_weights(network, weights, where)
+    return network
+
+
 class _Contents(Section):
     classes: tuple[str, ...] = Field(min_length=1)
     lineage: tuple[TaskRecord, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes names one twice")
+        for record in self.lineage:
+            if strange := set(record.classes) - set(self.classes):
+                raise ValueError(f"task {record.name!r} has the class {min(strange)!r}, which is not among classes")
+        return self
 
 
 def _as_array(images: Any, channels: int, size: int) -> npt.NDArray[np.uint8]:

@@ -60,6 +60,10 @@ class ReplaySettings(Section):
         description="share of new, real data in a batch (Shin et al. 2017, r); auto: in proportion to the classes that "
         "the new task and the earlier tasks brought",
     )
+    generator_ratio: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = Field(
+        "auto",
+        description="the same for the generator; auto: as ratio, and at least half where there are new classes",
+    )
     labels: Literal["soft", "hard"] = Field(
         "soft", description="label of a dream: the solver's probabilities or argmax"
     )

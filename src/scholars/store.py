@@ -6,6 +6,8 @@ import ctypes
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
 import sys
 import tempfile
@@ -24,6 +26,8 @@ from scholars.errors import InputError
 FORMAT = 1
 DESCRIPTION = "scholar.json"
 _SUFFIX = ".safetensors"
+# Bytes of a JSON document: the lineage of thousands of tasks, and not the memory of a machine.
+MOST_TOLD = 2**26
 
 
 @contextmanager
@@ -55,9 +59,26 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def append_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Add a JSON document as one line, after cutting off one that a full disk or a power cut left unfinished."""
+    path.touch()
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        if end and file.read() != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.seek(0, os.SEEK_END)
+        file.write(json.dumps(document, allow_nan=False).encode() + b"\n")
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON document that is an object. Raises InputError."""
+    """Read a JSON document that is an object, of `MOST_TOLD` bytes at most. Raises InputError."""
     try:
+        if not path.is_file():
+            raise InputError(f"{path} is no file")
+        if path.stat().st_size > MOST_TOLD:
+            raise InputError(f"{path} is larger than {MOST_TOLD >> 20} MiB: that is no description that scholars wrote")
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from None
@@ -77,12 +98,15 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str,
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read a safetensors file: tensors and notes. Raises InputError."""
+    """Read a safetensors file: tensors and notes. Takes no more memory than the file has bytes. Raises InputError."""
+    if not path.is_file():
+        raise InputError(f"{path} is no file")
     try:
         with safe_open(path, framework="pt") as file:
             names: list[str] = list(file.keys())  # the file itself cannot be iterated over
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+        # A type that this version of PyTorch does not have is looked up in vain.
         raise InputError(f"{path} is not a readable safetensors file: {error}") from None
 
 
@@ -110,6 +134,28 @@ def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping
         _sync(folder.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder, if it is there: whenever the process dies, it is whole or gone, for it loses its name first."""
+    if folder.exists():
+        gone = folder.rename(folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp"))
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def clear_away(path: Path) -> None:
+    """Remove what processes that were killed while they wrote or removed ``path`` left beside it.
+
+    To be called where nobody else does either.
+    """
+    for other in path.parent.glob(".*.tmp"):
+        if abandoned(other, path.name) and other.is_dir():
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def abandoned(path: Path, name: str) -> bool:
+    """Whether ``path`` is called as what is written, or removed, beside the place of ``name`` is until that is done."""
+    return bool(re.fullmatch(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}\.tmp", path.name))
 
 
 def occupied(folder: Path) -> bool:
@@ -146,6 +192,8 @@ def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tens
             raise InputError(f"{folder / DESCRIPTION} names {name!r}, which is no weight file of this folder")
         if not path.is_file():
             raise InputError(f"{folder}: {name} is missing")
+        if path.is_symlink():
+            raise InputError(f"{path} is a link: copy the scholar's folder with its files, not with links to them")
         if _digest(path) != digest:
             raise InputError(f"{path} was altered or damaged: its SHA-256 is not the one in {DESCRIPTION}")
         weights[name.removesuffix(_SUFFIX)] = read_tensors(path)[0]
@@ -163,9 +211,18 @@ def _instead(folder: Path) -> str:
 
 
 def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Load ``tensors`` into ``module``. Raises InputError where names or shapes do not match."""
-    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
+    """Load ``tensors`` into ``module``. Raises InputError where names or shapes do not match, or a number is none."""
+    check_weights(module, tensors, where)
+    for name, value in tensors.items():
+        if not bool(torch.isfinite(value).all()):
+            raise InputError(f"{where}: the weight {name!r} is not finite; take an earlier copy of the scholar")
+    module.load_state_dict(dict(tensors))
+
+
+def check_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Raise InputError where ``tensors`` have other names, shapes or types than those of ``module``."""
+    expected = {name: _form(value) for name, value in module.state_dict().items()}
+    found = {name: _form(value) for name, value in tensors.items()}
     if expected != found:
         differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         name = differing[0]
@@ -173,7 +230,10 @@ def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: 
             f"{where}: the weights do not fit the description, first at {name!r}: "
             f"described {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}"
         )
-    module.load_state_dict(dict(tensors))
+
+
+def _form(value: Tensor) -> str:
+    return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
 
 
 def _exchange(fresh: Path, folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks.task import Images, Task
 
-_NOTE = "learning.json"
+_NOTE, _OUTCOME = "learning.json", "learned.json"
 _PIECE = 4096  # images
 
 
@@ -29,31 +28,59 @@ def claim(
     The same are data, settings, seed, and the scholar that it goes on from, all down to the last bit. Raises InputError
     for a folder that holds anything else: it is left as it is.
     """
-    undertaking: dict[str, Any] = {
-        "task": _task(task),
-        "from": _scholar(previous),
-        "seed": seed,
-        "settings": settings.model_dump(mode="json"),
-        "past": past if isinstance(past, str) else [_task(one) for one in past],
-    }
+    undertaking = _undertaking(task, previous, settings, seed, past)
     note = folder / _NOTE
     if note.is_file():
-        try:
-            if store.read_json(note) == undertaking:
-                return
-        except InputError:  # a note that cannot be read is nobody's
-            pass
-        shutil.rmtree(folder)
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if _noted(note) == undertaking:
+            return
+        store.discard(folder)
+    elif folder.exists() and (not folder.is_dir() or not all(store.abandoned(one, _NOTE) for one in folder.iterdir())):
         raise InputError(f"{folder} is there and holds no unfinished learning: choose another folder, or empty it")
     folder.mkdir(parents=True, exist_ok=True)
     store.write_json(note, undertaking)
+
+
+def note_outcome(folder: Path, learned: Scholar) -> None:
+    """Say what this learning ends in, just before that takes its place: see `ended_in`."""
+    store.write_json(folder / _OUTCOME, {"scholar": _scholar(learned)})
+
+
+def ended_in(folder: Path, scholar: Scholar, task: Task, settings: Settings, seed: int) -> bool:
+    """Whether the learning in ``folder`` is of this task, and ``scholar`` came of it already.
+
+    So it is where a process died after the new scholar had taken its place, and before its work was cleared away:
+    learned once more, the task would be learned twice.
+    """
+    undertaking, outcome = _noted(folder / _NOTE), _noted(folder / _OUTCOME)
+    if not undertaking or not outcome or outcome.get("scholar") != _scholar(scholar):
+        return False
+    return undertaking == {**_undertaking(task, None, settings, seed, "dreams"), "from": undertaking.get("from")}
 
 
 def pieces(data: Images) -> Iterator[npt.NDArray[np.uint8]]:
     """The images, some thousands at a time: they may be more than memory holds."""
     for start in range(0, len(data), _PIECE):
         yield data.images[start : start + _PIECE]
+
+
+def _undertaking(
+    task: Task, previous: Scholar | None, settings: Settings, seed: int, past: str | Sequence[Task]
+) -> dict[str, Any]:
+    return {
+        "task": _task(task),
+        "from": _scholar(previous),
+        "seed": seed,
+        "settings": settings.model_dump(mode="json"),
+        "past": past if isinstance(past, str) else [_task(one) for one in past],
+    }
+
+
+def _noted(note: Path) -> dict[str, Any] | None:
+    """What a note says; None where there is none, or one that cannot be read: it is nobody's."""
+    try:
+        return store.read_json(note)
+    except InputError:
+        return None
 
 
 def _task(task: Task) -> str:

@@ -20,6 +20,7 @@ from scholars.generator_settings import (
     WGANSettings,
 )
 from scholars.generators import GAN, R3GAN, VAE, WGAN, WGANGP, Flow, Generator, build_generator
+from scholars.generators.adversarial import Adversarial
 from scholars.generators.vae import divergence, reconstruction
 from scholars.replay import Pool
 from scholars.settings import ComputeSettings, ImageSettings
@@ -49,6 +50,27 @@ def seeded(generator: Generator, labels: torch.Tensor, seed: int = 0) -> torch.T
 def train(generator: Generator, pool: Pool, batch: int, steps: int) -> None:
     trainee = generator.trainee(FABRIC)
     fit(trainee, lambda: pool.draw(batch), fabric=FABRIC, steps=steps, seed=0, stage="generator", session=Session())
+
+
+WATCHED = {
+    "flow": {"loss", "gradient_norm"},
+    "vae": {"loss", "gradient_norm"},
+    "gan": {"critic_accuracy"},
+    "r3gan": {"critic_accuracy", "penalty"},
+    "wgan": {"wasserstein"},
+    "wgan-gp": {"wasserstein", "penalty"},
+}
+GAME = {"critic_loss", "painter_loss", "critic_gradient_norm", "painter_gradient_norm"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_logged_of_every_step(kind: str) -> None:
+    """Losses, norms of gradients, what the critic makes of the images, and what keeps it smooth."""
+    generator = build_generator(settings(kind), ImageSettings(size=16), conditions=3)
+    values = generator.trainee(FABRIC).step(lambda: POOL.draw(8), 0.0)
+    assert values.keys() == WATCHED[kind] | (GAME if isinstance(generator, Adversarial) else set())
+    assert all(value.shape == () and torch.isfinite(value) and not value.requires_grad for value in values.values())
+    assert all(value > 0 for name, value in values.items() if name.endswith("norm"))
 
 
 def test_every_kind_of_the_settings_can_be_built() -> None:

@@ -23,6 +23,13 @@ Changes = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: cha
 GeneratorKind = Annotated[
     str | None, typer.Option(help="See `scholars generators`.", autocompletion=completion.generator_kinds)
 ]
+SaveEvery = Annotated[
+    float, typer.Option("--save-every", metavar="SECONDS", min=0, help="How often unfinished work is saved.")
+]
+Events = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", metavar="DIR", help="Write what training reports for TensorBoard, too."),
+]
 
 ScholarFolder = Annotated[Path, typer.Argument(metavar="SCHOLAR", help="A scholar's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from scholars.commands import completion
-from scholars.commands.app import Changes, DataDir, GeneratorKind, app
+from scholars.commands.app import Changes, DataDir, Events, GeneratorKind, SaveEvery, app
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
@@ -37,6 +37,8 @@ def run(
     generator: GeneratorKind = None,
     changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    save_every: SaveEvery = 60,
+    events: Events = None,
 ) -> None:
     """Run an experiment: learn a stream of tasks by several methods.
 
@@ -60,8 +62,10 @@ def run(
     folder = folder or Path("runs") / plan.name
     command = shlex.join(["scholars", *(word for word in sys.argv[1:] if word not in ("--resume", "--quiet"))])
     try:
-        with watching(messages) as watch:
-            results = run_experiment(plan, folder, data_dir=data_dir, resume=resume, command=command, watch=watch)
+        with watching(messages, events) as watch:
+            results = run_experiment(
+                plan, folder, data_dir=data_dir, resume=resume, command=command, watch=watch, save_every=save_every
+            )
     except Interrupted as stop:
         raise Interrupted(f"{stop}. What was trained is kept: add --resume to go on") from None
     illustrate(folder)

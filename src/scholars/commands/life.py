@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scholars.commands import completion
-from scholars.commands.app import AsJson, Changes, DataDir, GeneratorKind, ScholarFolder, app
+from scholars.commands.app import AsJson, Changes, DataDir, Events, GeneratorKind, SaveEvery, ScholarFolder, app
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
@@ -33,6 +33,8 @@ def learn_task(
     seed: Annotated[int, typer.Option(help="Equal seeds give equal scholars.")] = 0,
     generator: GeneratorKind = None,
     changes: Changes = None,
+    save_every: SaveEvery = 60,
+    events: Events = None,
 ) -> None:
     """Teach a scholar one more task. What it knew before it dreams of; no old data is read."""
     from scholars.config import parse_changes
@@ -52,8 +54,17 @@ def learn_task(
     task = replace(task, name=name) if name else task
     task = task.tested_on(open_watched(messages, test, shape, data_dir, only)) if test else task
     try:
-        with learning(messages, task.name, seed) as watch:
-            taught = teach(scholar, task, origin=origin, changes=given, seed=seed, keep=keep, watch=watch)
+        with learning(messages, task.name, seed, events) as watch:
+            taught = teach(
+                scholar,
+                task,
+                origin=origin,
+                changes=given,
+                seed=seed,
+                keep=keep,
+                watch=watch,
+                save_every=save_every,
+            )
     except Interrupted as stop:
         raise Interrupted(f"{stop}. What was trained is kept: the same command goes on") from None
     record = taught.lineage[-1]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from scholars.compute import place, to_float
-from scholars.fitting import Draw, Trainee, average, set_rate
+from scholars.fitting import Draw, Trainee, average, gradient_norm, set_rate
 from scholars.generator_settings import AdversarialSettings
 from scholars.generators.base import Generator
 from scholars.generators.painting import Painter, ProjectionCritic
@@ -41,7 +41,7 @@ class Adversarial(Generator):
 
     @abc.abstractmethod
     def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the critic minimises, and what is to be logged.
+        """What the critic minimises, and what else of it is to be logged.
 
         real, fake: ``[B, C, H, W]`` in [-1, 1], either showing what is ``told`` ``[B]``
         """
@@ -101,6 +101,7 @@ class Game:
                 loss, values = self._generator.critic_loss(self._judge, real, fake, told)
             self._critic_optimizer.zero_grad()
             self._fabric.backward(loss)
+            critic_norm = gradient_norm(self._critic)
             self._critic_optimizer.step()
             self._generator.tame(self._critic)
         self._critic.requires_grad_(False)
@@ -109,10 +110,17 @@ class Game:
             painter_loss = self._generator.painter_loss(self._judge, real, fake, told)
         self._painter_optimizer.zero_grad()
         self._fabric.backward(painter_loss)
+        painter_norm = gradient_norm(self._painter)
         self._painter_optimizer.step()
         self._critic.requires_grad_(True)
         average(self._average, self._painter, s.ema)
-        return {**values, "painter_loss": painter_loss.detach()}
+        return {
+            "critic_loss": loss.detach(),
+            **values,
+            "painter_loss": painter_loss.detach(),
+            "critic_gradient_norm": critic_norm,
+            "painter_gradient_norm": painter_norm,
+        }
 
     def _noise(self, count: int) -> Tensor:
         return torch.randn(count, self._settings.latent, device=self._fabric.device)

@@ -27,7 +27,7 @@ class GAN(Adversarial):
         on_real, on_fake = score_both(judge, real, fake, told)
         loss = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
         accuracy = ((on_real > 0).float().mean() + (on_fake < 0).float().mean()) / 2
-        return loss, {"critic_loss": loss.detach(), "critic_accuracy": accuracy.detach()}
+        return loss, {"critic_accuracy": accuracy.detach()}
 
     def painter_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> Tensor:
         """By ``settings.loss``."""

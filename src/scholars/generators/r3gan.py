@@ -37,7 +37,7 @@ class R3GAN(Adversarial):
         penalty = 2 * gradient.float().flatten(1).square().sum(1).mean()
         loss = F.softplus(on_fake - on_real).mean() + self.settings.penalty / 2 * penalty
         accuracy = (on_real > on_fake).float().mean()
-        return loss, {"critic_loss": loss.detach(), "critic_accuracy": accuracy.detach(), "penalty": penalty.detach()}
+        return loss, {"critic_accuracy": accuracy.detach(), "penalty": penalty.detach()}
 
     def painter_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> Tensor:
         """The same game from the other side."""

@@ -43,10 +43,11 @@ def read_ticks(folder: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     latest: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # What is no text is no JSON either: its line is named.
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         try:
             tick = json.loads(line)
             latest[tuple(tick[key] for key in ("seed", "method", "task", "stage", "step"))] = tick
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError(f"{path}, line {number}: not a line of a metrics log") from None
     return list(latest.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections import Counter
@@ -20,6 +21,10 @@ _KEYS = ("x_train", "y_train", "x_test", "y_test")
 # Without class names every number up to the highest label becomes a class. More than this is no image data set:
 # the labels are then ids of some kind, and counting up to them could exhaust the memory.
 _MOST_CLASSES = 65_536
+
+# Bytes that the arrays of a file may take in memory, whatever it says of them. More belongs into image folders, which
+# are read as images are drawn.
+MOST_BYTES = 8 * 2**30
 
 
 def read_arrays(path: Path, *, name: str | None = None, classes: Sequence[str] | None = None) -> Task:
@@ -69,7 +74,10 @@ def _load(path: Path) -> dict[str, npt.NDArray[np.generic]]:
                 raise InputError(
                     f"{path}: {', '.join(missing)} missing (there is: {there}); save it with np.savez({_arguments()})"
                 )
-            return {key: _member(path, archive, key) for key in (*_KEYS, "class_names") if key in archive}
+            wanted = [key for key in (*_KEYS, "class_names") if key in archive]
+            with zipfile.ZipFile(file) as members:
+                _check_sizes(path, members, wanted)
+            return {key: _member(path, archive, key) for key in wanted}
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
@@ -83,6 +91,31 @@ def _archive(path: Path, file: BinaryIO) -> np.lib.npyio.NpzFile:
     if not isinstance(loaded, np.lib.npyio.NpzFile):
         raise InputError(f"{path}: holds a single array; save the four together with np.savez({_arguments()})")
     return loaded
+
+
+def _check_sizes(path: Path, members: zipfile.ZipFile, wanted: Sequence[str]) -> None:
+    """Refuse what would not fit before any of it is unpacked: `numpy` believes what an array's header says of it."""
+    total = 0
+    for key in wanted:
+        entry = f"{key}.npy" if f"{key}.npy" in members.namelist() else key
+        try:
+            with members.open(entry) as member:
+                version = np.lib.format.read_magic(member)
+                header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+                if version not in header:
+                    raise ValueError(f"version {version} of the format")
+                shape, _, dtype = header[version](member)
+        except (ValueError, OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            raise InputError(f"{path}: {key} is damaged; copy or save the file again ({error})") from error
+        size = math.prod(shape) * dtype.itemsize
+        total += size
+        if not dtype.hasobject and not size <= members.getinfo(entry).file_size:
+            raise InputError(f"{path}: {key} is damaged: it says of itself that it is {list(shape)}, and is smaller")
+    if total > MOST_BYTES:
+        raise InputError(
+            f"{path}: its arrays take {total / 2**30:.0f} GiB, and {MOST_BYTES >> 30} GiB is the most that is read; "
+            "make several files of it, or an image folder"
+        )
 
 
 def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> npt.NDArray[np.generic]:

@@ -14,6 +14,9 @@ from scholars.tasks.listing import Form, Listing, gathered, listed, natural
 from scholars.tasks.pictures import ENDINGS, file_bytes
 from scholars.tasks.task import Task, chosen
 
+# Folders within each other.
+_DEEPEST = 100
+
 
 def read_folder(path: str | Path, form: Form, classes: Sequence[str] | None) -> Task:
     """Read a task from a folder of PNG, JPEG, WebP, BMP, TIFF or GIF files (of a moving picture the first frame).
@@ -62,7 +65,7 @@ def read_folder(path: str | Path, form: Form, classes: Sequence[str] | None) -> 
 
 def image_files(folder: Path) -> list[Path]:
     """The image files in a folder and in those below it, in natural order. Raises InputError as `read_folder` does."""
-    return _files(folder, folder, ())
+    return _files(folder, folder, (), set())
 
 
 def _is_split(root: Path) -> bool:
@@ -81,7 +84,7 @@ def _is_split(root: Path) -> bool:
 def _classes(root: Path, folder: Path) -> dict[str, list[Path]]:
     """The image files of each class folder in ``folder``, both in natural order."""
     entries = _entries(root, folder)
-    found = {entry.name: _files(root, entry, ()) for entry in entries if entry.is_dir()}
+    found = {entry.name: _files(root, entry, (), set()) for entry in entries if entry.is_dir()}
     if not found:
         what = "images, but not in a folder for their class" if entries else "no folder with images"
         raise InputError(f"{folder}: holds {what}; sort them into one folder for each class: {folder / 'CLASS'}/*")
@@ -94,14 +97,23 @@ def _classes(root: Path, folder: Path) -> dict[str, list[Path]]:
     return {name: files for name, files in found.items() if files}
 
 
-def _files(root: Path, folder: Path, above: tuple[str, ...]) -> list[Path]:
-    """The image files in a folder and in those below it; ``above`` are the real paths of those that lead here."""
+def _files(root: Path, folder: Path, above: tuple[str, ...], seen: set[str]) -> list[Path]:
+    """The image files in a folder and in those below it.
+
+    above: the real paths of the folders that lead here
+    seen: those of all that were read before. Links to one folder from many, over and over, would never end
+    """
     real = os.path.realpath(folder)
     if real in above:
         raise InputError(f"{folder}: is a link to a folder that it is in itself; remove the link")
+    if real in seen:
+        raise InputError(f"{folder}: is, by a link, a folder that is read already; remove the link")
+    if len(above) > _DEEPEST:
+        raise InputError(f"{folder}: is more than {_DEEPEST} folders deep; move the images up")
+    seen.add(real)
     files: list[Path] = []
     for entry in _entries(root, folder):
-        files += _files(root, entry, (*above, real)) if entry.is_dir() else [entry]
+        files += _files(root, entry, (*above, real), seen) if entry.is_dir() else [entry]
     return files
 
 

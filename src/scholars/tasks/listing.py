@@ -19,6 +19,7 @@ from typing import IO, TypeVar
 import numpy as np
 import numpy.typing as npt
 import platformdirs
+from filelock import FileLock, Timeout
 
 from scholars import store
 from scholars.errors import InputError, ScholarsError
@@ -33,6 +34,9 @@ _DECODER = 1
 _LARGEST_DEFAULT = 64
 _MOST_LISTED = 20
 _CHUNK, _CHUNK_BYTES = 1024, 2**25
+
+# Where a source is being decoded, and the lock there of the process that does it.
+_DECODING, _LOCK = ".decoding-", "lock"
 
 # What the cache may hold, in bytes: what was not used for longest goes first.
 _MOST_CACHED = 50 * 2**30
@@ -162,14 +166,16 @@ def _decode(listing: Listing, order: Sequence[int], form: Form, size: int, cache
     try:
         # What people taught is nobody else's business.
         cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cached.parent, prefix=".decoding-") as folder:
+        with tempfile.TemporaryDirectory(dir=cached.parent, prefix=_DECODING) as folder:
             work = Path(folder) / "work"
             work.mkdir()
-            _write(listing, order, form, size, work)
-            shutil.rmtree(cached, ignore_errors=True)
-            # Another process may have been as quick.
-            with contextlib.suppress(OSError):
-                work.rename(cached)
+            # The system frees the lock of a process that died; see `_tidy`.
+            with FileLock(Path(folder) / _LOCK):
+                _write(listing, order, form, size, work)
+                shutil.rmtree(cached, ignore_errors=True)
+                # Another process may have been as quick.
+                with contextlib.suppress(OSError):
+                    work.rename(cached)
     except OSError as error:
         raise ScholarsError(
             f"decoded pictures cannot be kept in {cached.parent}: {error.strerror or error}; make room, or name "
@@ -252,10 +258,15 @@ def _note_use(used: Path, source: Path | str) -> None:
 
 
 def _tidy(used: Path) -> None:
-    """Remove the decoded copies of sources that are gone, and the oldest of too many; ``used`` stays."""
+    """Remove the decoded copies of sources that are gone, the oldest of too many, and what was never finished.
+
+    ``used`` stays.
+    """
     entries: list[tuple[float, int, Path]] = []
     for folder in used.parent.iterdir():
         with contextlib.suppress(OSError, InputError):  # another process may be tidying too
+            if folder.name.startswith(_DECODING):
+                _abandon(folder)
             if folder == used or folder.name.startswith("."):
                 continue
             about = store.read_json(folder / "about.json")
@@ -269,3 +280,11 @@ def _tidy(used: Path) -> None:
         held += size
         if held > _MOST_CACHED:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _abandon(decoding: Path) -> None:
+    """Remove what a process that died while it decoded left; what another one is about stays."""
+    if not (decoding / _LOCK).is_file():
+        return
+    with contextlib.suppress(Timeout), FileLock(decoding / _LOCK, timeout=0):
+        shutil.rmtree(decoding, ignore_errors=True)

@@ -25,6 +25,8 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 T = TypeVar("T")
 _AT_A_TIME = 64
 _SMALL = 8192  # bytes
+# Bytes of one image file. What it is decoded to is bounded by Pillow: 89 million pixels.
+MOST_OF_A_FILE = 2**28
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,12 @@ def squares(read: Callable[[str], bytes], places: Sequence[str], size: int) -> l
 
 
 def file_bytes(place: str) -> bytes:
-    """The content of a file. Raises OSError."""
+    """The content of a file of `MOST_OF_A_FILE` bytes at most. Raises OSError."""
     path = Path(place)
     if not path.is_file():
         raise OSError("is no file, or a link that leads nowhere")
+    if path.stat().st_size > MOST_OF_A_FILE:
+        raise OSError(f"is larger than {MOST_OF_A_FILE >> 20} MiB")
     return path.read_bytes()
 
 

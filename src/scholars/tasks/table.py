@@ -15,6 +15,8 @@ from scholars.tasks.pictures import file_bytes
 from scholars.tasks.task import Task, chosen
 
 _PARTS = ("train", "test")
+# Bytes of a table: some two million lines.
+MOST_BYTES = 2**28
 
 
 def read_table(path: Path, form: Form, classes: Sequence[str] | None) -> Task:
@@ -30,9 +32,10 @@ def read_table(path: Path, form: Form, classes: Sequence[str] | None) -> Task:
 
     Raises InputError, naming the line, for what is not like that.
     """
-    rows = _rows(path)
+    rows = read_rows(path)
     names = chosen(path.stem, sorted({label for _, label, _ in rows}, key=natural), classes)
-    rows = [row for row in rows if row[1] in names]
+    places = {name: place for place, name in enumerate(names)}
+    rows = [row for row in rows if row[1] in places]
     split = {part for _, _, part in rows}
     if split not in ({""}, set(_PARTS)):
         raise InputError(
@@ -44,7 +47,7 @@ def read_table(path: Path, form: Form, classes: Sequence[str] | None) -> Task:
         name=path.stem,
         where=path,
         classes=names,
-        labels=np.array([names.index(label) for _, label, _ in rows], dtype=np.int64),
+        labels=np.array([places[label] for _, label, _ in rows], dtype=np.int64),
         places=[place for place, _, _ in rows],
         read=lambda place: file_bytes(str(path.parent / place)),
         trained=sum(part == "train" for _, _, part in rows) if split == set(_PARTS) else None,
@@ -52,10 +55,12 @@ def read_table(path: Path, form: Form, classes: Sequence[str] | None) -> Task:
     return gathered(listing, form)
 
 
-def _rows(path: Path) -> list[tuple[str, str, str]]:
-    """(path, label, part or nothing) of every line."""
+def read_rows(path: Path) -> list[tuple[str, str, str]]:
+    """(path, label, part or nothing) of every line; no picture is looked at. Raises InputError."""
     home = os.path.realpath(path.parent)
     try:
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path}: is no file, or one of more than {MOST_BYTES >> 20} MiB; make several of it")
         # utf-8-sig: spreadsheets begin their files with a mark.
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)

@@ -1,0 +1,316 @@
+"""Files that mean harm: refused in words, before they cost memory, and without a look outside their folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scholars import config, keepsakes, store
+from scholars.config import build, parse_changes, read_recipe
+from scholars.errors import InputError
+from scholars.familiarity import Familiarity
+from scholars.report import results
+from scholars.report.illustrate import read_ticks
+from scholars.scholar import Scholar
+from scholars.settings import Settings
+from scholars.tasks import arrays, open_task, pictures, table
+
+examples = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.fixture
+def folder(one: Scholar, tmp_path: Path) -> Path:
+    one.save(tmp_path / "scholar")
+    return tmp_path / "scholar"
+
+
+def description(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "scholar.json").read_text())
+    return document
+
+
+def described(folder: Path, document: object) -> None:
+    (folder / "scholar.json").write_text(json.dumps(document))
+
+
+def test_a_description_of_any_size_takes_no_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights are what they are: a network of 2,048 channels is described, and never made."""
+    document = description(folder)
+    document["lineage"][-1]["settings"]["solver"]["width"] = 2048
+    described(folder, document)
+    made: list[int] = []
+    empty = torch.nn.Conv2d.__init__
+
+    def noting(self: torch.nn.Conv2d, *args: Any, **kwargs: Any) -> None:
+        empty(self, *args, **kwargs)
+        made.append(0 if self.weight.is_meta else self.weight.numel())
+
+    monkeypatch.setattr(torch.nn.Conv2d, "__init__", noting)
+    with pytest.raises(InputError, match="do not fit the description"):
+        Scholar.load(folder)
+    assert made
+    assert not any(made)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"classes": ["0", "0"]}, "names one twice"),
+        ({"classes": ["zero"]}, "not among classes"),
+        ({"classes": []}, "classes"),
+        ({"lineage": []}, "lineage"),
+        ({"lineage": [{}]}, "lineage.0"),
+        ({"format": 10**30}, "update scholars"),
+        ({"sha256": {"../solver.safetensors": ""}}, "no weight file of this folder"),
+        ({"sha256": {"/etc/passwd": ""}}, "no weight file of this folder"),
+    ],
+)
+def test_a_description_that_contradicts_itself(folder: Path, change: dict[str, Any], said: str) -> None:
+    described(folder, description(folder) | change)
+    with pytest.raises(InputError, match=said):
+        Scholar.load(folder)
+
+
+def test_weights_elsewhere_are_not_read(folder: Path, tmp_path: Path) -> None:
+    away = tmp_path / "elsewhere.safetensors"
+    (folder / "solver.safetensors").rename(away)
+    (folder / "solver.safetensors").symlink_to(away)
+    with pytest.raises(InputError, match="is a link"):
+        Scholar.load(folder)
+
+
+def test_numbers_that_are_none_are_no_weights(one: Scholar, folder: Path, tmp_path: Path) -> None:
+    """With the right SHA-256: whoever made the folder wrote that, too."""
+    weights = one._weights()
+    name = next(iter(weights["solver"]))
+    weights["solver"] = weights["solver"] | {name: torch.full_like(weights["solver"][name], torch.nan)}
+    store.write_scholar(folder, {key: value for key, value in description(folder).items() if key != "sha256"}, weights)
+    with pytest.raises(InputError, match="is not finite"):
+        Scholar.load(folder)
+
+
+def test_weights_of_another_type_are_refused() -> None:
+    module = torch.nn.Linear(2, 2)
+    with pytest.raises(InputError, match=r"described float32 \[2\], found complex64 \[2\]"):
+        store.load_weights(module, {"weight": module.weight, "bias": torch.zeros(2, dtype=torch.complex64)}, "here")
+
+
+def test_what_is_told_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MOST_TOLD", 10)
+    with pytest.raises(InputError, match="larger than"):
+        Scholar.load(folder)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for read in (store.read_json, store.read_tensors, table.read_rows):
+        with pytest.raises(InputError, match="is no file"):
+            read(tmp_path / "pipe.csv")
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (0, 64), (5, 5)])
+def test_familiarity_of_another_shape(shape: tuple[int, ...]) -> None:
+    tensors = {
+        "dreams": torch.zeros(shape),
+        "mean": torch.zeros(2),
+        "spread": torch.ones(2),
+        "threshold": torch.ones(()),
+    }
+    with pytest.raises(InputError, match="do not fit the solver"):
+        Familiarity.from_tensors(tensors, 64, "here")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &x [1]\nb: *x", "an alias"),
+        ("a: &x {b: *x}", "an alias"),
+        ("tasks: " + "[" * 20_000, "not readable YAML"),
+        ("steps: 2001-99-99", "not readable YAML"),
+        ("steps: " + "9" * 10_000, "not readable YAML"),
+        ("!!python/object/apply:os.system [touch here]", "not readable YAML"),
+        ("? [a, b]\n: c", "not readable YAML"),
+        ("tasks: [digits]\nsolver: {steps: 1e999}", "solver.steps"),
+        ("tasks: [digits]\nsolver: {steps: 99999999999999999999}", "solver.steps"),
+        ("tasks: [digits]\nunknown: 1", "unknown key 'unknown'"),
+    ],
+)
+def test_recipes(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=said):
+        read_recipe(path)
+    assert not (tmp_path / "here").exists()
+
+
+def test_what_is_repeated_of_a_value_is_short(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(f"tasks: [digits]\nbuffer: {'x' * 10_000}")
+    with pytest.raises(InputError) as refused:
+        read_recipe(tmp_path / "recipe.yaml")
+    assert len(str(refused.value)) < 300
+
+
+def test_a_recipe_is_a_page_of_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "recipe.yaml").write_text("tasks: [digits]")
+    monkeypatch.setattr(config, "MOST_BYTES", 5)
+    with pytest.raises(InputError, match="larger than"):
+        read_recipe(tmp_path / "recipe.yaml")
+
+
+@given(st.text())
+@examples
+def test_any_recipe_is_read_or_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8", errors="replace")
+    with pytest.raises(InputError):
+        read_recipe(tmp_path / "recipe.yaml")
+
+
+@given(st.sampled_from(["replay.ratio", "solver", "generator.own.options", "image.size", "x"]), st.text())
+@examples
+def test_any_change_is_taken_or_refused(key: str, text: str) -> None:
+    try:
+        changed = build(Settings, {}, parse_changes([f"{key}={text}"]), where="--set")
+    except InputError:
+        return
+    assert isinstance(changed, Settings)
+
+
+def npz(path: Path, header: dict[str, Any], data: bytes = b"") -> None:
+    """An archive whose images say of themselves what ``header`` says."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, header)
+    x = np.zeros((2, 4, 4), np.uint8)
+    np.savez(path, x_test=x, y_train=np.arange(2), y_test=np.arange(2))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x_train.npy", file.getvalue() + data)
+
+
+def test_an_array_that_claims_more_than_it_holds(tmp_path: Path) -> None:
+    npz(tmp_path / "task.npz", {"descr": "|u1", "fortran_order": False, "shape": (10**12, 32, 32, 3)})
+    with pytest.raises(InputError, match="is smaller"):
+        open_task(tmp_path / "task.npz")
+
+
+def test_arrays_that_unpack_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npz(tmp_path / "task.npz", {"descr": "|u1", "fortran_order": False, "shape": (2, 4, 4)}, bytes(32))
+    assert len(open_task(tmp_path / "task.npz").train) == 2
+    monkeypatch.setattr(arrays, "MOST_BYTES", 60)
+    with pytest.raises(InputError, match="the most that is read"):
+        open_task(tmp_path / "task.npz")
+
+
+def test_links_that_fan_out_end(tmp_path: Path) -> None:
+    """Forty folders, of which each is linked to twice by the one before: 2^40 paths."""
+    inner = tmp_path / "task" / "cat"
+    inner.mkdir(parents=True)
+    for number in range(40):
+        (tmp_path / "task" / f".{number}").mkdir()
+    for number in range(40):
+        here = inner if number == 0 else tmp_path / "task" / f".{number - 1}"
+        for name in ("a", "b"):
+            (here / name).symlink_to(tmp_path / "task" / f".{number}")
+    with pytest.raises(InputError, match="read already"):
+        open_task(tmp_path / "task")
+
+
+def test_folders_without_end(tmp_path: Path) -> None:
+    deep = tmp_path / "task" / "cat" / Path(*["d"] * 150)
+    deep.mkdir(parents=True)
+    with pytest.raises(InputError, match="100 folders deep"):
+        open_task(tmp_path / "task")
+
+
+def test_a_picture_of_any_size_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOST_OF_A_FILE", 10)
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.png").write_bytes(bytes(11))
+    with pytest.raises(InputError, match="larger than"):
+        open_task(tmp_path)
+
+
+@given(st.binary(max_size=200))
+@examples
+def test_any_table_is_read_or_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "table.csv").write_bytes(b"path,label,split\n" + data)
+    try:
+        rows = table.read_rows(tmp_path / "table.csv")
+    except InputError:
+        return
+    assert rows
+    assert all(place and label for place, label, _ in rows)
+
+
+def test_methods_name_no_files_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "run" / "judged" / "0-").mkdir(parents=True)
+    (tmp_path / "elsewhere.safetensors").write_bytes(b"")
+    assert (tmp_path / "run" / "judged" / "0-" / "../../../elsewhere.safetensors").is_file()
+    assert keepsakes.read_judged(tmp_path / "run", 0, "/../../../elsewhere") is None
+
+
+@given(st.dictionaries(st.sampled_from(["recipe", "tasks", "seeds", "generator", "runs", "summary"]), JSON))
+@examples
+def test_any_results_are_read_or_refused(document: dict[str, Any]) -> None:
+    try:
+        found = results.parse(document | {"schema": 1})
+    except InputError:
+        return
+    assert isinstance(found.tasks, list)
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe", b"[]", b"{}", b'{"seed": []}', b"null", b"[" * 100_000])
+def test_logs_that_are_none(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(line)
+    with pytest.raises(InputError, match="line 1"):
+        read_ticks(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [torch.zeros(2, 8, 8, dtype=torch.uint8), torch.zeros(2, 2, 8, 8, dtype=torch.uint8), torch.zeros(2, 1, 8, 8)],
+)
+def test_kept_images_that_are_none(tmp_path: Path, images: torch.Tensor) -> None:
+    store.write_tensors(tmp_path / "samples.safetensors", {"task": images}, {"task": '["a", "b"]'})
+    with pytest.raises(InputError, match="no set of images"):
+        keepsakes.read_samples(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"truth": torch.tensor([0, 2])},
+        {"taken": torch.tensor([-1, 0])},
+        {"images": torch.zeros(1, 1, 8, 8, dtype=torch.uint8)},
+        {"confusion": torch.zeros(2, 2, dtype=torch.int64)},
+        {"confidence": torch.tensor([0.5, torch.nan])},
+        {"confusion": torch.ones((), dtype=torch.int64)},
+    ],
+)
+def test_judgements_that_do_not_fit_together(tmp_path: Path, change: dict[str, torch.Tensor]) -> None:
+    judged = {
+        "confusion": torch.ones(2, 2, dtype=torch.int64),
+        "images": torch.zeros(2, 1, 8, 8, dtype=torch.uint8),
+        "truth": torch.tensor([0, 1]),
+        "taken": torch.tensor([1, 0]),
+        "confidence": torch.tensor([0.5, 0.9]),
+    }
+    path, notes = tmp_path / "judged" / "0-replay.safetensors", {"classes": '["a", "b"]'}
+    store.write_tensors(path, judged, notes)
+    assert keepsakes.read_judged(tmp_path, 0, "replay") is not None
+    store.write_tensors(path, judged | change, notes)
+    with pytest.raises(InputError, match="judged"):
+        keepsakes.read_judged(tmp_path, 0, "replay")
