@@ -28,7 +28,7 @@ lint: install  ## format, lint and types
 	$(BIN)/mypy
 
 docs: install  ## the documentation as a site, in build/docs; a warning is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 clean:
 	rm -rf build $(VENV) runs
