@@ -323,7 +323,7 @@ def address_exists(words: list[str], description: Mapping[str, Any]) -> None:
 
 def test_what_does_not_exist_is_found() -> None:
     for line in ("inspct x", "run quickstart --sed 1", "learn", "predict s a.png --top many"):
-        with pytest.raises(Exception, match=r"inspct|--sed|scholar|many"):
+        with pytest.raises(Exception, match=r"inspct|--sed|scholar|many|integer"):
             parsed(line.split())
     with pytest.raises(Exception, match="no setting"):
         settings_exist(*parsed(["run", "quickstart", "--set", "solver.stepps=3"]))
