@@ -56,5 +56,7 @@ def test_what_is_kept_in_it_is_small_and_whole(notebook: Any) -> None:
     assert NOTEBOOK.stat().st_size < 400_000
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
+    kept = [output for cell in code for output in cell.outputs]
+    assert not [output for output in kept if output.output_type == "error"]
+    assert len([output for output in kept if "image/png" in output.get("data", {})]) == 5
     assert 'EXPERIMENT = "quickstart"' in code[0].source  # whose images may be shown: nobody's but the project's own
