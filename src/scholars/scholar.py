@@ -279,16 +279,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def _filled(build: Callable[[], M], weights: Mapping[str, Tensor], where: str) -> M:
-    """The network that ``build`` makes, with these weights. Raises InputError where they do not fit it.
-
-    It is described without memory first: a description may claim any size, the weights that are there cannot.
-    """
-    try:
-        with torch.device("meta"):
-            described = build()
-    except RuntimeError as error:  # sizes beyond all numbers
-        raise InputError(f"{where}: what is described is no network: {error}") from None
-    store.check_weights(described, weights, where)
+    """The network that ``build`` makes, with these weights. Raises InputError where they do not fit it."""
     network = build()
     store.load_weights(network, weights, where)
     return network

@@ -48,25 +48,6 @@ def described(folder: Path, document: object) -> None:
     (folder / "scholar.json").write_text(json.dumps(document))
 
 
-def test_a_description_of_any_size_takes_no_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its weights are what they are: a network of 2,048 channels is described, and never made."""
-    document = description(folder)
-    document["lineage"][-1]["settings"]["solver"]["width"] = 2048
-    described(folder, document)
-    made: list[int] = []
-    empty = torch.nn.Conv2d.__init__
-
-    def noting(self: torch.nn.Conv2d, *args: Any, **kwargs: Any) -> None:
-        empty(self, *args, **kwargs)
-        made.append(0 if self.weight.is_meta else self.weight.numel())
-
-    monkeypatch.setattr(torch.nn.Conv2d, "__init__", noting)
-    with pytest.raises(InputError, match="do not fit the description"):
-        Scholar.load(folder)
-    assert made
-    assert not any(made)
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
