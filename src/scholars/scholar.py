@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from pydantic import Field, ValidationError, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from scholars import store
+from scholars.allowance import filled
 from scholars.compute import machine, place, randomness, seed_of, to_uint8
 from scholars.errors import InputError, nearest
 from scholars.familiarity import Familiarity
@@ -237,13 +238,13 @@ class Scholar:
         settings = contents.lineage[-1].settings.model_copy(update={"compute": compute or ComputeSettings()})
         device = machine(settings.compute).device
         known = len(contents.classes)
-        solver = _filled(
+        solver = filled(
             lambda: build_solver(settings.solver, settings.image, known), weights["solver"], f"{where}/solver"
         )
         generator = None
         if "generator" in weights:
             asked = sum(len(record.classes) for record in contents.lineage)
-            generator = _filled(
+            generator = filled(
                 lambda: build_generator(settings.generator, settings.image, asked),
                 weights["generator"],
                 f"{where}/generator",
@@ -273,16 +274,6 @@ def conditions_of(tasks: Sequence[Sequence[str]], classes: Sequence[str]) -> tup
     """(task, output) for every class of every task; ``tasks[t]`` are the class names of task t."""
     outputs = {name: output for output, name in enumerate(classes)}
     return tuple((task, outputs[name]) for task, names in enumerate(tasks) for name in names)
-
-
-M = TypeVar("M", bound=nn.Module)
-
-
-def _filled(build: Callable[[], M], weights: Mapping[str, Tensor], where: str) -> M:
-    """The network that ``build`` makes, with these weights. Raises InputError where they do not fit it."""
-    network = build()
-    store.load_weights(network, weights, where)
-    return network
 
 
 class _Contents(Section):

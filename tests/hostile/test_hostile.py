@@ -6,6 +6,7 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scholars import config, keepsakes, store
+from scholars.allowance import filled
 from scholars.config import build, parse_changes, read_recipe
 from scholars.errors import InputError
 from scholars.familiarity import Familiarity
@@ -89,6 +91,30 @@ def test_weights_of_another_type_are_refused() -> None:
     module = torch.nn.Linear(2, 2)
     with pytest.raises(InputError, match=r"described float32 \[2\], found complex64 \[2\]"):
         store.load_weights(module, {"weight": module.weight, "bias": torch.zeros(2, dtype=torch.complex64)}, "here")
+
+
+@pytest.mark.parametrize("part", ["solver", "generator"])
+def test_a_description_larger_than_its_weights(folder: Path, part: str) -> None:
+    document = json.loads((folder / store.DESCRIPTION).read_text())
+    chosen = document["lineage"][-1]["settings"][part]
+    wide = chosen if part == "solver" else chosen[chosen["kind"].replace("-", "_")]
+    wide["width"] = 2048  # the most that settings allow: gigabytes
+    (folder / store.DESCRIPTION).write_text(json.dumps(document))
+    with pytest.raises(InputError, match=f"{part}: the description is of a network far larger than its weights"):
+        Scholar.load(folder)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: torch.empty(10**6, 10**9), lambda: torch.zeros(size=(10**15,)), lambda: torch.ones((10**15,))]
+)
+def test_no_network_takes_more_memory_than_its_weights(make: Callable[[], torch.Tensor]) -> None:
+    def build() -> torch.nn.Module:
+        module = torch.nn.Linear(2, 2)
+        module.register_buffer("table", make())
+        return module
+
+    with pytest.raises(InputError, match="far larger"):
+        filled(build, torch.nn.Linear(2, 2).state_dict(), "here")
 
 
 def test_what_is_told_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from scholars.commands import completion
-from scholars.commands.app import AsJson, Changes, DataDir, Events, GeneratorKind, SaveEvery, ScholarFolder, app
+from scholars.commands.app import (
+    AsJson,
+    Changes,
+    DataDir,
+    Events,
+    GeneratorKind,
+    SaveEvery,
+    ScholarFolder,
+    app,
+    loading,
+)
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
@@ -93,9 +103,10 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a scholar on real test images."""
-    from scholars.evaluate import accuracy
-    from scholars.progress import open_watched
-    from scholars.scholar import Scholar
+    with loading():
+        from scholars.evaluate import accuracy
+        from scholars.progress import open_watched
+        from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
     only = listed(classes) if classes else None
@@ -117,9 +128,10 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Say what a scholar knows. Its classes, lineage and networks, and how its dreams were when they were audited."""
-    from scholars.inspecting import described, lineage_tree
-    from scholars.progress import open_watched
-    from scholars.scholar import Scholar
+    with loading():
+        from scholars.inspecting import described, lineage_tree
+        from scholars.progress import open_watched
+        from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
     shape = opened.settings.image

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from scholars.commands.app import AsJson, ScholarFolder, app
+from scholars.commands.app import AsJson, ScholarFolder, app, loading
 from scholars.errors import InputError
 from scholars.terminal import out
 
@@ -25,8 +25,9 @@ def predict(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print file,class,probability,unfamiliar lines.")] = False,
 ) -> None:
     """Name what is in images."""
-    from scholars.prediction import FORMS, find_images, predict_files
-    from scholars.scholar import Scholar
+    with loading():
+        from scholars.prediction import FORMS, find_images, predict_files
+        from scholars.scholar import Scholar
 
     if as_json and as_csv:
         raise InputError("--json and --csv are two forms of one answer: choose one")
@@ -45,8 +46,9 @@ def dream(
     path: Annotated[Path, typer.Option("--out", help="FILE.png for one sheet, or a folder.")] = Path("dreams.png"),
 ) -> None:
     """Write dreams. One sheet, or one file each in a folder per class."""
-    from scholars.gallery import write_image_folder, write_sheet
-    from scholars.scholar import Scholar
+    with loading():
+        from scholars.gallery import write_image_folder, write_sheet
+        from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
     if path.suffix.lower() == ".png":
@@ -67,8 +69,9 @@ def export(
     path: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="Where to write it.")],
 ) -> None:
     """Write a scholar's classifier as ONNX. uint8 images [B, H, W, C] in, class probabilities out."""
-    from scholars.exporting import export_onnx
-    from scholars.scholar import Scholar
+    with loading():
+        from scholars.exporting import export_onnx
+        from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
     worst = export_onnx(opened, path)
