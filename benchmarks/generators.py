@@ -5,8 +5,8 @@ python benchmarks/generators.py --data-dir DIR [--kinds flow wgan-gp ...] [--set
 For each it trains the generator alone for a budget of wall-clock time, draws a bank of 20,000 dreams, and teaches a
 fresh solver from them alone; and another one from dreams of the first half of the classes and real images of the rest.
 Settings are chosen by the column "validation", a tenth of the training data that nothing was trained on; "test" is the
-real test part. Writes docs/generators.md and docs/images/generators.png. Rows are kept in --out and not measured twice:
-remove the folder to begin anew.
+real test part. Writes docs/generators.md and docs/images/generators.png. Rows are kept in
+benchmarks/measured and not measured twice: remove one to measure it anew.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def main() -> None:
     parser.add_argument("--minutes", nargs="+", type=float, default=[1, 3, 6])
     parser.add_argument("--out", type=Path, default=Path("runs/generators"))
     options = parser.parse_args()
-    kept = options.out / "rows.json"
+    kept = Path(__file__).parent / "measured" / "generators.json"
     rows: list[dict[str, Any]] = store.read_json(kept)["rows"] if kept.is_file() else []
     machine = environment(Settings().compute)
     for minutes in options.minutes:

@@ -2,7 +2,7 @@
 
 python benchmarks/lifetime.py --data-dir DIR [--only split mixed ...]
 
-Writes docs/lifetime.md. Rows are kept in --out and not measured twice: remove the folder to begin anew.
+Writes docs/lifetime.md. Rows are kept in benchmarks/measured and not measured twice: remove one to measure it anew.
 """
 
 from __future__ import annotations
@@ -272,7 +272,7 @@ def main() -> None:
     parser.add_argument("--scholar", type=Path, help="of MNIST and SVHN; learned if not given")
     parser.add_argument("--out", type=Path, default=Path("runs/lifetime"))
     options = parser.parse_args()
-    kept = options.out / "rows.json"
+    kept = Path(__file__).parent / "measured" / "lifetime.json"
     rows = store.read_json(kept) if kept.is_file() else {}
     for name in options.only:
         if name not in rows:

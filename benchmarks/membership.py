@@ -3,8 +3,8 @@
 python benchmarks/membership.py --data-dir DIR [--only mnist svhn]
 
 Writes docs/membership.md. The attacker is that of Chen et al. 2020 (GAN-Leaks, CCS; arXiv 1909.03935, full black-box):
-it has dreams, nothing else, and takes an image for a member if a dream is near it. Scholars and rows are kept in --out
-and not made twice: remove the folder to begin anew.
+it has dreams, nothing else, and takes an image for a member if a dream is near it. Scholars are kept in --out, rows in
+benchmarks/measured, and not made twice: remove one to make it anew.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/membership"))
     options = parser.parse_args()
-    kept = options.out / "rows.json"
+    kept = Path(__file__).parent / "measured" / "membership.json"
     rows = store.read_json(kept) if kept.is_file() else {}
     for name in options.only:
         if name not in rows:

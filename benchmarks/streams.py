@@ -2,8 +2,8 @@
 
 python benchmarks/streams.py --data-dir DIR [--only split-mnist ...] [--seeds 0 1 2]
 
-Every stream is one `scholars run`, in a process of its own. Writes docs/results.md and its pictures. Runs are kept in
---out and not made twice; what was interrupted goes on.
+Every stream is one `scholars run`, in a process of its own. Writes docs/results.md and its pictures. What was
+interrupted goes on, in --out. What is in benchmarks/measured is not made twice: remove it to make it anew.
 """
 
 from __future__ import annotations
@@ -25,8 +25,20 @@ from scholars.report.words import DASH, megabytes, number, percent
 from scholars.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
+MEASURED = Path(__file__).parent / "measured"
 ALL = "replay,naive,exact,joint,lwf,er"
 BRACKETS = "replay,naive,joint"
+RUN = (
+    "method",
+    "seed",
+    "learning_accuracy",
+    "forgetting",
+    "forward_transfer",
+    "seconds",
+    "peak_memory_mb",
+    "kept_bytes",
+    "images_generated",
+)
 THREE_KINDS = "van de Ven & Tolias 2019, arXiv 1904.07734"
 
 
@@ -83,13 +95,15 @@ def command(stream: Stream, seeds: Sequence[int]) -> list[str]:
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """What the run wrote; made, or gone on with, if it is not whole."""
+    """What the run wrote, of which only what the page needs is kept."""
     folder = options.out / name
     words = [*command(STREAMS[name], options.seeds), "--data-dir", str(options.data_dir), "--out", str(folder)]
     with (options.out / f"{name}.log").open("a") as log:
         subprocess.run([sys.executable, "-m", "scholars", *words, "--resume"], check=True, stdout=log, stderr=log)
     shutil.copy(folder / "accuracy.png", DOCS / "images" / f"stream-{name}.png")
-    return store.read_json(folder / "results.json")
+    results = store.read_json(folder / "results.json")
+    kept = ("seeds", "summary", "environment")
+    return {key: results[key] for key in kept} | {"runs": [{key: run[key] for key in RUN} for run in results["runs"]]}
 
 
 def section(name: str, stream: Stream, results: dict[str, Any]) -> list[str]:
@@ -158,10 +172,11 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     found: dict[str, dict[str, Any]] = {}
     for name in STREAMS:
-        if name in options.only:
-            found[name] = measure(name, options)
-        elif (options.out / name / "report.html").is_file():
-            found[name] = store.read_json(options.out / name / "results.json")
+        kept = MEASURED / f"{name}.json"
+        if name in options.only and not (kept.is_file() and store.read_json(kept)["seeds"] == options.seeds):
+            store.write_json(kept, measure(name, options))
+        if kept.is_file():
+            found[name] = store.read_json(kept)
         (DOCS / "results.md").write_text(written(found, environment(Settings().compute)), encoding="utf-8")
 
 
