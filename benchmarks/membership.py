@@ -185,7 +185,7 @@ def written(rows: dict[str, Any], options: argparse.Namespace) -> str:
     machine: Any = environment(Settings().compute)
     made = (
         f"Made by `python benchmarks/membership.py --data-dir DIR --dreams {options.dreams} --seed {options.seed}` on "
-        f"{datetime.now(UTC):%Y-%m-%d}, on: {machine['processor']}, {machine['threads']} threads, "
+        f"{datetime.now(UTC):%Y-%m-%d}, on: {machine['processor']}, {machine['threads']} thread{'s'[: machine['threads'] > 1]}, "
         f"{machine['precision']}, torch {machine['packages']['torch']}."
     )
     intervals = (
