@@ -185,8 +185,9 @@ def written(rows: dict[str, Any], options: argparse.Namespace) -> str:
     machine: Any = environment(Settings().compute)
     made = (
         f"Made by `python benchmarks/membership.py --data-dir DIR --dreams {options.dreams} --seed {options.seed}` on "
-        f"{datetime.now(UTC):%Y-%m-%d}, on: {machine['processor']}, {machine['threads']} thread{'s'[: machine['threads'] > 1]}, "
-        f"{machine['precision']}, torch {machine['packages']['torch']}."
+        f"{datetime.now(UTC):%Y-%m-%d}, on: {machine['processor']}, "
+        f"{machine['threads']} thread{'s'[: machine['threads'] > 1]}, {machine['precision']}, "
+        f"torch {machine['packages']['torch']}."
     )
     intervals = (
         f"In brackets are 95 % intervals ({RESAMPLES:,} bootstrap samples of the images; of one scholar, so that they "
