@@ -2,8 +2,8 @@
 
 python benchmarks/streams.py --data-dir DIR [--only split-mnist ...] [--seeds 0 1 2]
 
-Every stream is one `scholars run`, in a process of its own. Writes docs/results.md and its pictures. What was
-interrupted goes on, in --out. What is in benchmarks/measured is not made twice: remove it to make it anew.
+Every seed of a stream is one `scholars run`, in a process of its own. Writes docs/results.md and its pictures. What
+was interrupted goes on, in --out. What is in benchmarks/measured is not made twice: remove it to make it anew.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 from scholars import store
 from scholars.environment import environment
+from scholars.evaluate import summary
 from scholars.report.results import mean
 from scholars.report.words import DASH, megabytes, number, percent
 from scholars.settings import Settings
@@ -31,6 +32,7 @@ BRACKETS = "replay,naive,joint"
 RUN = (
     "method",
     "seed",
+    "average_accuracy",
     "learning_accuracy",
     "forgetting",
     "forward_transfer",
@@ -94,20 +96,21 @@ def command(stream: Stream, seeds: Sequence[int]) -> list[str]:
     return ["run", *stream.words, "--methods", stream.methods, "--seed", *map(str, seeds)]
 
 
-def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """What the run wrote, of which only what the page needs is kept."""
-    folder = options.out / name
-    words = [*command(STREAMS[name], options.seeds), "--data-dir", str(options.data_dir), "--out", str(folder)]
-    with (options.out / f"{name}.log").open("a") as log:
+    folder = options.out / f"{name}-{seed}"
+    words = [*command(STREAMS[name], [seed]), "--data-dir", str(options.data_dir), "--out", str(folder)]
+    with (options.out / f"{name}-{seed}.log").open("a") as log:
         subprocess.run([sys.executable, "-m", "scholars", *words, "--resume"], check=True, stdout=log, stderr=log)
-    shutil.copy(folder / "accuracy.png", DOCS / "images" / f"stream-{name}.png")
+    if seed == options.seeds[0]:
+        shutil.copy(folder / "accuracy.png", DOCS / "images" / f"stream-{name}.png")
     results = store.read_json(folder / "results.json")
-    kept = ("seeds", "summary", "environment")
-    return {key: results[key] for key in kept} | {"runs": [{key: run[key] for key in RUN} for run in results["runs"]]}
+    runs = [{key: run[key] for key in RUN} for run in results["runs"]]
+    return {"runs": runs, "environment": results["environment"]}
 
 
-def section(name: str, stream: Stream, results: dict[str, Any]) -> list[str]:
-    seeds = results["seeds"]
+def section(name: str, stream: Stream, runs_of_all: list[dict[str, Any]]) -> list[str]:
+    seeds = list(dict.fromkeys(entry["seed"] for entry in runs_of_all))
     lines = [
         f"## {stream.title}",
         "",
@@ -117,20 +120,20 @@ def section(name: str, stream: Stream, results: dict[str, Any]) -> list[str]:
         "peak MB | kept MB | images generated |",
         "|" + "---|" * 10,
     ]
-    for method, summary in results["summary"].items():
-        runs = [entry for entry in results["runs"] if entry["method"] == method]
+    for method, found_of in summary(runs_of_all).items():
+        runs = [entry for entry in runs_of_all if entry["method"] == method]
 
         def over(key: str, runs: list[dict[str, Any]] = runs) -> float | None:
             return mean(entry[key] for entry in runs)
 
-        found = summary["average_accuracy"]
+        found = found_of["average_accuracy"]
         half = f" ± {percent(found['interval'], 2)}" if found["interval"] is not None else ""
         figures = [
             percent(found["mean"], 2) + half,
             percent(over("learning_accuracy")),
             percent(over("forgetting")),
             percent(over("forward_transfer")),
-            DASH if summary["gap_closed"] is None else f"{summary['gap_closed']:.2f}",
+            DASH if found_of["gap_closed"] is None else f"{found_of['gap_closed']:.2f}",
             number(over("seconds")),
             number(over("peak_memory_mb")),
             megabytes(over("kept_bytes")),
@@ -142,7 +145,7 @@ def section(name: str, stream: Stream, results: dict[str, Any]) -> list[str]:
     return [*lines, "", f"![Accuracy on each task after each task](images/stream-{name}.png)", ""]
 
 
-def written(found: dict[str, dict[str, Any]], machine: dict[str, Any]) -> str:
+def written(found: dict[str, list[dict[str, Any]]], machine: dict[str, Any]) -> str:
     lines = [
         "# The standard streams",
         "",
@@ -157,8 +160,8 @@ def written(found: dict[str, dict[str, Any]], machine: dict[str, Any]) -> str:
         f"torch {machine['packages']['torch']}.",
         "",
     ]
-    for name, results in found.items():
-        lines += section(name, STREAMS[name], results)
+    for name, runs in found.items():
+        lines += section(name, STREAMS[name], runs)
     return "\n".join(lines)
 
 
@@ -170,13 +173,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/streams"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for name in STREAMS:
-        kept = MEASURED / f"{name}.json"
-        if name in options.only and not (kept.is_file() and store.read_json(kept)["seeds"] == options.seeds):
-            store.write_json(kept, measure(name, options))
-        if kept.is_file():
-            found[name] = store.read_json(kept)
+        for seed in options.seeds:
+            kept = MEASURED / f"{name}-{seed}.json"
+            if name in options.only and not kept.is_file():
+                store.write_json(kept, measure(name, seed, options))
+            if kept.is_file():
+                found.setdefault(name, []).extend(store.read_json(kept)["runs"])
         (DOCS / "results.md").write_text(written(found, environment(Settings().compute)), encoding="utf-8")
 
 

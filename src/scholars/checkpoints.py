@@ -37,15 +37,23 @@ def save(
     store.write_tensors(path, packed(tensors), notes)
 
 
-def restore(path: Path, trainee: Trainee, position: str) -> dict[str, str]:
-    """Bring ``trainee`` to the state that was saved; returns the notes.
+Kept = tuple[dict[str, Tensor], dict[str, str]]
+
+
+def read(path: Path, position: str) -> Kept:
+    """The state that was saved, and the notes.
 
     Raises InputError for a file that cannot be read, ScholarsError where the note ``position`` is another.
     """
     tensors, notes = store.read_tensors(path)
     if notes.get("position") != position:
         raise ScholarsError(f"{path} is a checkpoint of another training ({notes.get('position')}, not {position})")
-    tensors = unpacked(tensors, path)
+    return unpacked(tensors, path), notes
+
+
+def restore(trainee: Trainee, kept: Kept) -> dict[str, str]:
+    """Bring ``trainee`` to the state that was kept; returns the notes."""
+    tensors, notes = kept
     for name, module in trainee.modules.items():
         module.load_state_dict({key: tensors[f"{name}/{key}"] for key in module.state_dict()})
     for name, optimizer in trainee.optimizers.items():

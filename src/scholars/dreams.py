@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -18,20 +19,32 @@ from scholars.generators import Generator
 from scholars.replay import Batch, Pool, Source, joined
 from scholars.scholar import Scholar, painted
 from scholars.settings import ReplaySettings, Settings
+from scholars.team import agreed, in_turn
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 # How many dreams a filter may look at for each one that the bank is to hold.
 PATIENCE = 10
 
 
-def remembered(previous: Scholar, policy: ReplaySettings, classes: int, seed: int, session: Session) -> Source:
+def remembered(
+    previous: Scholar, policy: ReplaySettings, classes: int, seed: int, session: Session, fabric: Fabric | None = None
+) -> Source:
     """What the past's part of every batch is drawn from; ``classes`` are known when the new task is learned."""
     if policy.dreams == "fresh":
         return Fresh(previous, policy, classes)
-    bank = dream_bank(previous, policy, seed, session)
+    bank = dream_bank(previous, policy, seed, session, fabric)
     return Pool(bank.images, bank.targets, classes, bank.conditions, balanced=policy.balance == "classes")
 
 
-def dream_bank(previous: Scholar, policy: ReplaySettings, seed: int, session: Session | None = None) -> Batch:
+def dream_bank(
+    previous: Scholar,
+    policy: ReplaySettings,
+    seed: int,
+    session: Session | None = None,
+    fabric: Fabric | None = None,
+) -> Batch:
     """The bank: ``policy.bank`` dreams of the previous scholar, those that `learn` replays.
 
     A filter dreams on until the bank is full or it has looked at `PATIENCE` times as many. Raises InputError if it
@@ -41,8 +54,8 @@ def dream_bank(previous: Scholar, policy: ReplaySettings, seed: int, session: Se
     looked, kept, batches = 0, 0, []
     began = time.perf_counter()
     most = policy.bank if policy.filter == "none" else PATIENCE * policy.bank
-    for dreamt in previous.dreaming(most, seed=seed_of(seed, "bank", previous.generation)):
-        if session.stopping():
+    for dreamt in previous.dreaming(most, seed=seed_of(seed, "bank", previous.generation), fabric=fabric):
+        if agreed(fabric, session.stopping()):
             raise Interrupted(f"stopped while dreaming, at {kept} of {policy.bank} dreams")
         batch = labelled(previous, chosen(previous, dreamt, policy), policy)
         looked, kept = looked + len(dreamt.images), kept + len(batch.images)
@@ -70,6 +83,7 @@ def preview(
     settings: Settings,
     seed: int,
     session: Session,
+    fabric: Fabric | None = None,
 ) -> Pool:
     """``count`` dreams of the task that ``generator`` has just learned, labelled as they were asked for.
 
@@ -77,13 +91,18 @@ def preview(
     """
     which = torch.arange(count) % len(outputs)
     conditions = which + len(previous.conditions)
+    parts = torch.split(conditions, previous.chunk)
+
+    def drawn(chunk: int) -> Tensor:
+        with randomness(machine(settings.compute).device):
+            torch.manual_seed(seed_of(seed, "preview", chunk))
+            return painted(generator, parts[chunk % len(parts)], settings)
+
     images = []
-    with randomness(machine(settings.compute).device):
-        torch.manual_seed(seed_of(seed, "preview", 0))
-        for part in torch.split(conditions, previous.chunk):
-            if session.stopping():
-                raise Interrupted("stopped while dreaming of the new task")
-            images.append(painted(generator, part, settings))
+    for part, _ in zip(in_turn(fabric, drawn), parts, strict=False):
+        if agreed(fabric, session.stopping()):
+            raise Interrupted("stopped while dreaming of the new task")
+        images.append(part)
     return Pool(torch.cat(images), torch.tensor(outputs)[which], classes, conditions)
 
 

@@ -12,6 +12,7 @@ import torch
 
 from scholars.compute import machine
 from scholars.settings import ComputeSettings
+from scholars.team import processes
 
 _PACKAGES = ("scholars", "torch", "torchvision", "lightning-fabric", "numpy")
 
@@ -24,6 +25,7 @@ def environment(compute: ComputeSettings) -> dict[str, str | int | float | dict[
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": psutil.cpu_count() or 0,
+        "processes": processes(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "device": str(here.device),

@@ -24,6 +24,7 @@ from scholars import checkpoints
 from scholars.compute import place, randomness, seed_of
 from scholars.errors import Interrupted, ScholarsError, ScholarsWarning
 from scholars.replay import Batch
+from scholars.team import agreed, as_one, average_gradients, averaged, own_rows, told
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -77,6 +78,10 @@ class Session:
     save_every: float = SAVE_EVERY
 
 
+# Nobody is told, nothing is kept.
+ALONE = Session()
+
+
 def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, stage: str, session: Session) -> None:
     """Train ``trainee`` for ``steps`` steps.
 
@@ -92,15 +97,16 @@ def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, 
     fresh = {name: copy.deepcopy(optimizer.state_dict()) for name, optimizer in trainee.optimizers.items()}
     meter = _Meter()
     step = 0
-    if checkpoint and checkpoint.exists():
-        notes = checkpoints.restore(checkpoint, trainee, position)
+    kept = checkpoints.read(checkpoint, position) if checkpoint and checkpoint.exists() else None
+    if kept := told(fabric, kept):
+        notes = checkpoints.restore(trainee, kept)
         trainee.calm, step = float(notes["calm"]), int(notes["step"])
         meter.recall(notes["meter"])
     saved = time.monotonic()
-    with randomness(fabric.device):
+    with randomness(fabric.device), as_one(fabric, trainee.modules.values()):
         while True:
             if step % every == 0 or step == steps:
-                tick = meter.tick(stage, step, steps)
+                tick = meter.tick(stage, step, steps, fabric)
                 if bad := [name for name, value in tick.metrics.items() if not math.isfinite(value)]:
                     if trainee.calm < 1:
                         raise ScholarsError(_diverged(tick, bad))
@@ -112,7 +118,7 @@ def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, 
                     warnings.warn(_calmer(tick, bad), ScholarsWarning, stacklevel=2)
                     continue
                 session.on_tick(tick)
-            stopping = session.stopping()
+            stopping = agreed(fabric, session.stopping())
             if checkpoint and (stopping or step == steps or time.monotonic() - saved > session.save_every):
                 notes = {"position": position, "step": str(step), "calm": str(trainee.calm), "meter": meter.notes()}
                 optimizers = trainee.optimizers if step < steps else {}
@@ -128,8 +134,8 @@ def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, 
 
 
 def placed(batch: Batch, fabric: Fabric) -> Batch:
-    """The batch on the device that computes."""
-    return Batch(*(part.to(fabric.device) for part in batch))
+    """This process's rows of the batch, on the device that computes."""
+    return Batch(*(own_rows(fabric, part).to(fabric.device) for part in batch))
 
 
 class Descent:
@@ -152,24 +158,26 @@ class Descent:
         self.calm = 1.0
         place(module, fabric.device)
         self._module = module
-        live = copy.deepcopy(module) if ema else module
-        optimizer = torch.optim.AdamW(live.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
-        self._live, self._optimizer = fabric.setup(live, optimizer)
-        self.modules: Mapping[str, nn.Module] = {"module": module, "live": live} if ema else {"module": module}
-        self.optimizers: Mapping[str, Optimizer] = {"optimizer": optimizer}
+        self._live = copy.deepcopy(module) if ema else module
+        self._optimizer = torch.optim.AdamW(self._live.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
+        self.modules: Mapping[str, nn.Module] = {"module": module, "live": self._live} if ema else {"module": module}
+        self.optimizers: Mapping[str, Optimizer] = {"optimizer": self._optimizer}
 
     def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
         """One descent step on one batch."""
         set_rate(self._optimizer, self.calm * self._rate * one_cycle(progress))
         self._live.train()
-        loss = self._loss(self._live, draw())
+        batch = draw()
+        with self._fabric.autocast():
+            loss = self._loss(self._live, batch)
         self._optimizer.zero_grad()
         self._fabric.backward(loss)
-        norm = self._fabric.clip_gradients(self._live, self._optimizer, max_norm=5.0, error_if_nonfinite=False)
+        average_gradients(self._fabric, self._live)
+        norm = nn.utils.clip_grad_norm_(self._live.parameters(), max_norm=5.0)
         self._optimizer.step()
         if self._ema:
-            average(self._module, self.modules["live"], self._ema)
-        return {"loss": loss.detach(), "gradient_norm": torch.as_tensor(norm).detach()}
+            average(self._module, self._live, self._ema)
+        return {"loss": loss.detach(), "gradient_norm": norm.detach()}
 
 
 def one_cycle(progress: float, warm_up: float = 0.1) -> float:
@@ -237,11 +245,13 @@ class _Meter:
             self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
         self._steps += 1
 
-    def tick(self, stage: str, step: int, steps: int) -> Tick:
+    def tick(self, stage: str, step: int, steps: int, fabric: Fabric) -> Tick:
         if self._steps:
-            self._last = {name: float(total) / self._steps for name, total in self._sums.items()}
+            means = {name: float(total) / self._steps for name, total in self._sums.items()}
+            self._last = averaged(fabric, means)
         seconds = time.perf_counter() - self._since
-        tick = Tick(stage, step, steps, self._last, self._images / seconds if seconds > 0 else 0.0)
+        images = self._images * fabric.world_size
+        tick = Tick(stage, step, steps, self._last, images / seconds if seconds > 0 else 0.0)
         self._restart()
         return tick
 

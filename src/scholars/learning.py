@@ -15,22 +15,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
-from scholars.compute import open_fabric, seed_of
+from scholars.compute import seed_of
 from scholars.dreams import Fresh, Reviewed, familiarised, preview, remembered
 from scholars.errors import InputError
 from scholars.evaluate import accuracy
-from scholars.fitting import Session, Tick
+from scholars.fitting import ALONE, Session, Tick
 from scholars.generator_settings import AdversarialSettings
 from scholars.generators import Generator
 from scholars.records import TaskRecord
 from scholars.replay import Augmented, Mix, Pool, Source, ratio_of_new, shares
 from scholars.scholar import Scholar
 from scholars.settings import Settings
+from scholars.solvers import Solver
 from scholars.tasks import Task
 from scholars.teaching import teach_generator, teach_solver
+from scholars.team import carry_out, fabric_of, processes
 from scholars.undertaking import claim
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Past = Literal["dreams", "new images"] | Sequence[Task]
 
@@ -63,28 +69,16 @@ def learn(
     metrics: dict[str, dict[str, float]] = {}
     session = replace(session, on_tick=_noting(metrics, session.on_tick))
     _check(task, previous, settings)
+    _check_parts(settings, past == "dreams", processes())
     if session.folder:
         claim(session.folder, task, previous, settings, seed, past)
-    fabric = open_fabric(settings.compute)
+    fabric = fabric_of(settings.compute)
     # Every generation has its own randomness, whatever seed its task is learned with.
     position = seed_of(seed, "generation", previous.generation + 1 if previous else 1)
-    seconds: dict[str, float] = {}
     stored = () if isinstance(past, str) else past
     classes = union(previous.classes if previous else (), *(t.classes for t in stored), task.classes)
-
-    with _timed(seconds, "bank"):
-        mix = _mixture(task, previous, past, classes, settings, seed, session)
-    generator = None
-    if past == "dreams":
-        with _timed(seconds, "generator"):
-            conditions = (len(previous.conditions) if previous else 0) + len(task.classes)
-            source = mix.for_generator()
-            generator = teach_generator(source, previous, conditions, settings, position, fabric, session)
-        with _timed(seconds, "preview"):
-            mix = _previewed(mix, generator, task, previous, classes, settings, position, session)
-    with _timed(seconds, "solver"):
-        solver = teach_solver(mix.for_solver(), previous, len(classes), settings, position, fabric, session)
-
+    taught = carry_out(fabric, partial(_taught, task, previous, past, classes, settings, seed, position), session)
+    solver, generator = taught.solver, taught.generator
     scholar = Scholar(solver, generator, classes, previous.lineage if previous else (), settings)
     record = TaskRecord(
         name=task.name,
@@ -94,13 +88,51 @@ def learn(
         accuracy=accuracy(scholar, task),
         seed=seed,
         learned_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=seconds,
-        dreamt=mix.dreamt + round(metrics["bank"]["looked"] if "bank" in metrics else 0),
+        seconds=taught.seconds,
+        dreamt=taught.dreamt + round(metrics["bank"]["looked"] if "bank" in metrics else 0),
         metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
         settings=settings,
     )
     scholar = Scholar(solver, generator, classes, (*scholar.lineage, record), settings)
     return familiarised(scholar, seed) if generator else scholar
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What comes of teaching: the networks, the seconds of each stage, how many dreams besides those of a bank."""
+
+    solver: Solver
+    generator: Generator | None
+    seconds: dict[str, float]
+    dreamt: int
+
+
+def _taught(
+    task: Task,
+    previous: Scholar | None,
+    past: Past,
+    classes: Sequence[str],
+    settings: Settings,
+    seed: int,
+    position: int,
+    fabric: Fabric,
+    session: Session = ALONE,
+) -> Taught:
+    """Teach generator and solver, in every process that learns together; ``session`` is the first one's."""
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "bank"):
+        mix = _mixture(task, previous, past, classes, settings, seed, fabric, session)
+    generator = None
+    if past == "dreams":
+        with _timed(seconds, "generator"):
+            conditions = (len(previous.conditions) if previous else 0) + len(task.classes)
+            source = mix.for_generator()
+            generator = teach_generator(source, previous, conditions, settings, position, fabric, session)
+        with _timed(seconds, "preview"):
+            mix = _previewed(mix, generator, task, previous, classes, settings, position, fabric, session)
+    with _timed(seconds, "solver"):
+        solver = teach_solver(mix.for_solver(), previous, len(classes), settings, position, fabric, session)
+    return Taught(solver, generator, seconds, mix.dreamt)
 
 
 def union(*names: Sequence[str]) -> tuple[str, ...]:
@@ -152,6 +184,7 @@ def _mixture(
     classes: Sequence[str],
     settings: Settings,
     seed: int,
+    fabric: Fabric,
     session: Session,
 ) -> Mixture:
     policy, s = settings.replay, settings.solver
@@ -175,7 +208,7 @@ def _mixture(
     # What it has never painted a generator learns from these images alone; of the past it starts with knowing how.
     least = 0.5 if len(classes) > len(previous.classes) else 0.0
     painted = max(r, least) if policy.generator_ratio == "auto" else policy.generator_ratio
-    old, afresh = remembered(previous, policy, len(classes), seed, session), 0.0
+    old, afresh = remembered(previous, policy, len(classes), seed, session, fabric), 0.0
     if isinstance(old, Fresh):
         g = settings.generator.chosen
         afresh = (1 - r) * s.batch * s.steps + (1 - painted) * g.batch * g.steps
@@ -190,6 +223,7 @@ def _previewed(
     classes: Sequence[str],
     settings: Settings,
     seed: int,
+    fabric: Fabric,
     session: Session,
 ) -> Mixture:
     """The mixture with dreams of the new task, where ``replay.preview`` asks for them.
@@ -207,7 +241,7 @@ def _previewed(
         return mix
     outputs = [classes.index(name) for name in task.classes]
     count = max(len(outputs), round(settings.replay.bank * mix.ratio))
-    dreams = preview(generator, previous, outputs, count, len(classes), settings, seed, session)
+    dreams = preview(generator, previous, outputs, count, len(classes), settings, seed, session, fabric)
     return replace(mix, preview=(share, dreams), dreamt=mix.dreamt + count)
 
 
@@ -224,6 +258,16 @@ def _check(task: Task, previous: Scholar | None, settings: Settings) -> None:
         raise InputError(
             f"a scholar's image shape is fixed by its first task: it is {previous.settings.image}, not {settings.image}"
         )
+
+
+def _check_parts(settings: Settings, dreams: bool, among: int) -> None:
+    kind = settings.generator
+    batches = {"solver.batch": settings.solver.batch, f"generator.{kind.chosen_key}.batch": kind.chosen.batch}
+    for key, count in list(batches.items())[: 1 + dreams]:
+        if count % among:
+            raise InputError(
+                f"{key}={count} cannot be shared out evenly among {among} processes: set a multiple of them"
+            )
 
 
 def _noting(metrics: dict[str, dict[str, float]], on_tick: Callable[[Tick], None]) -> Callable[[Tick], None]:

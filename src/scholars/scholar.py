@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,10 @@ from scholars.section import Section
 from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver, build_solver
 from scholars.tasks.task import fit_images
+from scholars.team import in_turn
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 # Images per pass without gradients: large enough to keep the cores busy, small enough for any memory. Dreams are seeded
 # per chunk, so these numbers are part of what (seed, n) means.
@@ -160,10 +164,13 @@ class Scholar:
         batch = joined(self.dreaming(count, seed=seed, of=of))
         return batch.images, batch.targets
 
-    def dreaming(self, count: int, *, seed: int = 0, of: str | None = None) -> Iterator[Batch]:
+    def dreaming(
+        self, count: int, *, seed: int = 0, of: str | None = None, fabric: Fabric | None = None
+    ) -> Iterator[Batch]:
         """The same dreams as `dream`, in chunks, so that memory stays small however many there are.
 
-        Their conditions are what the generator was asked for.
+        Their conditions are what the generator was asked for. With the ``fabric`` of a team each of its processes draws
+        a part of them, and all are given all.
         """
         if count < 1:
             raise InputError(f"cannot dream {count} images: ask for one or more")
@@ -172,20 +179,23 @@ class Scholar:
         pairs = self.conditions
         asked = torch.tensor([i for i, (_, output) in enumerate(pairs) if of is None or self.classes[output] == of])
         size = self.chunk
-        found = chunk = 0
-        while found < count:
+
+        def drawn(chunk: int) -> Batch:
             with randomness(machine(self.settings.compute).device):
                 torch.manual_seed(seed_of(seed, "dream", chunk))
-                batch = self.imagine(asked[torch.arange(chunk * size, (chunk + 1) * size) % len(asked)])
-            if of is not None:
-                seen = batch.labels == self.classes.index(of)
-                batch = Batch(*(part[seen] for part in batch))
-            batch = Batch(*(part[: count - found] for part in batch))
+                return self.imagine(asked[torch.arange(chunk * size, (chunk + 1) * size) % len(asked)])
+
+        found = chunk = 0
+        for whole in in_turn(fabric, drawn):
+            wanted = torch.ones(size, dtype=torch.bool) if of is None else whole.labels == self.classes.index(of)
+            batch = Batch(*(part[wanted][: count - found] for part in whole))
             found, chunk = found + len(batch.images), chunk + 1
             if found * PATIENCE < chunk * size and found < count:
                 looked = chunk * size
                 raise InputError(f"it hardly ever dreams of {of!r}: {found} of {looked} times; see `scholars inspect`")
             yield batch
+            if found == count:
+                return
 
     def imagine(self, conditions: Tensor) -> Batch:
         """One dream per condition ``[B]``, under torch's global generator; see `dream`."""

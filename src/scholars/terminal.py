@@ -18,6 +18,8 @@ out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 
 messages = Console(stderr=True)
 urgent = Console(stderr=True)
 
+# Where torchrun, SLURM and lightning-fabric say which of several processes this is.
+_PLACES = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
 _QUIET = ("--quiet", "-q")
 
 
@@ -70,6 +72,8 @@ def warn(words: str) -> None:
 
 
 def fail(message: str, code: int) -> None:
-    """Say what was wrong, and leave."""
+    """Say what was wrong, and leave; of several processes that were started together one speaks for all."""
+    if any(os.environ.get(name, "0") != "0" for name in _PLACES):
+        raise SystemExit(code)
     urgent.print(f"scholars: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
     raise SystemExit(code)

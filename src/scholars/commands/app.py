@@ -29,6 +29,10 @@ GeneratorKind = Annotated[
 SaveEvery = Annotated[
     float, typer.Option("--save-every", metavar="SECONDS", min=0, help="How often unfinished work is saved.")
 ]
+Devices = Annotated[
+    int | None, typer.Option(min=1, help="Learn by that many processes on this machine, a device or core each.")
+]
+Nodes = Annotated[int | None, typer.Option(min=1, help="On that many machines; see docs/scaling.md.")]
 Events = Annotated[
     Path | None,
     typer.Option("--tensorboard", metavar="DIR", help="Write what training reports for TensorBoard, too."),

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from scholars.commands import completion
-from scholars.commands.app import Changes, DataDir, Events, GeneratorKind, SaveEvery, app
+from scholars.commands.app import Changes, DataDir, Devices, Events, GeneratorKind, Nodes, SaveEvery, app
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
@@ -39,6 +39,8 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     save_every: SaveEvery = 60,
     events: Events = None,
+    devices: Devices = None,
+    nodes: Nodes = None,
 ) -> None:
     """Run an experiment: learn a stream of tasks by several methods.
 
@@ -58,11 +60,12 @@ def run(
     from scholars.experiment import run as run_experiment
     from scholars.progress import watching
     from scholars.report import cost_table, illustrate, summary_table, write_report
+    from scholars.team import together
 
     folder = folder or Path("runs") / plan.name
     command = shlex.join(["scholars", *(word for word in sys.argv[1:] if word not in ("--resume", "--quiet"))])
     try:
-        with watching(messages, events) as watch:
+        with together(plan.compute, devices, nodes), watching(messages, events) as watch:
             results = run_experiment(
                 plan, folder, data_dir=data_dir, resume=resume, command=command, watch=watch, save_every=save_every
             )

@@ -12,8 +12,10 @@ from scholars.commands.app import (
     AsJson,
     Changes,
     DataDir,
+    Devices,
     Events,
     GeneratorKind,
+    Nodes,
     SaveEvery,
     ScholarFolder,
     app,
@@ -45,6 +47,8 @@ def learn_task(
     changes: Changes = None,
     save_every: SaveEvery = 60,
     events: Events = None,
+    devices: Devices = None,
+    nodes: Nodes = None,
 ) -> None:
     """Teach a scholar one more task. What it knew before it dreams of; no old data is read."""
     from scholars.config import parse_changes
@@ -57,24 +61,26 @@ def learn_task(
 
     from scholars.lifetime import settings_of, teach
     from scholars.progress import learning, open_watched
+    from scholars.team import together
 
-    shape = settings_of(scholar, origin, given).image
+    settings = settings_of(scholar, origin, given)
     only = listed(classes) if classes else None
-    task = open_watched(messages, source, shape, data_dir, only)
-    task = replace(task, name=name) if name else task
-    task = task.tested_on(open_watched(messages, test, shape, data_dir, only)) if test else task
     try:
-        with learning(messages, task.name, seed, events) as watch:
-            taught = teach(
-                scholar,
-                task,
-                origin=origin,
-                changes=given,
-                seed=seed,
-                keep=keep,
-                watch=watch,
-                save_every=save_every,
-            )
+        with together(settings.compute, devices, nodes):
+            task = open_watched(messages, source, settings.image, data_dir, only)
+            task = replace(task, name=name) if name else task
+            task = task.tested_on(open_watched(messages, test, settings.image, data_dir, only)) if test else task
+            with learning(messages, task.name, seed, events) as watch:
+                taught = teach(
+                    scholar,
+                    task,
+                    origin=origin,
+                    changes=given,
+                    seed=seed,
+                    keep=keep,
+                    watch=watch,
+                    save_every=save_every,
+                )
     except Interrupted as stop:
         raise Interrupted(f"{stop}. What was trained is kept: the same command goes on") from None
     record = taught.lineage[-1]

@@ -20,6 +20,7 @@ from scholars.fitting import Draw, Trainee, average, gradient_norm, set_rate
 from scholars.generator_settings import AdversarialSettings
 from scholars.generators.base import Generator
 from scholars.generators.painting import Painter, ProjectionCritic
+from scholars.team import average_gradients, noise
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -101,6 +102,7 @@ class Game:
                 loss, values = self._generator.critic_loss(self._judge, real, fake, told)
             self._critic_optimizer.zero_grad()
             self._fabric.backward(loss)
+            average_gradients(self._fabric, self._critic)
             critic_norm = gradient_norm(self._critic)
             self._critic_optimizer.step()
             self._generator.tame(self._critic)
@@ -110,6 +112,7 @@ class Game:
             painter_loss = self._generator.painter_loss(self._judge, real, fake, told)
         self._painter_optimizer.zero_grad()
         self._fabric.backward(painter_loss)
+        average_gradients(self._fabric, self._painter)
         painter_norm = gradient_norm(self._painter)
         self._painter_optimizer.step()
         self._critic.requires_grad_(True)
@@ -123,7 +126,7 @@ class Game:
         }
 
     def _noise(self, count: int) -> Tensor:
-        return torch.randn(count, self._settings.latent, device=self._fabric.device)
+        return noise(count, self._settings.latent, device=self._fabric.device)
 
     def _judge(self, images: Tensor, told: Tensor) -> Tensor:
         scores: Tensor = self._critic(images, told)

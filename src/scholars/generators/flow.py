@@ -26,6 +26,7 @@ from scholars.generator_settings import FlowSettings
 from scholars.generators.base import Generator
 from scholars.generators.velocity import MLP, UNet
 from scholars.replay import Batch
+from scholars.team import chances, noise
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -86,10 +87,10 @@ class Flow(Generator):
 
     def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
         x1 = F.pixel_unshuffle(to_float(batch.images), self.settings.patch)
-        x0 = torch.randn_like(x1)
+        x0 = noise(*x1.shape, device=x1.device).contiguous(memory_format=torch.channels_last)
         # Logit-normal times (Esser et al. 2024): the middle of the path is the hard part.
-        t = torch.sigmoid(torch.randn(len(x1), device=x1.device))
+        t = torch.sigmoid(noise(len(x1), device=x1.device))
         given = self._given(batch.conditions)
-        given = given * (torch.rand(len(x1), device=x1.device) >= self.settings.dropout)
+        given = given * (chances(len(x1), device=x1.device) >= self.settings.dropout)
         velocity = model(torch.lerp(x0, x1, t[:, None, None, None]), t, given)
         return F.mse_loss(velocity.float(), x1 - x0)

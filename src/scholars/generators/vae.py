@@ -23,6 +23,7 @@ from scholars.generator_settings import VAESettings
 from scholars.generators.base import Generator
 from scholars.generators.painting import EMBEDDING, Critic, Painter
 from scholars.replay import Batch
+from scholars.team import mean_of_all, noise
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -55,7 +56,7 @@ class VAE(Generator):
         told = self._told(conditions)
         features = F.leaky_relu(self.encoder(images), 0.2)
         mean, log_variance = self.code(torch.cat([features, self.condition(told)], dim=1)).float().chunk(2, dim=1)
-        z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+        z = mean + torch.exp(log_variance / 2) * noise(*mean.shape, device=mean.device)
         return self.decoder(z, told).float(), mean, log_variance
 
     def _told(self, conditions: Tensor) -> Tensor:
@@ -71,7 +72,7 @@ class VAE(Generator):
 
 def reconstruction(images: Tensor, painted: Tensor) -> Tensor:
     """-log p(x | z) per pixel, up to a constant: 1/2 log MSE."""
-    return 0.5 * F.mse_loss(painted, images).clamp_min(1e-6).log()
+    return 0.5 * mean_of_all(F.mse_loss(painted, images)).clamp_min(1e-6).log()
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
