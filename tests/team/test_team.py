@@ -40,11 +40,11 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_processes_learn_what_one_does(kind: str, two: Path) -> None:
     alone, steps = lives.life(kind)
     found = json.loads((two / "metrics.json").read_text())[kind]
-    assert set(found) >= {"generator 1", "generator 2", "solver 1", "solver 2"}
-    # Norms of gradients among them, which are those of the whole batch. Later steps are not compared: where a gradient
-    # is next to nothing Adam's first steps have the sign of a rounding error, and full length.
-    for step, values in steps.items():
-        assert found[step] == pytest.approx(values, rel=1e-3 if step != "solver 2" else 2e-2, abs=1e-5), step
+    assert set(found) == {"1 generator", "1 solver", "2 generator", "2 solver"}
+    # Norms of gradients among them, which are those of the whole batch. What follows from the first steps differs more:
+    # where a gradient is next to nothing Adam's steps have the sign of a rounding error, and full length.
+    for stage, values in steps.items():
+        assert found[stage] == pytest.approx(values, rel=1e-3 if stage[0] == "1" else 5e-2, abs=1e-3), stage
     learned = Scholar.load(two / kind)
     assert furthest(alone, learned) < 0.5
     assert alone.classes == learned.classes
