@@ -39,6 +39,12 @@ NOT_RUN = {
     ("*", "scholars serve"): "goes on until it is stopped; tests/studio and tests/browser use it",
     ("CONTRIBUTING.md", "scholars doctor"): "the tutorial's",
     ("docs/recipes.md", "scholars run article"): "minutes, even so; test_experiment runs it on small data",
+    (
+        "docs/scaling.md",
+        "scholars run",
+    ): "as many cores as the page has are not everywhere; tests/team runs two processes",
+    ("docs/scaling.md", "torchrun"): "the same",
+    ("docs/scaling.md", "srun"): "the same, and there is no SLURM",
     ("README.md", "scholars run mnist-svhn"): "the tutorial's, with other options",
     ("README.md", "scholars export"): "that of the page about a scholar's life",
 }
@@ -194,6 +200,7 @@ SCENES = {
     "docs/own-networks.md": Scene(networks_before, after=networks_after, budget={**SMALL, "solver.steps": 4}),
     "docs/recipes.md": Scene(),
     "docs/report.md": Scene(lambda home: runs(home, "a", "b", "c"), after=report_after),
+    "docs/scaling.md": Scene(),
     "docs/studio.md": Scene(),
     "docs/tutorial.md": Scene(tutorial_before, after=tutorial_after),
 }
@@ -261,6 +268,9 @@ def test_every_line_can_be_typed(page: str, line: str, request: pytest.FixtureRe
             command, given = parsed(words)
             if command in ("run", "learn") and "--plugin" not in words:
                 settings_exist(command, given)
+        case "torchrun" | "srun":
+            command, given = parsed(words[words.index("scholars") + 1 :])
+            settings_exist(command, given)
         case "pip":
             assert words[0] == "install"
             name, _, extra = words[1].rstrip("]").partition("[")
