@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -51,3 +54,22 @@ def test_the_environment_is_plain_and_complete() -> None:
     facts = environment(ComputeSettings())
     assert facts.keys() >= {"python", "processor", "cores", "device", "precision", "packages"}
     assert peak_memory_mb() > 10
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory")
+def test_what_a_step_frees_the_next_one_gets() -> None:
+    """In a process of its own: what its memory was used for before decides, too."""
+    program = """
+import resource, torch
+from scholars.compute import open_fabric
+from scholars.settings import ComputeSettings
+
+open_fabric(ComputeSettings(device="cpu"))
+for step in range(12):
+    if step == 2:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.empty(50_000_000, dtype=torch.uint8).fill_(1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    faults = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert int(faults) < 10 * 50_000_000 // 4096 // 2  # each step uses 12,207 pages

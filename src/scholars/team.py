@@ -24,7 +24,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from scholars.compute import machine, open_fabric
+from scholars.compute import keep_freed_memory, machine, open_fabric
 from scholars.errors import InputError, ScholarsError
 from scholars.norms import shared_norm
 from scholars.settings import ComputeSettings
@@ -211,6 +211,7 @@ def _launched(compute: ComputeSettings, devices: int, nodes: int) -> Fabric:
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    keep_freed_memory()
     here = machine(compute)
     kind = here.device.type
     if here.device.index is not None:

@@ -36,7 +36,7 @@ def test_norms_folded_into_convolutions_change_nothing() -> None:
     solver = CNN(SolverSettings(width=8), ImageSettings(size=16, channels=3), classes=4)
     for layer in solver.body:
         if isinstance(layer, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(layer.weight, 0.5, 2)
+            torch.nn.init.uniform_(layer.weight, -2, 2)  # a negative gain swaps maxima and minima
             torch.nn.init.normal_(layer.bias)
     images = torch.randint(0, 256, (20, 3, 16, 16), dtype=torch.uint8)
     for _ in range(3):  # the norms' statistics move off 0 and 1

@@ -46,7 +46,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """x ``[B, channels, H, W]``, embedding ``[B, E]`` -> ``[B, out, H, W]``."""
         scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
-        h = torch.addcmul(shift, self.norm(x), 1 + scale)
+        # Autocast leaves a norm in fp32, and all that follows it: twice the bytes, and bytes are what a step waits for.
+        h = torch.addcmul(shift, self.norm(x).to(shift.dtype), 1 + scale)
         h = self.second(F.silu(self.first(F.silu(h))))
         return cast(Tensor, self.skip(x) + h)
 
@@ -86,7 +87,7 @@ class UNet(nn.Module):
         h = self.up2(torch.cat([F.interpolate(h, size=b.shape[2:]), b], dim=1), embedding)
         h = self.up1(torch.cat([F.interpolate(h, size=a.shape[2:]), a], dim=1), embedding)
         straight = self.straight(x) * (1 + self.gain(embedding)[:, :, None, None])
-        return cast(Tensor, self.leave(F.silu(self.norm(h))) + straight)
+        return cast(Tensor, self.leave(F.silu(self.norm(h).to(h.dtype))) + straight)
 
 
 class MLP(nn.Module):
