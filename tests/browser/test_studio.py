@@ -169,7 +169,7 @@ def test_the_api_describes_itself_without_a_network(page: Page) -> None:
 def test_it_dreams_of_what_it_is_asked_for(page: Page) -> None:
     expect(page.locator("#dreams img")).to_have_count(24)
     first = page.locator("#dreams img").first.get_attribute("src")
-    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Others").click()
     expect(page.locator("#dreams img").first).not_to_have_attribute("src", first or "")
     page.locator("#class").select_option("2")
     expect(page.locator("#dreams li").first).to_have_text("2")

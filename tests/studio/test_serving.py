@@ -32,7 +32,7 @@ def served(one: Scholar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
 
 def open_studio(*words: str, cwd: Path) -> tuple[Done, int]:
     port = free_port()
-    return scholars("serve", "home", "--port", str(port), *words, cwd=cwd), port
+    return scholars("serve", str(cwd / "home"), "--port", str(port), *words, cwd=cwd), port
 
 
 def test_for_others_a_token_is_printed_once_and_asked_for(served: list[uvicorn.Server], tmp_path: Path) -> None:
