@@ -52,4 +52,5 @@ def with_equations(markdown: str) -> str:
 
 
 def _mathml(latex: str) -> str:
-    return latex2mathml.converter.convert(latex, display="block")
+    # Of Material's: what is wider than a phone can be scrolled by itself.
+    return f'<div class="md-typeset__scrollwrap">{latex2mathml.converter.convert(latex, display="block")}</div>'

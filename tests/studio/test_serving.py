@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -41,7 +42,8 @@ def test_for_others_a_token_is_printed_once_and_asked_for(served: list[uvicorn.S
     ((address, token),) = re.findall(r"(http://\S+\?token=(\S+))", done.stdout + done.stderr)
     assert (done.stdout + done.stderr).count(token) == 1
     assert len(token) >= 32
-    with TestClient(served[0].config.app, base_url=f"http://192.0.2.1:{port}") as client:
+    app: Any = served[0].config.app
+    with TestClient(app, base_url=f"http://192.0.2.1:{port}") as client:
         assert client.get("/scholar").status_code == 401
         assert client.get("/scholar", headers={"authorization": f"Bearer {token}"}).status_code == 200
     again, _ = open_studio("--host", "0.0.0.0", cwd=tmp_path)

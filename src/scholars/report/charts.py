@@ -213,7 +213,8 @@ def comparison(rows: Sequence[Mapping[str, Any]], names: Sequence[str], methods:
     """
     x = {"type": "quantitative", "title": "average accuracy at the end, %", "scale": {"zero": False}}
     tooltip = [{"field": "run"}, {"field": "method"}, {"field": "accuracy", "format": ".1f"}]
-    if any("low" in row for row in rows):
+    several = any("low" in row for row in rows)
+    if several:
         tooltip += [{"field": end, "title": f"95 % interval, {end}", "format": ".1f"} for end in ("low", "high")]
     rule = {
         "transform": [{"filter": "isValid(datum.low)"}],
@@ -229,7 +230,7 @@ def comparison(rows: Sequence[Mapping[str, Any]], names: Sequence[str], methods:
         "data": {"values": [dict(row) for row in rows]},
         "width": "container",
         "height": {"step": 28},
-        "layer": [rule, point],
+        "layer": [rule, point] if several else [point],
         "encoding": {
             "y": {
                 "field": "run",
