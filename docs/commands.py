@@ -18,7 +18,7 @@ def commands() -> list[str]:
 
 def said(command: str) -> str:
     """What ``scholars COMMAND --help`` prints."""
-    return CliRunner().invoke(app, [command, "--help"], prog_name="scholars", terminal_width=110).output.strip()
+    return CliRunner().invoke(app, [command, "--help"], prog_name="scholars", terminal_width=80).output.strip()
 
 
 def written() -> str:

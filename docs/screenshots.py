@@ -1,6 +1,6 @@
-"""Photographs a run's report for docs/report.md: python docs/screenshots.py RUN. Needs Chromium.
+"""Photographs a run's report, or a studio that is open, for the docs: python docs/screenshots.py RUN | ADDRESS
 
-Take a run whose images may be shown, such as `scholars run quickstart`.
+Needs Chromium. Take a run whose images may be shown, such as `scholars run quickstart`; a scholar that knows digits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import FloatRect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, sync_playwright
 
 IMAGES = Path(__file__).with_name("images")
 
@@ -34,27 +34,61 @@ SHOTS = (
 )
 
 
-def main(run: Path) -> None:
+# A 3, in shares of the drawing board.
+THREE = (
+    *((0.32, 0.3), (0.45, 0.17), (0.65, 0.22), (0.65, 0.4), (0.45, 0.5)),
+    *((0.68, 0.6), (0.65, 0.8), (0.42, 0.85), (0.3, 0.72)),
+)
+
+
+def report(browser: Browser, run: Path) -> None:
+    """Photograph a run's report."""
+    for shot in SHOTS:
+        page = browser.new_page(viewport={"width": shot.width, "height": shot.height}, color_scheme=shot.scheme)
+        page.goto((run / "report.html").resolve().as_uri())
+        page.wait_for_function(
+            "document.querySelectorAll('figure svg').length == document.querySelectorAll('figure').length"
+        )
+        top = 0.0
+        if shot.section:
+            box = page.get_by_role("heading", name=shot.section).bounding_box()
+            top = box["y"] - 24 if box else 0.0
+        clip: FloatRect = {"x": 0, "y": top, "width": shot.width, "height": shot.height}
+        page.screenshot(path=IMAGES / f"{shot.name}.png", full_page=True, clip=clip)
+        page.close()
+
+
+def studio(browser: Browser, address: str) -> None:
+    """Photograph the studio at ``address``, a 3 being drawn."""
+    page = browser.new_page(viewport={"width": 1000, "height": 1180})
+    page.goto(address)
+    page.locator("#dreams img").last.wait_for()
+    box = page.locator("#board").bounding_box()
+    assert box, "no drawing board"
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in THREE]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=4)
+    page.mouse.up()
+    page.locator("#guesses li").last.wait_for()
+    page.wait_for_timeout(1000)  # the answer to what was drawn last
+    page.screenshot(path=IMAGES / "studio.png")
+    page.close()
+
+
+def main(what: str) -> None:
     """Write the pictures."""
     browsers = ("chromium", "chromium-browser", "google-chrome")
     program = next(filter(None, map(shutil.which, browsers)), None)
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        for shot in SHOTS:
-            page = browser.new_page(viewport={"width": shot.width, "height": shot.height}, color_scheme=shot.scheme)
-            page.goto((run / "report.html").resolve().as_uri())
-            page.wait_for_function(
-                "document.querySelectorAll('figure svg').length == document.querySelectorAll('figure').length"
-            )
-            top = 0.0
-            if shot.section:
-                box = page.get_by_role("heading", name=shot.section).bounding_box()
-                top = box["y"] - 24 if box else 0.0
-            clip: FloatRect = {"x": 0, "y": top, "width": shot.width, "height": shot.height}
-            page.screenshot(path=IMAGES / f"{shot.name}.png", full_page=True, clip=clip)
-            page.close()
+        if what.startswith("http"):
+            studio(browser, what)
+        else:
+            report(browser, Path(what))
         browser.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1])

@@ -17,7 +17,7 @@ from scholars.scholar import Scholar
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-LANGUAGES = ("sh", "python", "yaml", "text")
+LANGUAGES = ("sh", "python", "yaml", "math", "text")
 
 # So small that a page takes seconds; what is learned is not the point.
 SMALL = {
@@ -30,7 +30,7 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page: ``sh``, ``python``, ``yaml``, or ``text`` for what is not to be run."""
+    """A fenced block of a page: ``sh``, ``python``, ``yaml``, an equation, or ``text`` for what is not to be run."""
 
     line: int
     language: str

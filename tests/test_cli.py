@@ -94,7 +94,7 @@ def test_reports_are_made_again_and_of_scholars(recipe: Path, two: Scholar, tmp_
     assert scholars("report", "run1", cwd=tmp_path).returncode == 0
     content = page.read_text(encoding="utf-8")
     assert "What is remembered of each class" in content
-    assert "Sure, and wrong" in content
+    assert "The most confident mistakes" in content
     assert len(content) < 6e6
     assert scholars("report", "run1", "run2", "--out", "both.html", cwd=tmp_path).returncode == 0
     assert "seeds" in (tmp_path / "both.html").read_text(encoding="utf-8")

@@ -8,9 +8,11 @@ import runpy
 import tomllib
 from pathlib import Path
 
+import typer
 import yaml
 
 import scholars
+from scholars.cli import app
 
 ROOT = Path(__file__).parents[1]
 DOCS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -26,6 +28,8 @@ def test_every_command_and_option_is_on_its_page() -> None:
     """Not word for word: how help is set depends on the version of Typer."""
     script = runpy.run_path(str(ROOT / "docs" / "commands.py"))
     page = (ROOT / "docs" / "commands.md").read_text()
+    root = typer.main.get_command(app)
+    assert isinstance(root, typer.core.TyperGroup)
     parts = dict(re.findall(r"## scholars (\S+)\n(.*?)(?=\n## |\Z)", page, re.DOTALL))
     assert list(parts) == script["commands"](), "run: python docs/commands.py"
     for command, part in parts.items():
@@ -33,6 +37,10 @@ def test_every_command_and_option_is_on_its_page() -> None:
         assert set(re.findall(r"--[a-z-]+", said)) <= set(re.findall(r"--[a-z-]+", part)), (
             "run: python docs/commands.py"
         )
+        words = " ".join(part.split())
+        helps = [vars(one).get("help") or "" for one in root.commands[command].params]
+        told = [" ".join(help.split()) for help in helps]
+        assert [help for help in told if help not in words] == [], "run: python docs/commands.py"
 
 
 def test_every_page_is_in_the_menu() -> None:
@@ -83,3 +91,26 @@ def test_arguments_become_a_list() -> None:
     assert listed(text, {"task", "size", "channels"}) == (
         "What it does.\n\n- **task**: images\n- **size, channels**: what they are\n\nRaises: never\nnote: this"
     )
+
+
+def test_the_notebook_becomes_a_page() -> None:
+    """With what its cells draw; its cells are run by test_notebook."""
+    hooks = runpy.run_path(str(ROOT / "docs" / "hooks.py"))
+    text, pictures = hooks["converted"](ROOT / "docs" / "notebook" / "founding-experiment.ipynb")
+    assert text.startswith("# The founding experiment\n")
+    assert set(re.findall(r"!\[what the cell above draws\]\((.+?)\)", text)) == set(pictures)
+    assert len(pictures) == 5
+    assert all(content.startswith(b"\x89PNG") for content in pictures.values())
+    shown = hooks["with_equations"](text)
+    assert shown.count("<math ") == text.count("$$") / 2 > 0
+    assert "$$" not in shown
+
+
+def test_every_equation_can_be_set() -> None:
+    hooks = runpy.run_path(str(ROOT / "docs" / "hooks.py"))
+    pages = [page.read_text() for page in DOCS if "```math" in page.read_text()]
+    assert pages
+    for page in pages:
+        shown = hooks["with_equations"](page)
+        assert shown.count("<math ") == page.count("```math")
+        assert "\\" not in "".join(re.findall(r"<math .*?</math>", shown, re.DOTALL)), "a command that is not known"

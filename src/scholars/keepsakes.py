@@ -34,15 +34,20 @@ class Samples:
 
 def keep_samples(folder: Path, tasks: Sequence[Task]) -> None:
     """Write a few test images of every class of every task."""
-    shown = {task.name: _first_of_each(task) for task in tasks}
+    shown = {task.name: samples_of(task) for task in tasks}
     store.write_tensors(
         folder / "samples.safetensors",
-        {task.name: task.test.tensor[shown[task.name]] for task in tasks},
-        {
-            task.name: json.dumps([task.classes[label] for label in task.test.labels[shown[task.name]]])
-            for task in tasks
-        },
+        {name: samples.images for name, samples in shown.items()},
+        {name: json.dumps(samples.classes) for name, samples in shown.items()},
     )
+
+
+def samples_of(task: Task) -> Samples:
+    """The first test images of each class, class by class."""
+    each = max(1, min(EACH, MOST // len(task.classes)))
+    labels = task.test.labels
+    places = [int(i) for label in range(len(task.classes)) for i in np.flatnonzero(labels == label)[:each]]
+    return Samples(task.test.tensor[places], tuple(task.classes[label] for label in labels[places]))
 
 
 def read_samples(folder: Path) -> dict[str, Samples]:
@@ -108,9 +113,3 @@ def _names(where: Path, notes: dict[str, str], key: str, count: int) -> tuple[st
     if not isinstance(names, list) or len(names) != count:
         raise InputError(f"{where}: the names of {count} images or classes of {key!r} are missing")
     return tuple(str(name) for name in names)
-
-
-def _first_of_each(task: Task) -> list[int]:
-    """Places of the first test images of each class, class by class."""
-    each = max(1, min(EACH, MOST // len(task.classes)))
-    return [int(i) for label in range(len(task.classes)) for i in np.flatnonzero(task.test.labels == label)[:each]]

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -123,6 +124,46 @@ def test_a_drawn_digit_is_named(page: Page) -> None:
     draw(page, [(0.42, 0.28), (0.52, 0.2), (0.52, 0.8)])
     expect(page.locator("#verdict")).to_contain_text("1")
     assert page.locator("#guesses li").count() == 5
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_an_image_is_dropped_or_pasted(page: Page, tmp_path: Path, way: str) -> None:
+    """As the browser hands on what somebody drags in, or has in the clipboard."""
+    zero = open_task("digits").only(("0",)).test.images[0][0]
+    Image.fromarray(zero).save(tmp_path / "zero.png")
+    content = list((tmp_path / "zero.png").read_bytes())
+    page.evaluate(GIVEN[way], content)
+    expect(page.locator("#verdict")).to_contain_text("0")
+    expect(page.locator("#given")).to_be_visible()
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#given")).to_be_hidden()
+
+
+FILE = (
+    "const data = new DataTransfer(); "
+    "data.items.add(new File([new Uint8Array(content)], 'a.png', {type: 'image/png'}));"
+)
+GIVEN = {
+    "drop": f"(content) => {{ {FILE} document.body.dispatchEvent(new DragEvent('drop', "
+    "{dataTransfer: data, bubbles: true, cancelable: true})); }",
+    "paste": f"(content) => {{ {FILE} document.body.dispatchEvent(new ClipboardEvent('paste', "
+    "{clipboardData: data, bubbles: true})); }",
+}
+
+
+def test_a_phone_is_asked_for_its_camera(page: Page) -> None:
+    camera = page.get_by_label("Photograph")
+    assert (camera.get_attribute("accept"), camera.get_attribute("capture")) == ("image/*", "environment")
+
+
+def test_the_api_describes_itself_without_a_network(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_role("link", name="The HTTP API").click()
+    expect(page.get_by_role("heading", name="POST /predict")).to_be_visible()
+    assert page.locator("pre", has_text="curl").count() == 6
+    assert asked
+    assert {urlsplit(url).hostname for url in asked} == {"127.0.0.1"}
 
 
 def test_it_dreams_of_what_it_is_asked_for(page: Page) -> None:

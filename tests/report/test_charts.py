@@ -10,16 +10,18 @@ from .documents import results, single, tick
 
 def test_accuracy_has_a_row_for_each_task_method_and_moment() -> None:
     spec = charts.accuracy(parse(results()))
-    rows = {(row["task"], row["after"], row["method"]): row for row in spec["data"]["values"]}
+    values = spec["data"]["values"]
+    rows = {(row["task"], row["after"], row["method"]): row for row in values if "method" in row}
     assert len(rows) == 9  # mnist after either task and svhn after itself, by three methods
     naive = rows["mnist", "svhn", "naive"]
     assert [round(naive[name], 6) for name in ("worst", "mean", "best")] == [20, 25, 30]
     # Joint training has no before: its level is shown at every task.
     assert rows["mnist", "mnist", "joint"]["mean"] == rows["mnist", "svhn", "joint"]["mean"] == 98
+    assert [row for row in values if "method" not in row] == [{"task": "svhn", "after": "mnist", "unlearned": True}]
     marks = [layer["mark"]["type"] for layer in spec["spec"]["layer"]]
-    assert marks == ["area", "line", "point"]
+    assert marks == ["area", "text", "rule", "line", "point"]
     alone = charts.accuracy(parse(single()))["spec"]["layer"]
-    assert [layer["mark"]["type"] for layer in alone] == ["line", "point"]  # one seed has no band
+    assert [layer["mark"]["type"] for layer in alone] == marks[1:]  # one seed has no band
 
 
 def test_methods_differ_by_more_than_colour() -> None:
@@ -56,7 +58,15 @@ def test_curves_follow_one_another() -> None:
         ("replay", "b", 40),
         ("joint", "b", 20),
     ]
+    rule, name, _ = panel["layer"]
+    assert rule["data"]["values"] == name["data"]["values"] == [{"task": "a", "step": 0}, {"task": "b", "step": 20}]
     assert charts.losses([]) is None
+
+
+def test_tasks_are_named_where_there_is_room() -> None:
+    spec = charts.losses([tick("replay", str(task), step) for task in range(9) for step in (10, 20)])
+    assert spec is not None
+    assert [layer["mark"]["type"] for layer in spec["concat"][0]["layer"]] == ["rule", "line"]
 
 
 def test_long_curves_are_thinned() -> None:

@@ -29,11 +29,14 @@ def test_a_scholar_is_portrayed(two: Scholar, low: Task, tmp_path: Path) -> None
     two.save(tmp_path / "s")
     page = Page(write_portrait(tmp_path / "s", tmp_path / "s.html"))
     assert page.all("h1") == ["A scholar that learned digits, then digits, and knows 10 classes."]
-    assert "What it takes for what" not in page.all("h2")
+    assert "Confusion matrix" not in page.all("h2")
     assert sum(text.startswith("loss ") for text in page.all("td")) == 4  # of both networks, after both tasks
     judged = Page(write_portrait(tmp_path / "s", tmp_path / "s.html", [low]))
     assert "right now on" in judged.all("h1")[0]
-    assert "What it takes for what" in judged.all("h2")
+    assert "Confusion matrix" in judged.all("h2")
+    columns = [name for name in judged.all("th") if name in ("now, %", "real, digits", "dreams of generation 2")]
+    assert columns == ["now, %", "real, digits", "dreams of generation 2"]
+    assert not {"now, %", "real, digits"} & set(page.all("th"))
 
 
 def test_a_class_that_is_not_dreamt_of_leaves_an_empty_place(one: Scholar, monkeypatch: pytest.MonkeyPatch) -> None:

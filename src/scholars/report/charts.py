@@ -29,6 +29,8 @@ _WHOSE = ("class", "generation", "after", "dying")
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 # Points of one curve, and of all of a page: more would not be seen, and the page has to stay small.
 _POINTS, _ALL_POINTS = 200, 12_000
+# Tasks whose names find room side by side in a panel.
+_NAMED = 3
 
 
 def accuracy(results: Results) -> Spec:
@@ -48,32 +50,54 @@ def accuracy(results: Results) -> Spec:
     if len(results.seeds) > 1:
         tooltip += [{"field": name, "title": f"{name} seed, %", "format": ".1f"} for name in ("worst", "best")]
     band = {
+        "transform": [{"filter": "isValid(datum.mean)"}],
         "mark": {"type": "area", "opacity": 0.15},
-        "encoding": {"y": {**y, "field": "worst"}, "y2": {"field": "best"}},
+        "encoding": {"x": x, "y": {**y, "field": "worst"}, "y2": {"field": "best"}},
     }
     # A level that joint training reaches is no course that it takes.
-    dash = {"condition": {"test": "datum.method === 'joint'", "value": [4, 3]}, "value": [1, 0]}
-    line = {"mark": {"type": "line"}, "encoding": {"y": y, "strokeDash": dash}}
-    point = {
-        "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
-        "encoding": {"y": y, "tooltip": tooltip, **_by_shape(results.methods)},
+    level = {
+        "transform": [{"filter": "datum.method === 'joint'"}],
+        "mark": {"type": "rule", "strokeDash": [4, 3], "strokeWidth": 1.5},
+        "encoding": {"y": {**y, "aggregate": "mean"}},
     }
+    line = {
+        "transform": [{"filter": "isValid(datum.mean) && datum.method !== 'joint'"}],
+        "mark": {"type": "line"},
+        "encoding": {"x": x, "y": y},
+    }
+    point = {
+        "transform": [{"filter": "isValid(datum.mean)"}],
+        "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
+        "encoding": {"x": x, "y": y, "tooltip": tooltip, **_by_shape(results.methods)},
+    }
+    unlearned = {
+        "transform": [{"filter": "datum.unlearned"}],
+        "mark": {"type": "text", "color": _MUTED, "fontSize": 11, "text": ["not yet", "learned"]},
+        "encoding": {"x": x, "y": {"datum": 50}, "color": {"value": _MUTED}},
+    }
+    layers = [unlearned, level, line, point]
     return {
         "$schema": _SCHEMA,
-        "data": {"values": rows},
+        "data": {"values": [*rows, *_not_yet(results.tasks)]},
         "facet": {
             "field": "task",
             "sort": results.tasks,
             "title": None,
-            "header": {"labelFontWeight": "bold", "labelExpr": _shortened(28)},
+            "header": {"labelFontWeight": "bold", "labelExpr": _shortened(28), "labelAnchor": "start"},
         },
         "columns": 2 if len(results.tasks) in (2, 4) else min(len(results.tasks), 3),
         "spec": {
             "height": 190,
-            "layer": [band, line, point] if len(results.seeds) > 1 else [line, point],
-            "encoding": {"x": x, **_by_method(results.methods)},
+            "layer": [band, *layers] if len(results.seeds) > 1 else layers,
+            "encoding": _by_method(results.methods),
         },
     }
+
+
+def _not_yet(tasks: Sequence[str]) -> list[dict[str, Any]]:
+    """Where a panel says why its left is empty: in the middle of it, if there is room."""
+    places = [(name, tasks[(place - 1) // 2]) for place, name in enumerate(tasks) if place / len(tasks) > 0.25]
+    return [{"task": name, "after": after, "unlearned": True} for name, after in places]
 
 
 def forgetting(results: Results) -> Spec | None:
@@ -121,14 +145,18 @@ def losses(ticks: Iterable[Mapping[str, Any]]) -> Spec | None:
     methods = list(dict.fromkeys(line.method for lines in curves.values() for line in lines))
     most = min(_POINTS, max(2, _ALL_POINTS // max(1, sum(len(lines) for lines in curves.values()))))
     for (stage, metric), lines in curves.items():
-        rows, start = [], 0
+        rows, starts, start = [], list[Spec](), 0
         for task in dict.fromkeys(line.task for line in lines):
             here = {line.method: curve for line, curve in lines.items() if line.task == task}
             for method, curve in here.items():
                 # Joint training learns all tasks at once: it begins at the left.
                 rows += _points(curve, most, 0 if method == "joint" else start, {"task": task, "method": method})
-            start += max((max(curve) for method, curve in here.items() if method != "joint"), default=0)
-        panels.append(_curves_panel(f"{stage}: {metric.replace('_', ' ')}", rows, methods, f"zoom{len(panels)}"))
+            steps = max((max(curve) for method, curve in here.items() if method != "joint"), default=0)
+            starts += [{"task": task, "step": start}] if steps else []
+            start += steps
+        panels.append(
+            _curves_panel(f"{stage}: {metric.replace('_', ' ')}", rows, starts, methods, f"zoom{len(panels)}")
+        )
     return {"$schema": _SCHEMA, "concat": panels, "columns": 2} if panels else None
 
 
@@ -185,7 +213,8 @@ def comparison(rows: Sequence[Mapping[str, Any]], names: Sequence[str], methods:
     """
     x = {"type": "quantitative", "title": "average accuracy at the end, %", "scale": {"zero": False}}
     tooltip = [{"field": "run"}, {"field": "method"}, {"field": "accuracy", "format": ".1f"}]
-    if any("low" in row for row in rows):
+    several = any("low" in row for row in rows)
+    if several:
         tooltip += [{"field": end, "title": f"95 % interval, {end}", "format": ".1f"} for end in ("low", "high")]
     rule = {
         "transform": [{"filter": "isValid(datum.low)"}],
@@ -201,7 +230,7 @@ def comparison(rows: Sequence[Mapping[str, Any]], names: Sequence[str], methods:
         "data": {"values": [dict(row) for row in rows]},
         "width": "container",
         "height": {"step": 28},
-        "layer": [rule, point],
+        "layer": [rule, point] if several else [point],
         "encoding": {
             "y": {
                 "field": "run",
@@ -255,25 +284,30 @@ def _points(curve: Curve, most: int, start: int, whose: Mapping[str, str]) -> li
     return [{**whose, "step": start + step, "value": float(f"{curve[step]:.4g}")} for step in steps[::every]]
 
 
-def _curves_panel(title: str, rows: Sequence[Mapping[str, Any]], methods: Sequence[str], zoom: str) -> Spec:
+def _curves_panel(title: str, rows: Sequence[Spec], starts: Sequence[Spec], methods: Sequence[str], zoom: str) -> Spec:
     values = [row["value"] for row in rows]
     scale = "log" if min(values) > 0 and max(values) > 10 * min(values) else "linear"
-    return {
-        "title": {"text": title, "anchor": "start"},
-        "height": 160,
-        "data": {"values": [dict(row) for row in rows]},
+    x = {"field": "step", "type": "quantitative", "title": "step, task after task"}
+    y = {"field": "value", "type": "quantitative", "title": None, "scale": {"type": scale}}
+    line = {
         "params": [{"name": zoom, "select": "interval", "bind": "scales"}],
-        "mark": {"type": "line", "strokeWidth": 1.3},
+        "mark": {"type": "line", "strokeWidth": 1.3, "clip": True},
         "encoding": {
-            "x": {"field": "step", "type": "quantitative", "title": "step, task after task"},
-            "y": {
-                "field": "value",
-                "type": "quantitative",
-                "title": None,
-                "scale": {"type": scale},
-            },
+            "x": x,
+            "y": y,
             "detail": {"field": "task"},
             "tooltip": [{"field": name} for name in ("task", "method", "step", "value")],
             **_by_method(methods),
         },
+    }
+    begun = {"data": {"values": list(starts)}}
+    rule = {**begun, "mark": {"type": "rule", "color": _MUTED, "clip": True}, "encoding": {"x": x}}
+    label = {"type": "text", "align": "left", "baseline": "top", "dx": 3, "dy": 2, "color": _MUTED, "clip": True}
+    name = {**begun, "mark": label, "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "task"}}}
+    return {
+        "title": {"text": title, "anchor": "start"},
+        "height": 160,
+        "data": {"values": list(rows)},
+        # Names of many tasks would lie upon one another.
+        "layer": [rule, *([name] if len(starts) <= _NAMED else []), line],
     }

@@ -9,6 +9,7 @@ import yaml
 
 from scholars.evaluate import judge, together
 from scholars.inspecting import described
+from scholars.keepsakes import samples_of
 from scholars.report.audits import by_class
 from scholars.report.confusions import confusions
 from scholars.report.html import write_page
@@ -21,7 +22,8 @@ from scholars.tasks.task import Task
 def write_portrait(folder: Path, out: Path, tests: Sequence[Task] = ()) -> Path:
     """Write the page of the scholar in ``folder`` and return its path.
 
-    tests: tasks on whose real test parts it is judged now; without them the page has the figures of the lineage
+    tests: tasks on whose real test parts it is judged now, and whose images stand beside its dreams; without them the
+        page has the figures of the lineage
 
     Raises InputError for a folder that holds no scholar, and for a task with a class that it never learned.
     """
@@ -57,8 +59,9 @@ def write_portrait(folder: Path, out: Path, tests: Sequence[Task] = ()) -> Path:
         headline=_headline(scholar, now),
         generation=scholar.generation,
         lineage=lineage,
+        is_judged=bool(now),
         elsewhere={name: value for name, value in now.items() if name not in {r.name for r in scholar.lineage}},
-        memory=remembered([scholar], {}),
+        memory=remembered([scholar], {task.name: samples_of(task) for task in tests}),
         audits=scholar.lineage,
         classes=by_class(scholar.lineage),
         training=_training(scholar),
