@@ -1,0 +1,117 @@
+"""What a step computes: its operations counted, and its convolutions and matrix products one by one.
+
+Counted are matrix products and convolutions, forward, backward, and differentiated twice, as they are carried out; a
+multiplication and an addition are two operations. Not counted is everything else - norms, activations, pooling,
+optimizer, moving averages -, which is a few percent of the operations, though not of the time. What is computed in vain
+counts too: so a change that leaves it out lowers this number, and only images a second show the gain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+Step = Callable[[], object]
+
+
+def flops(step: Step) -> int:
+    """The floating-point operations of one ``step``."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return int(counter.get_total_flops())
+
+
+@dataclass(frozen=True)
+class Form:
+    """A tensor without its numbers."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+    def filled(self) -> Tensor:
+        """Such a tensor of random numbers."""
+        reach = 1 + sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True))
+        return torch.randn(max(1, reach)).to(self.dtype).as_strided(self.shape, self.stride)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A convolution or a matrix product: function and arguments, tensors as their forms, and what one call computes."""
+
+    function: Callable[..., object]
+    arguments: tuple[object, ...]
+    flops: int
+
+    def seconds(self, least: float = 0.01) -> float:
+        """The median time of a call by itself, of as many as take ``least`` seconds, five or more."""
+        arguments = [_filled(argument) for argument in self.arguments]
+        self.function(*arguments)
+        spent: list[float] = []
+        while len(spent) < 5 or sum(spent) < least:
+            began = time.perf_counter()
+            self.function(*arguments)
+            spent.append(time.perf_counter() - began)
+        return median(spent)
+
+
+def operations(step: Step) -> Counter[Operation]:
+    """The operations that are counted in ``step``, and how often each occurs."""
+    with _Recorder() as recorder:
+        step()
+    return recorder.found
+
+
+def alone(found: Mapping[Operation, int]) -> float:
+    """Operations a second of the convolutions and products by themselves, each timed apart from the rest of its step.
+
+    A step cannot be faster than that without other shapes: what it falls short of this is spent between them.
+    """
+    seconds = sum(times * operation.seconds() for operation, times in found.items())
+    return sum(times * operation.flops for operation, times in found.items()) / seconds
+
+
+class _Recorder(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Counter[Operation] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is None:
+            # Without gradients a convolution comes as one of the many names that only stand for it.
+            with self:
+                made = func.decompose(*args, **kwargs)
+            return func(*args, **kwargs) if made is NotImplemented else made
+        out = func(*args, **kwargs)
+        count = int(formula(*args, **kwargs, out_val=out))
+        self.found[Operation(func, tuple(_form(argument) for argument in args), count)] += 1
+        return out
+
+
+def _form(argument: object) -> object:
+    match argument:
+        case Tensor():
+            return Form(tuple(argument.shape), argument.stride(), argument.dtype)
+        case list() | tuple():
+            return tuple(_form(part) for part in argument)
+    return argument
+
+
+def _filled(argument: object) -> object:
+    match argument:
+        case Form():
+            return argument.filled()
+        case tuple():
+            return [_filled(part) for part in argument]
+    return argument
