@@ -26,6 +26,7 @@ from measuring.page import written
 from measuring.rounds import Row, computed, measured
 from measuring.stages import stages
 from measuring.yardsticks import yardsticks
+
 from scholars import store
 from scholars.compute import machine
 from scholars.config import read_recipe

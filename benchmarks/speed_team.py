@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-
 from measuring.trained import Burst, second_task, training
+
 from scholars.config import read_recipe
 from scholars.fitting import ALONE
 from scholars.tasks import Images, Task

@@ -39,7 +39,8 @@ def _targets(document: Document) -> Iterator[str]:
     stages, kind = document["stages"], Settings().generator.kind
     for name, target in (("step of the solver", 0.5), (f"step of {kind}", 0.4)):
         if "share" in stages.get(name, {}):
-            yield f"| {name}: operations a second over the best convolution's | {_range(stages[name]['share'])} | {target} |"
+            share = _range(stages[name]["share"])
+            yield f"| {name}: operations a second over the best convolution's | {share} | {target} |"
     outside = {name: row["outside"]["median"] for name, row in stages.items() if "outside" in row}
     if outside:
         most = max(outside, key=lambda name: outside[name])
@@ -74,7 +75,8 @@ def _run(name: str, row: Document) -> Iterator[str]:
     elif joint:
         beyond = 100 * joint["average_accuracy"] - ends
         yield f"| the same: average accuracy, below joint by | {ends:.2f} %, {beyond:.2f} points | 0.3 points |"
-    yield f"| the same: peak memory | {replay['peak_memory_mb'] / 1024:.2f} GiB | {'2 GiB' if name == 'mnist-svhn' else ''} |"
+    memory = f"{replay['peak_memory_mb'] / 1024:.2f} GiB"
+    yield f"| the same: peak memory | {memory} | {'2 GiB' if name == 'mnist-svhn' else ''} |"
 
 
 def _stages(document: Document) -> Iterator[str]:
@@ -113,27 +115,28 @@ def _reading() -> Iterator[str]:
     yield from (
         "## How to read it",
         "",
-        "The machine's speed differs from minute to minute, and from machine to machine. So each stage is measured some",
-        "times for about a second, a yardstick right before and after it, and what counts is the one over the other:",
+        "The machine's speed differs from minute to minute, and from machine to machine. So each stage is measured",
+        "some times for about a second, a yardstick right before and after it, and what counts is the one over the",
+        "other:",
         "",
-        "- *ratio*: the images (megabytes for a checkpoint) that the stage does while the machine does one unit of the",
-        "  yardstick: a GFLOP of the convolution for what computes, a megabyte of inflating for what reads and writes.",
-        "  The median, and least and most. This is what `--check` compares.",
-        "- *GFLOP an image*, *GFLOP/s*: convolutions and matrix products as they are carried out, forward, backward and",
-        "  differentiated twice, counted by PyTorch; norms, activations, pooling, optimizer and moving averages are not.",
-        "  A change that leaves out what was computed in vain lowers them, and raises the ratio.",
-        "- *share of the best convolution*: these over the yardstick, which for training is a 3 x 3 convolution of 8",
-        "  images of 32 x 32 from 256 to 256 channels, channels last, forward and backward, and for the rest the same",
-        "  forward. Nothing here computes faster.",
+        "- *ratio*: the images (megabytes for a checkpoint) that the stage does while the machine does one unit of",
+        "  the yardstick: a GFLOP of the convolution for what computes, a megabyte of inflating for what reads and",
+        "  writes. The median, and least and most. This is what `--check` compares.",
+        "- *GFLOP an image*, *GFLOP/s*: convolutions and matrix products as they are carried out, forward, backward",
+        "  and differentiated twice, counted by PyTorch; norms, activations, pooling, optimizer and moving averages",
+        "  are not. A change that leaves out what was computed in vain lowers them, and raises the ratio.",
+        "- *share of the best convolution*: these over the yardstick, which for training is a 3 x 3 convolution,",
+        "  forward and backward, of 128 images of 8 x 8 from 128 to 128 channels, channels last - the fastest size of",
+        "  ten that were tried -, and for the rest the same forward.",
         "- *convolutions alone*: what the share would be if nothing but the step's own convolutions and products took",
-        "  time, each measured by itself. The way from there to 1 is in their shapes; the way from the share to there is",
-        "  in everything between them.",
-        "- *outside*: of a training as `run` does it, the share of the time that is not forward, backward or optimizer:",
-        "  drawing and augmenting batches, reports, bookkeeping, a checkpoint a minute.",
+        "  time, each measured by itself. What it is below 1 lies in their shapes; what the share is below it lies in",
+        "  everything between them.",
+        "- *outside*: of a training as `run` does it, the share of the time that is not forward, backward or",
+        "  optimizer: drawing and augmenting batches, reports, bookkeeping, a checkpoint a minute.",
         "- *MiB more*: memory at most, beyond what the process held before.",
         "",
         "A step of a generator counts the images of its batch once, however often critic and painter look at them.",
-        "Those of `mnist-svhn`'s second task: half of each batch is SVHN, half comes from a bank of 12,000 images.",
+        "Steps are those of `mnist-svhn`'s second task: half of each batch is SVHN, half comes from a bank of 12,000.",
     )
 
 

@@ -1,4 +1,4 @@
-"""A training as it really runs, for a moment: how fast it is, and what of its time is not forward, backward, optimizer."""
+"""A training as it really runs, for a moment: how fast it is, and what takes time besides its steps."""
 
 from __future__ import annotations
 
