@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -77,7 +77,7 @@ def _predicted(fits: Mapping[str, Fit], measured: Mapping[str, Sequence[Point]])
     )
     for key, fit in fits.items():
         for point in measured[key]:
-            if point.shown or not point.last:
+            if point.shown or not point.last or not _matters(fit, point):
                 continue
             guess, scale = fit(point.cell), fit.cost.scale
             yield (
@@ -85,6 +85,14 @@ def _predicted(fits: Mapping[str, Fit], measured: Mapping[str, Sequence[Point]])
                 f"{scale * point.value:,.3g} | {100 * (guess / point.value - 1):+.0f} % |"
             )
     yield ""
+
+
+def _matters(fit: Fit, point: Point) -> bool:
+    """Whether the formula has the factor at all."""
+    if point.factor == "defaults":
+        return True
+    usual = replace(point.cell, **{point.factor: getattr(Cell(), point.factor)})
+    return any(term(usual) != term(point.cell) for _, term in fit.cost.terms)
 
 
 def _size(point: Point) -> str:

@@ -252,9 +252,9 @@ def _gpus() -> Iterator[str]:
     yield from (
         "",
         "So one learning of default size is not for 64 GPUs: its batch is two images each, and launching kernels",
-        "and waiting for norms is all that they do. 64 runs of a sweep are. What breaks first for one large learning is",
-        "that every process draws the whole batch: the plan is to draw its own rows only, from a position of its own;",
-        "then larger batches with fewer steps, and norms over the GPUs of one machine.",
+        "and waiting for norms is all that they do. 64 runs of a sweep are. What breaks first for one large learning",
+        "is that every process draws the whole batch: the plan is to draw its own rows only, from a position of its",
+        "own; then larger batches with fewer steps, and norms over the GPUs of one machine.",
     )
 
 

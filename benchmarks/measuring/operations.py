@@ -11,15 +11,18 @@ hooks into their backward pass, and fails where a penalty differentiates by the 
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -67,9 +70,22 @@ class Operation:
 
 def operations(step: Step) -> Counter[Operation]:
     """The operations that are counted in ``step``, and how often each occurs."""
-    with _Recorder() as recorder:
+    recorder = _Recorder()
+    with recorder:
         step()
     return recorder.found
+
+
+def peak(step: Step) -> int:
+    """Bytes of tensors that ``step`` holds at most, beyond those that were there before."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler says at every start that there is no GPU
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        step()
+    assert profiled.profiler is not None
+    events = profiled.profiler.kineto_results.events()
+    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+    held: list[int] = list(accumulate((change for _, change in changes), initial=0))
+    return max(held)
 
 
 def alone(found: Mapping[Operation, int]) -> float:
@@ -81,9 +97,9 @@ def alone(found: Mapping[Operation, int]) -> float:
     return sum(times * operation.flops for operation, times in found.items()) / seconds
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.found: Counter[Operation] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -84,7 +84,7 @@ def _stages(document: Document) -> Iterator[str]:
         "## Stage by stage",
         "",
         "| stage | a second | ratio | GFLOP an image | GFLOP/s | share of the best convolution | convolutions alone | "
-        "outside | MiB more |",
+        "outside | MiB |",
         "|---|---|---|---|---|---|---|---|---|",
     )
     for name, row in document["stages"].items():
@@ -133,7 +133,8 @@ def _reading() -> Iterator[str]:
         "  everything between them.",
         "- *outside*: of a training as `run` does it, the share of the time that is not forward, backward or",
         "  optimizer: drawing and augmenting batches, reports, bookkeeping, a checkpoint a minute.",
-        "- *MiB more*: memory at most, beyond what the process held before.",
+        "- *MiB*: memory at most: of the tensors of a step, beyond networks and data; for what computes nothing, what",
+        "  the process grew by. That of a whole run is among the targets.",
         "",
         "A step of a generator counts the images of its batch once, however often critic and painter look at them.",
         "Steps are those of `mnist-svhn`'s second task: half of each batch is SVHN, half comes from a bank of 12,000.",

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from measuring.operations import alone, flops, operations
+from measuring.operations import alone, flops, operations, peak
 from measuring.stages import Stage
 from measuring.trained import Burst
 from measuring.yardsticks import Yardstick
@@ -71,7 +71,7 @@ def row(stage: Stage, samples: Samples) -> Row:
     speed: images (MB) a second
     ratio: images (MB) done while the machine does one unit of the yardstick, such as one GFLOP of convolutions: what is
         compared with another day's
-    memory: MiB that it took at most, beyond what was held before
+    memory: MiB by which the process grew at most
     outside: of a training, the share of the time that is not forward, backward or optimizer
     """
     relative = [speed / yard for speed, yard in zip(samples.speeds, samples.yards, strict=True)]
@@ -93,6 +93,7 @@ def computed(stage: Stage, row: Row, yardsticks: Mapping[str, Yardstick]) -> Row
     gflops: a second
     share: the same over the yardstick's
     alone: what ``share`` would be if only convolutions and products took time
+    memory: MiB of tensors at most, beyond networks and data
     """
     if not stage.step:
         return {}
@@ -105,6 +106,7 @@ def computed(stage: Stage, row: Row, yardsticks: Mapping[str, Yardstick]) -> Row
         "gflops": each * row["speed"]["median"],
         "share": {name: each * value for name, value in row["ratio"].items()},
         "alone": by_themselves / ((before + yardstick.speed()) / 2),
+        "memory": round(peak(stage.step) / 2**20),
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from measuring.comparison import ratios, worse
-from measuring.operations import Form, flops, operations
+from measuring.operations import Form, flops, operations, peak
 from measuring.page import written
 from measuring.rounds import measured
 from measuring.stages import Stage
@@ -65,7 +65,7 @@ def test_a_step_forward_and_back_is_counted_as_by_hand(bf16: bool) -> None:
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             loss = F.cross_entropy(net(images).float(), torch.arange(BATCH))
-        loss.backward()
+        torch.autograd.backward(loss)
 
     first, *others = solver_layers()
     # Forward, to the weights, and to the inputs but where the inputs are the images.
@@ -91,7 +91,7 @@ def test_differentiating_twice_is_counted_as_by_hand(bf16: bool) -> None:
     def penalised() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             (gradient,) = torch.autograd.grad(critic(images).float().sum(), images, create_graph=True)
-        gradient.float().square().sum().backward()
+        torch.autograd.backward(gradient.float().square().sum())
 
     # 16 -> 8 -> 4, then a 4 x 4 convolution that leaves one number.
     layers = [convolution(BATCH, 3, 8, 8, 4), convolution(BATCH, 8, 16, 4, 4), convolution(BATCH, 16, 1, 1, 4)]
@@ -145,6 +145,18 @@ def test_what_is_replayed_has_the_form_of_what_was_seen() -> None:
         form = Form(tuple(seen.shape), seen.stride(), torch.bfloat16)
         again = form.filled()
         assert (again.shape, again.stride(), again.dtype) == (seen.shape, seen.stride(), torch.bfloat16)
+
+
+def test_the_peak_is_of_what_is_held_at_once() -> None:
+    def step() -> None:
+        one = torch.zeros(1 << 18)
+        other = torch.zeros(1 << 18)
+        del one
+        torch.zeros(1 << 19)
+        del other
+
+    # After the first MiB is given back, one and two.
+    assert peak(step) == 3 << 20
 
 
 # The comparison of --check.
