@@ -98,8 +98,8 @@ def test_differentiating_twice_is_counted_as_by_hand(bf16: bool) -> None:
     # Forward; the gradient of the images; then of that gradient's own two factors: of what came from above, and of the
     # weights.
     least = 4 * sum(layers)
-    # And zeros, back to images and weights of all below the last leaky ReLU, which PyTorch takes for twice
-    # differentiable.
+    # And zeros: a convolution differentiated twice gives its input a gradient of zeros, which goes on to images and
+    # weights of all layers below.
     assert flops(penalised) - least in (0, 2 * sum(layers[:2]))
 
 
