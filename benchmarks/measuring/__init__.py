@@ -1,0 +1,1 @@
+"""What speed.py and scaling.py measure with."""

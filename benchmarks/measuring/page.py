@@ -1,0 +1,147 @@
+"""docs/speed.md, from what speed.py measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scholars.report.words import DASH
+from scholars.settings import Settings
+
+Document = Mapping[str, Any]
+
+
+def written(document: Document) -> str:
+    """The whole page."""
+    here = document["environment"]
+    return (
+        "\n".join(
+            [
+                "# How fast it is",
+                "",
+                f"Made by `python benchmarks/speed.py --data-dir DIR` on {document['date']}: {here['processor']}, "
+                f"{here['threads']} threads, {here['precision']}, torch {here['packages']['torch']}, scholars "
+                f"{here['packages']['scholars']}. The same with `--check` measures again and names every ratio that is "
+                "more than 15 % worse than here.",
+                "",
+                *_targets(document),
+                *_stages(document),
+                *_machine(document),
+                *_reading(),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _targets(document: Document) -> Iterator[str]:
+    yield from ("## Beside the targets", "", "| what | measured | target |", "|---|---|---|")
+    stages, kind = document["stages"], Settings().generator.kind
+    for name, target in (("step of the solver", 0.5), (f"step of {kind}", 0.4)):
+        if "share" in stages.get(name, {}):
+            share = _range(stages[name]["share"])
+            yield f"| {name}: operations a second over the best convolution's | {share} | {target} |"
+    outside = {name: row["outside"]["median"] for name, row in stages.items() if "outside" in row}
+    if outside:
+        most = max(outside, key=lambda name: outside[name])
+        yield (
+            f"| time of a training outside forward, backward and optimizer, at most | {100 * outside[most]:.1f} % "
+            f"({most}) | 5 % |"
+        )
+    for name, row in stages.items():
+        if name.startswith("dream"):
+            yield f"| {name}, painted and labelled | {row['speed']['median']:,.0f} a second | 1,000 |"
+    for name, row in document.get("team", {}).items():
+        yield (
+            f"| {name}: two processes of one thread over one of two | {row['two']:,.0f} / {row['one']:,.0f} images a "
+            f"second: {row['ratio']:.2f} | 0.9 |"
+        )
+    for name, row in document.get("runs", {}).items():
+        yield from _run(name, row)
+    yield ""
+
+
+# Minutes, and what else is asked of a run.
+_MINUTES = {"mnist-svhn": "6 min", "split-mnist": "6 min", "split-mnist-small": "1 min"}
+_ACCURACY = {"split-mnist": "98 %", "split-mnist-small": "95 %"}
+
+
+def _run(name: str, row: Document) -> Iterator[str]:
+    replay, joint = row["runs"]["replay"], row["runs"].get("joint")
+    ends = 100 * replay["average_accuracy"]
+    yield f"| `{row['command']}`: replay, the whole stream | {replay['seconds'] / 60:.1f} min | {_MINUTES[name]} |"
+    if name in _ACCURACY:
+        yield f"| the same: accuracy at the end | {ends:.2f} % | {_ACCURACY[name]} |"
+    elif joint:
+        beyond = 100 * joint["average_accuracy"] - ends
+        yield f"| the same: average accuracy, below joint by | {ends:.2f} %, {beyond:.2f} points | 0.3 points |"
+    memory = f"{replay['peak_memory_mb'] / 1024:.2f} GiB"
+    yield f"| the same: peak memory | {memory} | {'2 GiB' if name == 'mnist-svhn' else ''} |"
+
+
+def _stages(document: Document) -> Iterator[str]:
+    yield from (
+        "## Stage by stage",
+        "",
+        "| stage | a second | ratio | GFLOP an image | GFLOP/s | share of the best convolution | convolutions alone | "
+        "outside | MiB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    )
+    for name, row in document["stages"].items():
+        unit = "" if row["unit"] == "images" else f" {row['unit']}"
+        cells = [
+            name,
+            f"{row['speed']['median']:,.0f}{unit}",
+            _range(row["ratio"]),
+            f"{row['gflop']:.4f}" if "gflop" in row else DASH,
+            f"{row['gflops']:.0f}" if "gflops" in row else DASH,
+            _range(row["share"]) if "share" in row else DASH,
+            f"{row['alone']:.2f}" if "alone" in row else DASH,
+            f"{100 * row['outside']['median']:.1f} %" if "outside" in row else DASH,
+            f"{row['memory']:,}",
+        ]
+        yield "| " + " | ".join(cells) + " |"
+    yield ""
+
+
+def _machine(document: Document) -> Iterator[str]:
+    yield from ("## What the machine can do", "", "| yardstick | median | least to most |", "|---|---|---|")
+    for name, row in document["yardsticks"].items():
+        yield f"| {name} | {row['median']:,.0f} {row['unit']} | {row['least']:,.0f} to {row['most']:,.0f} |"
+    yield ""
+
+
+def _reading() -> Iterator[str]:
+    yield from (
+        "## How to read it",
+        "",
+        "The machine's speed differs from minute to minute, and from machine to machine. So each stage is measured",
+        "some times for about a second, a yardstick right before and after it, and what counts is the one over the",
+        "other:",
+        "",
+        "- *ratio*: the images (megabytes for a checkpoint) that the stage does while the machine does one unit of",
+        "  the yardstick: a GFLOP of the convolution for what computes, a megabyte of inflating for what reads and",
+        "  writes. The median, and least and most. This is what `--check` compares.",
+        "- *GFLOP an image*, *GFLOP/s*: convolutions and matrix products as they are carried out, forward, backward",
+        "  and differentiated twice, counted by PyTorch; norms, activations, pooling, optimizer and moving averages",
+        "  are not. A change that leaves out what was computed in vain lowers them, and raises the ratio.",
+        "- *share of the best convolution*: these over the yardstick, which for training is a 3 x 3 convolution,",
+        "  forward and backward, of 128 images of 8 x 8 from 128 to 128 channels, channels last - the fastest size of",
+        "  ten that were tried -, and for the rest the same forward.",
+        "- *convolutions alone*: what the share would be if nothing but the step's own convolutions and products took",
+        "  time, each measured by itself. What it is below 1 lies in their shapes; what the share is below it lies in",
+        "  everything between them.",
+        "- *outside*: of a training as `run` does it, the share of the time that is not forward, backward or",
+        "  optimizer: drawing and augmenting batches, reports, bookkeeping, a checkpoint a minute.",
+        "- *MiB*: memory at most: of the tensors of a step, beyond networks and data; for what computes nothing, what",
+        "  the process grew by. That of a whole run is among the targets.",
+        "",
+        "A step of a generator counts the images of its batch once, however often critic and painter look at them.",
+        "Steps are those of `mnist-svhn`'s second task: half of each batch is SVHN, half comes from a bank of 12,000.",
+    )
+
+
+def _range(row: Mapping[str, float]) -> str:
+    digits = 2 if row["median"] >= 0.095 else 3
+    middle, least, most = (f"{row[name]:.{digits}f}" for name in ("median", "least", "most"))
+    return f"{middle} ({least}-{most})"
