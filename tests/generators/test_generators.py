@@ -21,6 +21,7 @@ from scholars.generator_settings import (
 )
 from scholars.generators import GAN, R3GAN, VAE, WGAN, WGANGP, Flow, Generator, build_generator
 from scholars.generators.adversarial import Adversarial
+from scholars.generators.painting import ProjectionCritic
 from scholars.generators.vae import divergence, reconstruction
 from scholars.replay import Pool
 from scholars.settings import ComputeSettings, ImageSettings
@@ -217,6 +218,9 @@ class Linear(torch.nn.Module):
     def forward(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         return images.flatten(1) @ self.w + told
 
+    def slope(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        return self.w.view(1, 1, 8, 8).expand_as(images)
+
 
 REAL, FAKE, TOLD = torch.ones(6, 1, 8, 8), torch.zeros(6, 1, 8, 8), torch.zeros(6, dtype=torch.int64)
 
@@ -248,6 +252,26 @@ def test_the_relativistic_loss_and_its_penalties() -> None:
     assert values["critic_accuracy"].item() == 1
     assert values["penalty"].item() == pytest.approx(2 / 64)
     assert model.painter_loss(Linear(1 / 64), REAL, FAKE, TOLD).item() == pytest.approx(math.log(1 + math.e))
+
+
+@pytest.mark.parametrize(("size", "conditions"), [(8, 0), (28, 3), (32, 3)])
+def test_the_slope_of_a_critic_is_its_gradient(size: int, conditions: int) -> None:
+    """By the images; and a penalty on it has the gradients by the weights that differentiating twice gives."""
+    torch.manual_seed(0)
+    critic = ProjectionCritic(channels=3, size=size, width=4, conditions=conditions)
+    for parameter in critic.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    images, told = torch.randn(5, 3, size, size, requires_grad=True), torch.arange(5) % 3
+    (twice,) = torch.autograd.grad(critic(images, told).sum(), images, create_graph=True)
+    once = critic.slope(images, told)
+    torch.testing.assert_close(once, twice)
+    matters = [value for name, value in critic.named_parameters() if not name.endswith("bias")]
+    for ours, theirs in zip(
+        torch.autograd.grad(once.square().sum(), matters),
+        torch.autograd.grad(twice.square().sum(), matters),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_clipping_holds_every_weight() -> None:

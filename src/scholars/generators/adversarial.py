@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,15 @@ from scholars.team import average_gradients, noise
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-# Images [B, C, H, W] and what they are to show [B] -> scores [B] float.
-Judge = Callable[[Tensor, Tensor], Tensor]
+
+class Judge(Protocol):
+    """What scores images as showing what they are told to show."""
+
+    def __call__(self, images: Tensor, told: Tensor) -> Tensor:
+        """Images ``[B, C, H, W]`` and what they are to show ``[B]`` -> scores ``[B]`` float."""
+
+    def slope(self, images: Tensor, told: Tensor) -> Tensor:
+        """The gradient of the scores by the images, ``[B, C, H, W]``."""
 
 
 class Adversarial(Generator):
@@ -78,7 +85,7 @@ class Game:
         place(generator, fabric.device)
         # Bare modules under autocast, not Fabric's wrapped ones: those refuse the inner gradient of a penalty.
         self._painter, self._average = copy.deepcopy(generator.painter), generator.painter
-        self._critic: nn.Module = generator.critic
+        self._critic = generator.critic
         self._painter_optimizer = generator.optimizer(self._painter.parameters(), self._settings.rate)
         self._critic_optimizer = generator.optimizer(self._critic.parameters(), self._settings.critic_rate)
         self.modules: Mapping[str, nn.Module] = {"generator": generator, "live": self._painter}
@@ -99,7 +106,7 @@ class Game:
             with self._fabric.autocast():
                 with torch.no_grad():
                     fake = self._painter(self._noise(len(real)), told).float()
-                loss, values = self._generator.critic_loss(self._judge, real, fake, told)
+                loss, values = self._generator.critic_loss(self._critic, real, fake, told)
             self._critic_optimizer.zero_grad()
             self._fabric.backward(loss)
             average_gradients(self._fabric, self._critic)
@@ -109,7 +116,7 @@ class Game:
         self._critic.requires_grad_(False)
         with self._fabric.autocast():
             fake = self._painter(self._noise(len(told)), told)
-            painter_loss = self._generator.painter_loss(self._judge, real, fake, told)
+            painter_loss = self._generator.painter_loss(self._critic, real, fake, told)
         self._painter_optimizer.zero_grad()
         self._fabric.backward(painter_loss)
         average_gradients(self._fabric, self._painter)
@@ -127,10 +134,6 @@ class Game:
 
     def _noise(self, count: int) -> Tensor:
         return noise(count, self._settings.latent, device=self._fabric.device)
-
-    def _judge(self, images: Tensor, told: Tensor) -> Tensor:
-        scores: Tensor = self._critic(images, told)
-        return scores.float()
 
 
 def critic_has_won(metrics: Mapping[str, float], what: str, cure: str) -> str | None:

@@ -30,9 +30,7 @@ class WGANGP(Adversarial):
     def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 3."""
         share = chances(len(real), 1, 1, 1, device=real.device)
-        between = torch.lerp(fake, real, share).requires_grad_()
-        # A pass of its own: only these points need the second differentiation (34 instead of 47 ms a step, width 24).
-        (gradient,) = torch.autograd.grad(judge(between, told).sum(), between, create_graph=True)
+        gradient = judge.slope(torch.lerp(fake, real, share), told)
         penalty = (gradient.float().flatten(1).norm(dim=1) - 1).square().mean()
         on_real, on_fake = score_both(judge, real, fake, told)
         wasserstein = on_real.mean() - on_fake.mean()
