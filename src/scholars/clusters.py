@@ -67,7 +67,7 @@ def _connect(ray: Any, address: str | None, cpus: int, stack: ExitStack) -> None
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="scholars-ray-", ignore_cleanup_errors=True))
             ray.init("local", num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **quiet)
         else:
-            _knock(address)
+            reachable(address)
             ray.init(address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, SystemExit) as error:  # Ray leaves the program by SystemExit
         ray.shutdown()
@@ -78,8 +78,9 @@ def _connect(ray: Any, address: str | None, cpus: int, stack: ExitStack) -> None
         signal.signal(signal.SIGTERM, before)
 
 
-def _knock(address: str) -> None:
-    """Raise InputError where nothing listens: Ray itself would wait for minutes."""
+def reachable(address: str) -> None:
+    """Raise InputError where Ray is not installed, or nothing listens: Ray itself would wait for minutes."""
+    imported()
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
