@@ -35,6 +35,7 @@ OnProgress = Callable[[int, int], None]
 class Dreams:
     """Dreams of a scholar, one image file each; see `write_dreams`.
 
+    shard: how many a shard looks at, about
     digest: of the scholar, which must not change meanwhile
     """
 
@@ -42,11 +43,12 @@ class Dreams:
     count: int
     seed: int
     of: str | None
+    shard: int
     digest: str
 
     def size(self, scholar: Scholar) -> int:
         """How many dreams a shard looks at: a whole number of chunks."""
-        return max(1, SHARD // scholar.chunk) * scholar.chunk
+        return max(1, self.shard // scholar.chunk) * scholar.chunk
 
     def open(self, work: Workplace) -> Make:
         """See `scholars.shards.Job`."""
@@ -55,7 +57,7 @@ class Dreams:
         size = self.size(scholar)
         each = size // scholar.chunk
 
-        def shard(number: int) -> Mapping[str, Any]:
+        def made(number: int) -> Mapping[str, Any]:
             if self.count <= size:
                 within, digits, chunks, count = [work.made / name for name in names], 6, None, self.count
             else:
@@ -68,7 +70,7 @@ class Dreams:
             batches = ((batch.images, batch.labels) for batch in dreamt)
             return {"images": write_images(batches, within, number * size, digits)}
 
-        return shard
+        return made
 
 
 def write_dreams(
@@ -79,6 +81,7 @@ def write_dreams(
     seed: int = 0,
     of: str | None = None,
     address: str | None = None,
+    shard: int = SHARD,
     on_progress: OnProgress = lambda done, total: None,
 ) -> None:
     """Write ``count`` dreams, as `Scholar.dream` has them, into the new folder ``out``: one folder per class.
@@ -87,6 +90,7 @@ def write_dreams(
     than that. Interrupted, the same call goes on; the files are the same to the last bit.
 
     address: of a Ray cluster that is to make them; every worker loads the scholar once
+    shard: images of a shard, about
     on_progress: told (dreams made, count) after every shard of several
 
     Raises InputError for what is there already, and as `Scholar.dreaming` does.
@@ -96,14 +100,14 @@ def write_dreams(
     opened = Scholar.load(scholar)
     names = class_folders(opened.classes)
     work = Workplace(out.resolve())
-    job = Dreams(scholar.resolve(), count, seed, of, digest_of(scholar))
+    job = Dreams(scholar.resolve(), count, seed, of, shard, digest_of(scholar))
     size = job.size(opened)
-    work.claim({"dreams": count, "seed": seed, "class": of, "scholar": job.digest})
-    found = {shard: int(note["images"]) for shard, note in work.done().items()}
+    work.claim({"dreams": count, "seed": seed, "class": of, "shard": shard, "scholar": job.digest})
+    found = {number: int(note["images"]) for number, note in work.done().items()}
     try:
         while todo := _missing(found, count, size, exact=of is None):
-            for shard, note in make(job, work, todo, address):
-                found[shard] = int(note["images"])
+            for number, note in make(job, work, todo, address):
+                found[number] = int(note["images"])
                 if count > size:
                     on_progress(min(count, sum(found.values())), count)
     except InputError:
@@ -149,7 +153,7 @@ class Predictions:
         """See `scholars.shards.Job`."""
         scholar = _opened(self.scholar, self.digest)
 
-        def shard(number: int) -> Mapping[str, Any]:
+        def made(number: int) -> Mapping[str, Any]:
             files = [Path(name) for name in json.loads(_list_of(work.folder, number).read_text())]
             bad: list[tuple[Path, str]] = []
             found = predict_files(scholar, files, among=self.among, top=self.top, unreadable=bad)
@@ -160,7 +164,7 @@ class Predictions:
                 write_csv(found, file)
             return {"images": len(files), "unreadable": [[str(name), why] for name, why in bad]}
 
-        return shard
+        return made
 
 
 def write_predictions(
@@ -171,6 +175,7 @@ def write_predictions(
     among: str | None = None,
     top: int = 1,
     address: str | None = None,
+    shard: int = SHARD,
     on_progress: OnProgress = lambda done, total: None,
 ) -> int:
     """Write what the images that ``words`` lead to are taken for into the new folder ``out``; returns how many they are.
@@ -182,6 +187,7 @@ def write_predictions(
     words: as for `find_images`
     among, top: as for `predict_files`
     address: of a Ray cluster whose machines see these files under the same names; every worker loads the scholar once
+    shard: images of a shard
     on_progress: told (images seen, all) after every shard of several
 
     Raises InputError for what is there already, and at the end, when all others are named, for files that cannot be
@@ -194,7 +200,7 @@ def write_predictions(
     work = Workplace(out.resolve())
     job = Predictions(scholar.resolve(), among, top, digest_of(scholar))
     with tempfile.TemporaryDirectory(prefix=f".{work.out.name}.", suffix=".tmp", dir=_parent(work.out)) as listing:
-        count, shards, digest = _write_lists(words, Path(listing))
+        count, shards, digest = _write_lists(words, Path(listing), shard)
         if not work.claim({"files": digest, "among": among, "top": top, "scholar": job.digest}):
             (Path(listing) / _LISTS).rename(work.folder / _LISTS)
     done = work.done()
@@ -223,12 +229,12 @@ def write_predictions(
     return count
 
 
-def _write_lists(words: Iterable[str], folder: Path) -> tuple[int, int, str]:
-    """Write the names of the images, `SHARD` a file; (images, files, what tells these names from others)."""
+def _write_lists(words: Iterable[str], folder: Path, each: int) -> tuple[int, int, str]:
+    """Write the names of the images, ``each`` a file; (images, files, what tells these names from others)."""
     (folder / _LISTS).mkdir()
     digest, count, shards = hashlib.sha256(), 0, 0
     names = (str(file) for file in find_images(words))
-    while part := list(islice(names, SHARD)):
+    while part := list(islice(names, each)):
         text = json.dumps(part)
         digest.update(text.encode())
         _list_of(folder, shards).write_text(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -96,6 +97,15 @@ def reachable(address: str) -> None:
             f"--address {address}: nothing answers there ({error}). `ray start --head` starts a cluster and says its "
             "address"
         ) from None
+
+
+def reason(text: str) -> str:
+    """In a line what a traceback, or Ray's account of a death, ends in."""
+    if "ActorDiedError" in text or "WorkerCrashedError" in text:
+        return "its process died: killed, for want of memory, or by a crash"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
+    return (named or lines or ["nobody knows of what"])[-1][:300]
 
 
 def _silence(stack: ExitStack) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scholars import store
-from scholars.clusters import cluster, imported
+from scholars.clusters import cluster, imported, reason
 from scholars.errors import InputError, ScholarsError
 from scholars.registry import load_plugin, plugins
 
@@ -134,9 +134,13 @@ def make(job: Job, work: Workplace, shards: Sequence[int], address: str | None) 
         ).iter_rows()
         try:
             for row in rows:
+                if row["refused"]:
+                    raise InputError(row["refused"])
                 yield int(row["shard"]), json.loads(row["note"])
         except ray.exceptions.RayError as error:
-            raise _told(error) from None
+            raise ScholarsError(
+                f"the workers failed ({reason(str(error))}). What was made is kept: the same command goes on"
+            ) from None
 
 
 def _made(maker: Make, work: Workplace, shard: int) -> dict[str, Any]:
@@ -148,30 +152,29 @@ def _made(maker: Make, work: Workplace, shard: int) -> dict[str, Any]:
 class _Worker:
     """A process on a Ray cluster that makes shards; it loads what they need once."""
 
-    def __init__(
-        self, job: Job, work: Workplace, expected: str, registered: Sequence[str], folder: Path
-    ) -> None:
-        os.chdir(folder)
-        if not work.made.is_dir():
-            raise InputError(f"{work.folder} is not there on every machine: --out is to be in a folder that all share")
-        if (here := version("scholars")) != expected:
-            raise InputError(f"versions differ: the command is of scholars {expected}, a worker has {here}")
-        for word in registered:
-            if word not in plugins():
-                load_plugin(word)
-        self._work, self._maker = work, job.open(work)
+    def __init__(self, job: Job, work: Workplace, expected: str, registered: Sequence[str], folder: Path) -> None:
+        self._job, self._work, self._expected = job, work, expected
+        self._registered, self._folder = registered, folder
+        self._maker: Make | None = None
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """``{"shard": number}`` -> the same with its note, or with why it is refused: Ray would try that again."""
         shard = int(row["shard"])
-        return {"shard": shard, "note": json.dumps(_made(self._maker, self._work, shard))}
+        try:
+            self._maker = self._maker or self._opened()
+            return {"shard": shard, "note": json.dumps(_made(self._maker, self._work, shard)), "refused": ""}
+        except InputError as error:
+            return {"shard": shard, "note": "", "refused": str(error)}
 
-
-def _told(error: BaseException) -> ScholarsError:
-    """What a worker met, as if it had happened here."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, InputError):
-            return InputError(str(cause).strip().splitlines()[-1])
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return ScholarsError(f"the workers failed ({lines[-1]}). What was made is kept: the same command goes on")
+    def _opened(self) -> Make:
+        os.chdir(self._folder)
+        if not self._work.made.is_dir():
+            raise InputError(
+                f"{self._work.folder} is not there on every machine: --out is to be in a folder that all share"
+            )
+        if (here := version("scholars")) != self._expected:
+            raise InputError(f"versions differ: the command is of scholars {self._expected}, a worker has {here}")
+        for word in self._registered:
+            if word not in plugins():
+                load_plugin(word)
+        return self._job.open(self._work)

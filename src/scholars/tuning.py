@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler
 
+from scholars.clusters import reason
 from scholars.errors import InputError
 from scholars.sweeping import FIRST_LOOK, SCRATCH, Errand, Means, Progress, do_trial
 
@@ -139,7 +139,4 @@ def _scheduler(most: int, earlier: Sequence[Sequence[float]]) -> Any:
 
 def _reason(trial: Any) -> str:
     """In a line what a trial failed of."""
-    text = Path(trial.error_file).read_text(errors="replace") if trial.error_file else ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
-    return (named or lines or ["its process ended"])[-1][:300]
+    return reason(Path(trial.error_file).read_text(errors="replace") if trial.error_file else "")
