@@ -115,7 +115,14 @@ KILLED = """
 
 def test_killed_in_the_midst_it_goes_on_and_is_the_same_to_the_last_bit(folder: Path, tmp_path: Path) -> None:
     write_dreams(folder, 1100, tmp_path / "whole", shard=SHARD)
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), folder, tmp_path / "out", str(torch.get_num_threads())]
+    command = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(KILLED),
+        str(folder),
+        str(tmp_path / "out"),
+        str(torch.get_num_threads()),
+    ]
     assert subprocess.run(command, check=False).returncode == -9
     assert not (tmp_path / "out").exists()
     unfinished = tmp_path / ".out.unfinished"

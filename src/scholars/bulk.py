@@ -178,7 +178,7 @@ def write_predictions(
     shard: int = SHARD,
     on_progress: OnProgress = lambda done, total: None,
 ) -> int:
-    """Write what the images that ``words`` lead to are taken for into the new folder ``out``; returns how many they are.
+    """Write what the images that ``words`` lead to are taken for into the new folder ``out``; returns their number.
 
     Each of ``00000.csv``, ``00001.csv`` ... is of `SHARD` images, in their order, as `write_csv` writes it; files that
     cannot be read are in ``unreadable.csv``, with the reason. Interrupted, the same call goes on, if it leads to the
@@ -224,7 +224,8 @@ def write_predictions(
     if bad:
         lines = "\n".join(f"  {name}: {why}" for name, why in bad[:_NAMED])
         raise InputError(
-            f"{len(bad):,} of {count:,} images cannot be read: see {out / 'unreadable.csv'}; all others are named\n{lines}"
+            f"{len(bad):,} of {count:,} images cannot be read, all others are named; "
+            f"see {out / 'unreadable.csv'}:\n{lines}"
         )
     return count
 

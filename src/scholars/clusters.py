@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -52,6 +53,8 @@ def cluster(address: str | None, cpus: int) -> Iterator[None]:
     ray = imported()
     with ExitStack() as stack:
         _silence(stack)
+        if address:
+            reachable(address)
         if not ray.is_initialized():
             _connect(ray, address, cpus, stack)
         if threading.current_thread() is threading.main_thread():
@@ -65,10 +68,11 @@ def _connect(ray: Any, address: str | None, cpus: int, stack: ExitStack) -> None
     try:
         if address is None:
             # Its sockets are in it, whose paths must be short.
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="scholars-ray-", ignore_cleanup_errors=True))
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="scholars-ray-", ignore_cleanup_errors=True)
+            )
             ray.init("local", num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **quiet)
         else:
-            reachable(address)
             ray.init(address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, SystemExit) as error:  # Ray leaves the program by SystemExit
         ray.shutdown()
@@ -87,8 +91,8 @@ def reachable(address: str) -> None:
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "/" in host:
         raise InputError(
-            f"--address {address}: give HOST:PORT of a Ray cluster of which this machine is a node, or auto for the one "
-            "that runs here"
+            f"--address {address}: give HOST:PORT of a Ray cluster of which this machine is a node, or auto for the "
+            "one that runs here"
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
@@ -97,6 +101,11 @@ def reachable(address: str) -> None:
             f"--address {address}: nothing answers there ({error}). `ray start --head` starts a cluster and says its "
             "address"
         ) from None
+
+
+def available(resource: str) -> float:
+    """How much of a resource, as ``CPU`` or ``GPU``, the cluster has that this program is connected to."""
+    return float(imported().cluster_resources().get(resource, 0))
 
 
 def reason(text: str) -> str:
@@ -110,7 +119,8 @@ def reason(text: str) -> str:
 
 def _silence(stack: ExitStack) -> None:
     """Ray tells programmers what it does, on standard output and in logs; what matters to people is said elsewhere."""
-    stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))  # noqa: PTH123
+    nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    stack.enter_context(redirect_stdout(nowhere))
     for name in ("ray", "ray.tune", "ray.data"):
         logger = logging.getLogger(name)
         stack.callback(logger.setLevel, logger.level)

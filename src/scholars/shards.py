@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scholars import store
-from scholars.clusters import cluster, imported, reason
+from scholars.clusters import available, cluster, imported, reason
 from scholars.errors import InputError, ScholarsError
 from scholars.registry import load_plugin, plugins
 
@@ -67,8 +67,8 @@ class Workplace:
         if note.is_file() and self.made.is_dir():
             if store.read_json(note) != mine:
                 raise InputError(
-                    f"{self.folder} holds the unfinished work of another command: give that one again to go on with it, "
-                    "or remove the folder"
+                    f"{self.folder} holds the unfinished work of another command: give that one again to go on with "
+                    "it, or remove the folder"
                 )
             return True
         store.discard(self.folder)
@@ -121,10 +121,10 @@ def make(job: Job, work: Workplace, shards: Sequence[int], address: str | None) 
 
     with cluster(address, os.cpu_count() or 1):
         data.DataContext.get_current().enable_progress_bars = False
-        gpus = float(ray.cluster_resources().get("GPU", 0) > 0)
-        many = max(1, int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)))
+        gpus = float(available("GPU") > 0)
+        many = max(1, int(available("GPU" if gpus else "CPU")))
         # A block for each: a worker is given the next when it is done with one.
-        numbers = data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
+        numbers: Any = data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
         rows = numbers.map(
             _Worker,
             fn_constructor_args=(job, work, version("scholars"), plugins(), Path.cwd()),

@@ -26,7 +26,7 @@ Trial = Mapping[str, Any]
 
 
 def write_tables(document: Mapping[str, Any], out: Path) -> None:
-    """Write ``sweep.csv``, ``sweep.md`` and, where trials have finished, ``sweep.png`` for what is in ``sweep.json``."""
+    """Write ``sweep.csv``, ``sweep.md`` and, where trials have finished, ``sweep.png`` into a sweep's folder."""
     store.write_text(out / "sweep.csv", _csv(document))
     store.write_text(out / "sweep.md", _markdown(document))
     if any(trial["average_accuracy"] for trial in document["trials"]):
@@ -63,8 +63,8 @@ def verdict(document: Mapping[str, Any]) -> str:
     else:
         doubt = "No other interval reaches its own."
     return (
-        f"Best: trial {best['number']}, {_settings(best)}. {doubt}\nOn all training data, tested on the real test part:\n"
-        f"  {document['best']['command']}"
+        f"Best: trial {best['number']}, {_settings(best)}. {doubt}\n"
+        f"On all training data, tested on the real test part:\n  {document['best']['command']}"
     )
 
 

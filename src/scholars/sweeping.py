@@ -35,6 +35,8 @@ SCHEMA = 1
 PLAN, SWEEP = "plan.json", "sweep.json"
 # Ray's own files, while it works.
 SCRATCH = "ray"
+# After how many tasks of a trial a scheduler looks at it for the first time: with one, nothing can be forgotten yet.
+FIRST_LOOK = 2
 
 State = Literal["waiting", "finished", "stopped", "failed"]
 
@@ -124,8 +126,8 @@ def sweep(
     steps = [_steps(trial.recipe, plan.scored, data_dir) for trial in plan.trials]
     if means.stop_early and max(steps) <= FIRST_LOOK:
         raise InputError(
-            f"--stop-early looks after {FIRST_LOOK} tasks for the first time, and no trial learns more than that: leave "
-            "it out, or give more seeds"
+            f"--stop-early looks after {FIRST_LOOK} tasks for the first time, and no trial learns more than that: "
+            "leave it out, or give more seeds"
         )
     progress = _progress(plan, out)
     todo = [one for one in progress if one.state in ("waiting", "failed")]
@@ -142,10 +144,6 @@ def sweep(
             if out.is_dir():
                 store.discard(out / SCRATCH)
     return _write_state(plan, out, progress)
-
-
-# After how many tasks of a trial a scheduler looks at it for the first time: with one, nothing can be forgotten yet.
-FIRST_LOOK = 2
 
 
 def _carry_out(
@@ -281,7 +279,9 @@ def _progress(plan: Plan, out: Path) -> list[Progress]:
         try:
             return [Progress(**trial) for trial in store.read_json(out / SWEEP)["trials"]]
         except (KeyError, TypeError) as error:
-            raise InputError(f"{out / SWEEP} is damaged ({error}): remove it; what was trained is found again") from None
+            raise InputError(
+                f"{out / SWEEP} is damaged ({error}): remove it; what was trained is found again"
+            ) from None
     return [Progress(number, dict(trial.changes)) for number, trial in enumerate(plan.trials, start=1)]
 
 

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler
 
-from scholars.clusters import reason
+from scholars.clusters import available, reason
 from scholars.errors import InputError
 from scholars.sweeping import FIRST_LOOK, SCRATCH, Errand, Means, Progress, do_trial
 
@@ -22,7 +21,7 @@ REDUCTION = 2
 _STEPS, _SCORE, _REFUSED = "tasks", "score", "refused"
 
 
-class Reporter(tune.Callback):  # type: ignore[misc]  # Ray has no types
+class Reporter(tune.Callback):
     """Writes down what happens to trials, and says it.
 
     trials: by number
@@ -92,7 +91,7 @@ def tune_trials(
     stop_within: the tasks of the longest trial, if trials may be stopped early
     earlier: the courses of trials that ended before, by which others are judged too
     """
-    gpus = means.gpus if means.gpus is not None else float(ray.cluster_resources().get("GPU", 0) > 0)
+    gpus = means.gpus if means.gpus is not None else float(available("GPU") > 0)
     tune.Tuner(
         tune.with_resources(tune.with_parameters(_trial, errand=errand), {"cpu": errand.threads, "gpu": gpus}),
         param_space={"number": tune.grid_search(list(numbers))},
@@ -120,7 +119,7 @@ def _scheduler(most: int, earlier: Sequence[Sequence[float]]) -> Any:
     A rule that compares with a trial's best so far (median stopping) would look at the first task, before anything
     could be forgotten.
     """
-    asha = ASHAScheduler(
+    asha: Any = ASHAScheduler(
         _STEPS,
         _SCORE,
         "max",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scholars.commands import completion
-from scholars.commands.app import Address, Changes, DataDir, SaveEvery, app
+from scholars.commands.app import Address, DataDir, SaveEvery, app
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
@@ -29,7 +29,8 @@ def sweep(
     ] = None,
     seed: Annotated[list[int] | None, typer.Option(help="The seeds of each run; default: the recipe's.")] = None,
     methods: Annotated[
-        str, typer.Option(help="As for `run`; the first one's accuracy decides.", autocompletion=completion.method_lists)
+        str,
+        typer.Option(help="As for `run`; the first one's accuracy decides.", autocompletion=completion.method_lists),
     ] = "replay",
     folder: Annotated[Path | None, typer.Option("--out", help="The sweep's folder; default: sweeps/RECIPE.")] = None,
     data_dir: DataDir = None,

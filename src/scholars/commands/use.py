@@ -55,9 +55,7 @@ def predict(
     from scholars.bulk import write_predictions
 
     with _going_on(), counting(messages, "images") as on_progress:
-        count = write_predictions(
-            scholar, words, path, among=among, top=top, address=address, on_progress=on_progress
-        )
+        count = write_predictions(scholar, words, path, among=among, top=top, address=address, on_progress=on_progress)
     out.print(f"{count:,} images: {path}", soft_wrap=True, highlight=False, markup=False)
 
 
