@@ -82,3 +82,13 @@ def two(high: Task, one: Scholar) -> Scholar:
     from scholars.learning import learn
 
     return learn(high, one)
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[None]:
+    """A Ray cluster of two workers on this machine: what asks for a cluster in this process is given that one."""
+    pytest.importorskip("ray", reason="Ray, of the extra `ray`, is not installed")
+    from scholars.clusters import cluster
+
+    with cluster(None, 2):
+        yield

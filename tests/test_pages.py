@@ -25,6 +25,7 @@ from starlette.testclient import TestClient
 
 from scholars.cli import app
 from scholars.config import Recipe, build, parse_changes, read_recipe
+from scholars.grid import planned
 from scholars.scholar import Scholar
 from scholars.serve.app import studio
 from scholars.settings import Settings
@@ -44,6 +45,8 @@ NOT_RUN = {
         "scholars run",
     ): "as many cores as the page has are not everywhere; tests/team runs two processes",
     ("docs/scaling.md", "torchrun"): "the same",
+    ("docs/sweep.md", "scholars sweep"): "starts a cluster; test_sweeping does",
+    ("docs/sweep.md", "scholars dream"): "a million; test_bulk has some hundreds",
     ("docs/scaling.md", "srun"): "the same, and there is no SLURM",
     ("README.md", "scholars run mnist-svhn"): "the tutorial's, with other options",
     ("README.md", "scholars export"): "that of the page about a scholar's life",
@@ -193,6 +196,19 @@ def contributing_after(home: Path, printed: Mapping[str, str], names: Mapping[st
     assert names["one"].classes == ("stop", "yield")
 
 
+def sweep_before(home: Path) -> None:
+    photos(home, first=("cat", "dog"))
+    shutil.rmtree(home / "holiday")
+    from scholars.learning import learn
+
+    learn(open_task("photos/first"), settings=build(Settings, {}, SMALL, where="tests")).save(home / "my-scholar")
+
+
+def sweep_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
+    assert [path.name for path in (home / "named").iterdir()] == ["00000.csv"]
+    assert (home / "named" / "00000.csv").read_text().count("photos/first/") == 40
+
+
 SCENES = {
     "CONTRIBUTING.md": Scene(contributing_before, contributing_names, contributing_after),
     "README.md": Scene(readme_before, after=readme_after, budget=flat({**TINY, **LEARNS})),
@@ -202,6 +218,7 @@ SCENES = {
     "docs/report.md": Scene(lambda home: runs(home, "a", "b", "c"), after=report_after),
     "docs/scaling.md": Scene(),
     "docs/studio.md": Scene(),
+    "docs/sweep.md": Scene(sweep_before, after=sweep_after),
     "docs/tutorial.md": Scene(tutorial_before, after=tutorial_after),
 }
 
@@ -266,7 +283,7 @@ def test_every_line_can_be_typed(page: str, line: str, request: pytest.FixtureRe
     match program:
         case "scholars":
             command, given = parsed(words)
-            if command in ("run", "learn") and "--plugin" not in words:
+            if command in ("run", "learn", "sweep") and "--plugin" not in words:
                 settings_exist(command, given)
         case "torchrun" | "srun":
             command, given = parsed(words[words.index("scholars") + 1 :])
@@ -306,6 +323,9 @@ def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
 
 
 def settings_exist(command: str, given: Mapping[str, Any]) -> None:
+    if command == "sweep":
+        planned(given["recipe"], given["changes"] or [], given["seed"], listed(given["methods"]))
+        return
     changes = parse_changes(given["changes"] or [])
     if given["generator"]:
         changes["generator.kind"] = given["generator"]

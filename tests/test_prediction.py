@@ -19,22 +19,22 @@ from scholars.tasks import Task
 def files(tmp_path: Path, low: Task) -> list[Path]:
     for index, image in enumerate(low.test.images[:30]):
         Image.fromarray(image[0]).save(tmp_path / f"{index}.png")
-    return find_images([str(tmp_path)])
+    return list(find_images([str(tmp_path)]))
 
 
 def test_files_folders_and_patterns(files: list[Path], tmp_path: Path) -> None:
     assert [file.name for file in files] == [f"{index}.png" for index in range(30)]
-    assert find_images([str(tmp_path / "3.png")]) == [tmp_path / "3.png"]
+    assert list(find_images([str(tmp_path / "3.png")])) == [tmp_path / "3.png"]
     twenties = find_images([str(tmp_path / "2?.png")])
     assert [file.name for file in twenties] == [f"2{i}.png" for i in range(10)]
     for nothing in ("none*.png", str(tmp_path / "gone.png")):
         with pytest.raises(InputError, match="no such file"):
-            find_images([nothing])
+            list(find_images([nothing]))
     with pytest.raises(InputError, match=r"\*\*"):
-        find_images([str(tmp_path / "a**b" / "c***" / "")])
+        list(find_images([str(tmp_path / "a**b" / "c***" / "")]))
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds none"):
-        find_images([str(tmp_path / "empty")])
+        list(find_images([str(tmp_path / "empty")]))
 
 
 def test_guesses_are_the_scholars_own(files: list[Path], one: Scholar, low: Task) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import warnings
 
-from scholars.commands import experiments, life, look, serving, use
+from scholars.commands import experiments, life, look, serving, sweeping, use
 from scholars.commands.app import app
 from scholars.errors import InputError, Interrupted, ScholarsError
 from scholars.terminal import fail, passing_on, quiet, spread, warn
 
 # Imported for the commands that they add to `app`; the order is that of `scholars --help`.
-__all__ = ["app", "experiments", "life", "look", "main", "serving", "use"]
+__all__ = ["app", "experiments", "life", "look", "main", "serving", "sweeping", "use"]
 
 
 def main() -> None:

@@ -73,6 +73,13 @@ class Recipe(Settings):
     )
     methods: tuple[Method, ...] = Field(BRACKETED, min_length=1, description="what to run side by side")
     buffer: int | None = Field(None, ge=1, description="real images that method `er` keeps, of all tasks together")
+    validation: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of each class's training images that is held out and takes the place of the test part, to "
+        "choose settings by; default: none is, and the real test part is used",
+    )
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field((0,), min_length=1)
     export_dreams: bool = Field(False, description="also write every bank of dreams as one image folder per class")
 

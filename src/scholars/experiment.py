@@ -57,7 +57,7 @@ class Watch:
     """Who is told what during an experiment.
 
     on_tick: training progress
-    on_row: the accuracies after a task, one per task so far
+    on_row: the accuracies after a task, one per task so far; also of tasks that an interrupted run had learned before
     stopping: True asks the experiment to stop; it can be resumed
     """
 
@@ -87,6 +87,11 @@ def run(
     return _Run(recipe, Path(out), data_dir, resume, command, watch or Watch(), save_every).go()
 
 
+def is_done(out: Path) -> bool:
+    """Whether the folder ``out`` holds a run that has come to its end."""
+    return (out / "results.json").is_file() and not (out / "work").is_dir()
+
+
 class _Run:
     """One run in its folder: ``run.json``, ``results.json``, ``scholars/``, and ``work/`` while it is under way."""
 
@@ -111,7 +116,7 @@ class _Run:
 
     def go(self) -> dict[str, Any]:
         store.clear_away(self.work)
-        if (self.out / "results.json").is_file() and not self.work.is_dir():
+        if is_done(self.out):
             return store.read_json(self.out / "results.json")
         self.work.mkdir(parents=True, exist_ok=True)
         store.write_json(self.out / "run.json", self.recipe.model_dump(mode="json"))
@@ -135,6 +140,7 @@ class _Run:
             if note.is_file():
                 done.append(store.read_json(note))
                 scholar = Scholar.load(folder, self.recipe.compute)
+                self.watch.on_row(Place(seed, method, self.tasks[index].name), done[-1]["row"])
             else:
                 restart_peak_memory()
                 scholar, seconds = self._learn(seed, method, index, scholar)

@@ -25,25 +25,44 @@ def write_image_folder(folder: Path, batches: Iterable[tuple[Tensor, Tensor]], c
     Returns how many were written. The folder appears whole or not at all; one that this function wrote before is
     replaced. Raises InputError where class names cannot be told apart.
     """
-    names = [_folder_name(name) for name in classes]
-    if len({name.casefold() for name in names}) != len(names):
-        raise InputError(f"class names cannot be told apart as folders: {', '.join(sorted(classes))}")
+    names = class_folders(classes)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     try:
         for name in names:
             (fresh / name).mkdir()
-        count = 0
-        for image, label in (pair for images, labels in batches for pair in zip(images, labels.tolist(), strict=True)):
-            pixels = image.permute(1, 2, 0).squeeze(2) if image.shape[0] == 1 else image.permute(1, 2, 0)
-            Image.fromarray(pixels.contiguous().numpy()).save(fresh / names[label] / f"{count:06d}.png")
-            count += 1
+        count = write_images(batches, [fresh / name for name in names])
         fresh.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)
         fresh.rename(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+    return count
+
+
+def class_folders(classes: Sequence[str]) -> list[str]:
+    """What each class's folder is called. Raises InputError where the names cannot be told apart."""
+    names = [_folder_name(name) for name in classes]
+    if len({name.casefold() for name in names}) != len(names):
+        raise InputError(f"class names cannot be told apart as folders: {', '.join(sorted(classes))}")
+    return names
+
+
+def write_images(
+    batches: Iterable[tuple[Tensor, Tensor]], folders: Sequence[Path], first: int = 0, digits: int = 6
+) -> int:
+    """Write each image as a PNG in the folder of its label, numbered from ``first`` on; returns how many.
+
+    batches: as for `write_image_folder`
+    folders: one for each label; made when the first image comes
+    """
+    count = 0
+    for image, label in (pair for images, labels in batches for pair in zip(images, labels.tolist(), strict=True)):
+        pixels = image.permute(1, 2, 0).squeeze(2) if image.shape[0] == 1 else image.permute(1, 2, 0)
+        folders[label].mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.contiguous().numpy()).save(folders[label] / f"{first + count:0{digits}d}.png")
+        count += 1
     return count
 
 

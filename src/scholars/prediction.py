@@ -63,24 +63,24 @@ def named(scholar: Scholar, images: Tensor, among: str | None = None, top: int |
         yield Named(tuple((scholar.classes[i], float(row[i])) for i in order if row[i] > 0), unfamiliar)
 
 
-def find_images(words: Iterable[str]) -> list[Path]:
+def find_images(words: Iterable[str]) -> Iterator[Path]:
     """The image files that ``words`` name: files, folders with all that is in them, or patterns such as ``*.png``.
 
-    Raises InputError for a word that leads to none.
+    Raises InputError for a word that leads to none, when it is come to.
     """
-    found: list[Path] = []
     for word in words:
         path = Path(word).expanduser()
         if path.is_dir():
             files = image_files(path)
         elif path.exists():
-            files = [path]
+            files = iter([path])
         else:
-            files = _matching(path)
-        if not files:
+            files = iter(_matching(path))
+        first = next(files, None)
+        if first is None:
             raise InputError(f"no image at {word}: " + ("the folder holds none" if path.is_dir() else "no such file"))
-        found += files
-    return found
+        yield first
+        yield from files
 
 
 def _matching(pattern: Path) -> list[Path]:
@@ -92,18 +92,24 @@ def _matching(pattern: Path) -> list[Path]:
 
 
 def predict_files(
-    scholar: Scholar, files: Sequence[Path], *, among: str | None = None, top: int = 1
+    scholar: Scholar,
+    files: Sequence[Path],
+    *,
+    among: str | None = None,
+    top: int = 1,
+    unreadable: list[tuple[Path, str]] | None = None,
 ) -> Iterator[Prediction]:
     """One `Prediction` of ``top`` guesses per file, in their order.
 
     among: only the classes of this task are considered
+    unreadable: is given the files that cannot be read, each with the reason
 
-    Raises InputError when all others are named, if there are files that cannot be read: it lists them.
+    Without such a list they raise InputError, which lists them, when all others are named.
     """
     # Each of these threads computes in one thread: two of them do more than one that computes in two.
     workers = os.cpu_count() or 1
     under_way: deque[tuple[Sequence[Path], Future[list[Named]]]] = deque()
-    bad: list[str] = []
+    bad: list[tuple[Path, str]] = [] if unreadable is None else unreadable
 
     def first() -> Iterator[Prediction]:
         chunk, found = under_way.popleft()
@@ -120,8 +126,8 @@ def predict_files(
                 yield from first()
         while under_way:
             yield from first()
-    if bad:
-        raise InputError("images that cannot be read:\n" + listed(bad, "\n"))
+    if bad and unreadable is None:
+        raise InputError("images that cannot be read:\n" + listed([f"  {file}: {why}" for file, why in bad], "\n"))
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,7 @@ class _Chunk:
 
     files: Sequence[Path]
     images: Tensor
-    bad: Sequence[str]
+    bad: Sequence[tuple[Path, str]]
 
 
 def _decoded(files: Sequence[Path], shape: ImageSettings, count: int) -> Iterator[_Chunk]:
@@ -144,7 +150,7 @@ def _decoded(files: Sequence[Path], shape: ImageSettings, count: int) -> Iterato
         return _Chunk(
             [file for file, result in pairs if not isinstance(result, str)],
             torch.from_numpy(np.stack(pictures) if pictures else none),
-            [f"  {file}: {result}" for file, result in pairs if isinstance(result, str)],
+            [(file, result) for file, result in pairs if isinstance(result, str)],
         )
 
     chunks = [files[start : start + count] for start in range(0, len(files), count)]

@@ -24,6 +24,7 @@ Part = Literal["solver", "generator"]
 Build = Callable[..., Any]
 
 _OWN: dict[Part, dict[str, Build]] = {"solver": {}, "generator": {}}
+_PLUGINS: list[str] = []
 
 
 def register_solver(kind: str, build: Build) -> None:
@@ -49,8 +50,18 @@ def builder(part: Part, kind: str, shipped: Iterable[str]) -> Build:
     return _OWN[part][kind]
 
 
+def plugins() -> tuple[str, ...]:
+    """What `load_plugin` was given, files by their whole path: for processes elsewhere that are to know the same."""
+    return tuple(_PLUGINS)
+
+
 def load_plugin(word: str) -> None:
     """Run a Python file, or import a module by name, that registers kinds. Raises InputError if there is none."""
+    _load(word)
+    _PLUGINS.append(str(Path(word).resolve()) if word.endswith(".py") else word)
+
+
+def _load(word: str) -> None:
     path = Path(word)
     if path.suffix != ".py":
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -165,12 +166,20 @@ class Scholar:
         return batch.images, batch.targets
 
     def dreaming(
-        self, count: int, *, seed: int = 0, of: str | None = None, fabric: Fabric | None = None
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        of: str | None = None,
+        fabric: Fabric | None = None,
+        chunks: range | None = None,
     ) -> Iterator[Batch]:
         """The same dreams as `dream`, in chunks, so that memory stays small however many there are.
 
         Their conditions are what the generator was asked for. With the ``fabric`` of a team each of its processes draws
         a part of them, and all are given all.
+
+        chunks: look at these chunks only, each of `chunk` dreams, and give up to ``count`` that are in them
         """
         if count < 1:
             raise InputError(f"cannot dream {count} images: ask for one or more")
@@ -186,7 +195,8 @@ class Scholar:
                 return self.imagine(asked[torch.arange(chunk * size, (chunk + 1) * size) % len(asked)])
 
         found = chunk = 0
-        for whole in in_turn(fabric, drawn):
+        start = chunks.start if chunks else 0
+        for whole in islice(in_turn(fabric, lambda place: drawn(start + place)), len(chunks) if chunks else None):
             wanted = torch.ones(size, dtype=torch.bool) if of is None else whole.labels == self.classes.index(of)
             batch = Batch(*(part[wanted][: count - found] for part in whole))
             found, chunk = found + len(batch.images), chunk + 1

@@ -25,7 +25,7 @@ def open_stream(recipe: Recipe, seed: int, data_dir: str | Path | None = None) -
         raise InputError(f"tasks need different names, got {', '.join(names)}: give them with 'name:'")
     if len(tasks[0].classes) < 2:
         raise InputError(f"task {names[0]!r} has one class only; the first task of a stream needs two or more")
-    return tasks
+    return [task.validated(recipe.validation) for task in tasks] if recipe.validation else tasks
 
 
 def _listed(recipe: Recipe, data_dir: str | Path | None) -> list[Task]:

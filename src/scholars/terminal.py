@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -54,6 +55,23 @@ def spread(words: list[str]) -> list[str]:
 def listed(text: str) -> list[str]:
     """``a,b, c`` -> ``[a, b, c]``."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+@contextmanager
+def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Something to be told (done, all) of them: a bar on ``console``, or a plain line each time without a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(what, total=None)
+
+        def told(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+            if not console.is_terminal:
+                console.print(f"{done:,} of {total:,} {what}", highlight=False)
+
+        yield told
 
 
 def passing_on(say: Callable[[str], None]) -> Callable[..., None]:

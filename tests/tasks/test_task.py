@@ -141,6 +141,22 @@ def test_resized_reads_arrays_that_are_not_its_own_silently() -> None:
         assert np.array_equal(fit_images(pixels[:, :, ::-1], 3, 4)[:, :, ::-1], expected)
 
 
+def test_validated_holds_out_a_share_of_each_class_and_never_shows_the_test_part() -> None:
+    whole = task([0] * 40 + [1] * 10 + [2] * 2 + [3], [0, 1, 2, 3])
+    held = whole.validated(0.1)
+    assert np.bincount(held.test.labels, minlength=4).tolist() == [4, 1, 1, 0]
+    assert np.bincount(held.train.labels, minlength=4).tolist() == [36, 9, 1, 1]
+    places = [set(part.images[:, 0, 0, 0].tolist()) for part in (held.train, held.test)]
+    assert places[0] | places[1] == set(range(53))
+    assert not places[0] & places[1]
+    for part in (held.train, held.test):
+        assert [whole.train.labels[place] for place in part.images[:, 0, 0, 0]] == part.labels.tolist()
+    assert np.array_equal(held.test.images, whole.validated(0.1).test.images)
+    assert np.bincount(whole.validated(0.99).train.labels, minlength=4).tolist() == [1, 1, 1, 1]
+    with pytest.raises(InputError, match="test part holds no image"):
+        task([0, 1], [0, 1]).validated(0.5)
+
+
 def test_inverted_swaps_dark_and_bright() -> None:
     images = Images(np.array([0, 100, 255], np.uint8).reshape(3, 1, 1, 1), np.array([0, 1, 0]))
     task = Task("t", ("a", "b"), images, images).inverted()

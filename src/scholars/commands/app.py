@@ -37,6 +37,9 @@ Events = Annotated[
     Path | None,
     typer.Option("--tensorboard", metavar="DIR", help="Write what training reports for TensorBoard, too."),
 ]
+Address = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster to work on, or auto; see docs/sweep.md.")
+]
 
 ScholarFolder = Annotated[Path, typer.Argument(metavar="SCHOLAR", help="A scholar's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scholars.commands.app import AsJson, ScholarFolder, app, loading
-from scholars.errors import InputError
-from scholars.terminal import out
+from scholars.commands.app import Address, AsJson, ScholarFolder, app, loading
+from scholars.errors import InputError, Interrupted
+from scholars.terminal import counting, messages, out
 
 
 @app.command()
@@ -23,18 +25,38 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="How many guesses for each image.")] = 1,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print file,class,probability,unfamiliar lines.")] = False,
+    path: Annotated[
+        Path | None, typer.Option("--out", help="A folder for .csv files of 10,000 images each: for millions.")
+    ] = None,
+    address: Address = None,
 ) -> None:
-    """Name what is in images."""
+    """Name what is in images.
+
+    With --out an interrupted command goes on when it is given again.
+    """
     with loading():
         from scholars.prediction import FORMS, find_images, predict_files
         from scholars.scholar import Scholar
 
     if as_json and as_csv:
         raise InputError("--json and --csv are two forms of one answer: choose one")
-    words = [word for name in images for word in (sys.stdin.read().splitlines() if name == "-" else [name]) if word]
-    files = find_images(words)
-    found = predict_files(Scholar.load(scholar), files, among=among, top=top)
-    FORMS["json" if as_json else "csv" if as_csv else "text"](found, sys.stdout)
+    words = (line for name in images for line in (_lines() if name == "-" else [name]) if line)
+    if path is None:
+        if address:
+            raise InputError("--address is for many images: give --out, a folder for what they are taken for")
+        found = predict_files(Scholar.load(scholar), list(find_images(words)), among=among, top=top)
+        FORMS["json" if as_json else "csv" if as_csv else "text"](found, sys.stdout)
+        return
+    if as_json:
+        raise InputError("--out writes .csv files: leave --json out")
+    if path.suffix:
+        raise InputError(f"--out {path}: give the name of a folder, without an ending; for one file there is --csv")
+
+    from scholars.bulk import write_predictions
+
+    with _going_on(), counting(messages, "images") as on_progress:
+        count = write_predictions(scholar, words, path, among=among, top=top, address=address, on_progress=on_progress)
+    out.print(f"{count:,} images: {path}", soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()
@@ -44,23 +66,41 @@ def dream(
     of: Annotated[str | None, typer.Option("--class", help="Only dreams of this class.")] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal dreams.")] = 0,
     path: Annotated[Path, typer.Option("--out", help="FILE.png for one sheet, or a folder.")] = Path("dreams.png"),
+    address: Address = None,
 ) -> None:
-    """Write dreams. One sheet, or one file each in a folder per class."""
+    """Write dreams. One sheet, or one file each in a folder per class.
+
+    With a folder an interrupted command goes on when it is given again.
+    """
     with loading():
-        from scholars.gallery import write_image_folder, write_sheet
+        from scholars.bulk import write_dreams
+        from scholars.gallery import write_sheet
         from scholars.scholar import Scholar
 
-    opened = Scholar.load(scholar)
     if path.suffix.lower() == ".png":
-        write_sheet(path, opened.dream(count, seed=seed, of=of)[0])
+        if address:
+            raise InputError(f"--address is for many dreams, and {path} is one sheet: give --out a folder")
+        write_sheet(path, Scholar.load(scholar).dream(count, seed=seed, of=of)[0])
     elif path.suffix:
         raise InputError(f"--out {path}: a sheet is a .png file; for a folder, give a name without an ending")
-    elif path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"{path} is there already: choose another --out, or remove it")
     else:
-        dreamt = opened.dreaming(count, seed=seed, of=of)
-        write_image_folder(path, ((batch.images, batch.labels) for batch in dreamt), opened.classes)
+        with _going_on(), counting(messages, "dreams") as on_progress:
+            write_dreams(scholar, count, path, seed=seed, of=of, address=address, on_progress=on_progress)
     out.print(f"{count:,} dreams: {path}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _lines() -> Iterator[str]:
+    """What stdin lists."""
+    return (line.rstrip("\r\n") for line in sys.stdin)
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """For work that goes on where it stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("stopped. What was made is kept: the same command goes on") from None
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +63,11 @@ def read_folder(path: str | Path, form: Form, classes: Sequence[str] | None) -> 
     return gathered(listing, form)
 
 
-def image_files(folder: Path) -> list[Path]:
-    """The image files in a folder and in those below it, in natural order. Raises InputError as `read_folder` does."""
+def image_files(folder: Path) -> Iterator[Path]:
+    """The image files in a folder and in those below it, in natural order. Raises InputError as `read_folder` does.
+
+    No more names are in memory than one folder holds.
+    """
     return _files(folder, folder, (), set())
 
 
@@ -84,7 +87,7 @@ def _is_split(root: Path) -> bool:
 def _classes(root: Path, folder: Path) -> dict[str, list[Path]]:
     """The image files of each class folder in ``folder``, both in natural order."""
     entries = _entries(root, folder)
-    found = {entry.name: _files(root, entry, (), set()) for entry in entries if entry.is_dir()}
+    found = {entry.name: list(_files(root, entry, (), set())) for entry in entries if entry.is_dir()}
     if not found:
         what = "images, but not in a folder for their class" if entries else "no folder with images"
         raise InputError(f"{folder}: holds {what}; sort them into one folder for each class: {folder / 'CLASS'}/*")
@@ -97,7 +100,7 @@ def _classes(root: Path, folder: Path) -> dict[str, list[Path]]:
     return {name: files for name, files in found.items() if files}
 
 
-def _files(root: Path, folder: Path, above: tuple[str, ...], seen: set[str]) -> list[Path]:
+def _files(root: Path, folder: Path, above: tuple[str, ...], seen: set[str]) -> Iterator[Path]:
     """The image files in a folder and in those below it.
 
     above: the real paths of the folders that lead here
@@ -111,10 +114,11 @@ def _files(root: Path, folder: Path, above: tuple[str, ...], seen: set[str]) -> 
     if len(above) > _DEEPEST:
         raise InputError(f"{folder}: is more than {_DEEPEST} folders deep; move the images up")
     seen.add(real)
-    files: list[Path] = []
     for entry in _entries(root, folder):
-        files += _files(root, entry, (*above, real), seen) if entry.is_dir() else [entry]
-    return files
+        if entry.is_dir():
+            yield from _files(root, entry, (*above, real), seen)
+        else:
+            yield entry
 
 
 def _entries(root: Path, folder: Path) -> list[Path]:

@@ -119,6 +119,19 @@ class Task:
         place = np.array([self.classes.index(name) for name in other.classes])
         return replace(self, test=Images(other.test.images, place[other.test.labels]))
 
+    def validated(self, share: float) -> Task:
+        """The same task with ``share`` of each class's training images in the place of its test part, always the same.
+
+        What is chosen by them is chosen without a look at the test part. Of a class at least one image is held out, and
+        one is left to train on; a class of one image is only trained on.
+        """
+        dice = np.random.default_rng(0)
+        held_out = np.zeros(len(self.train), dtype=np.bool_)
+        for label in range(len(self.classes)):
+            own = dice.permutation(np.flatnonzero(self.train.labels == label))
+            held_out[own[: min(max(1, round(share * len(own))), max(0, len(own) - 1))]] = True
+        return replace(self, train=self.train[~held_out], test=self.train[held_out])
+
     def inverted(self) -> Task:
         """The same task with dark and bright swapped."""
 

@@ -1,0 +1,314 @@
+"""Many runs side by side: every combination of some settings, each an ordinary run in a folder of its own, on Ray Tune.
+
+A combination is one run with all its seeds. So a scheduler stops it as a whole, never its unlucky seeds alone, and the
+mean and its interval are over the same seeds everywhere. They are scored on a validation part of the training data: the
+test part is for the one that was chosen.
+
+What is done is in the folder: ``plan.json``, written once, ``sweep.json``, and ``trials/N``. Ray's own files are thrown
+away, and never read again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+import torch
+
+from scholars import store
+from scholars.clusters import cluster, imported
+from scholars.compute import machine
+from scholars.config import Recipe, build
+from scholars.errors import InputError, Interrupted, ScholarsError
+from scholars.experiment import Place, Watch, is_done, run
+from scholars.fitting import SAVE_EVERY
+from scholars.grid import Plan, described
+from scholars.registry import load_plugin, plugins
+from scholars.streams import open_stream
+
+SCHEMA = 1
+PLAN, SWEEP = "plan.json", "sweep.json"
+# Ray's own files, while it works.
+SCRATCH = "ray"
+# After how many tasks of a trial a scheduler looks at it for the first time: with one, nothing can be forgotten yet.
+FIRST_LOOK = 2
+
+State = Literal["waiting", "finished", "stopped", "failed"]
+
+
+@dataclass
+class Progress:
+    """What became of a combination so far.
+
+    number: its place in the plan, from 1; ``trials/NUMBER`` is its folder
+    changes: value by dotted key, of what the sweep varies
+    course: after every task that it learned, the mean over the seeds so far of the average accuracy at that point
+    attempts: how often it was begun again after a failure
+    error: what it failed of
+    average_accuracy: mean, std, n, interval over the seeds, at the end
+    forgetting, seconds: means over the seeds, at the end
+    """
+
+    number: int
+    changes: dict[str, Any]
+    state: State = "waiting"
+    course: list[float] = field(default_factory=list)
+    attempts: int = 0
+    error: str | None = None
+    average_accuracy: dict[str, Any] | None = None
+    forgetting: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What a worker, in another process or on another machine, has to know.
+
+    out: the sweep's folder
+    data_dir, save_every: as for `experiment.run`
+    threads: of each trial
+    plugins: what registers networks of one's own
+    folder: what relative paths are relative to
+    """
+
+    out: Path
+    data_dir: Path | None
+    save_every: float
+    threads: int
+    plugins: tuple[str, ...]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Means:
+    """What the work is done with.
+
+    address: of a Ray cluster; None: one is started here, and ends with the sweep
+    workers: trials at a time on a cluster that is started here; None: as many as there are cores for
+    threads: of each trial; None: here the cores shared out evenly, elsewhere one
+    gpus: of each trial, or a part of one; None: one where the cluster has any
+    stop_early: whether a scheduler may stop trials that do worse than others
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    threads: int | None = None
+    gpus: float | None = None
+    stop_early: bool = False
+
+
+def sweep(
+    plan: Plan,
+    out: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    resume: bool = False,
+    means: Means | None = None,
+    save_every: float = SAVE_EVERY,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> dict[str, Any]:
+    """Run every trial of ``plan`` in the folder ``out``, and return what is there then as ``sweep.json``.
+
+    resume: go on with the sweep that is in ``out``: trials that are done are not run again
+    on_note: told in a sentence what happens
+
+    Raises InputError, with nothing written, for bad input; Interrupted for Ctrl-C and SIGTERM; ScholarsError where
+    trials fail again and again: the others are run all the same.
+    """
+    out, means = Path(out).resolve(), means or Means()
+    imported()
+    _check_folder(plan, out, resume)
+    steps = [_steps(trial.recipe, plan.scored, data_dir) for trial in plan.trials]
+    if means.stop_early and max(steps) <= FIRST_LOOK:
+        raise InputError(
+            f"--stop-early looks after {FIRST_LOOK} tasks for the first time, and no trial learns more than that: "
+            "leave it out, or give more seeds"
+        )
+    progress = _progress(plan, out)
+    todo = [one for one in progress if one.state in ("waiting", "failed")]
+    if todo:
+        workers, threads = _shared_out(means, len(todo))
+        errand = Errand(out, Path(data_dir) if data_dir else None, save_every, threads, plugins(), Path.cwd())
+        try:
+            with cluster(means.address, workers * threads):
+                _write_plan(plan, out)
+                _carry_out(plan, errand, progress, todo, means, max(steps), on_note)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped") from None
+        finally:
+            if out.is_dir():
+                store.discard(out / SCRATCH)
+    return _write_state(plan, out, progress)
+
+
+def _carry_out(
+    plan: Plan,
+    errand: Errand,
+    progress: Sequence[Progress],
+    todo: Sequence[Progress],
+    means: Means,
+    steps: int,
+    on_note: Callable[[str], None],
+) -> None:
+    from scholars.tuning import Reporter, tune_trials
+
+    store.discard(errand.out / SCRATCH)
+
+    def noted(one: Progress, note: str) -> None:
+        _write_state(plan, errand.out, progress)
+        on_note(f"trial {one.number} of {len(progress)}, {described(one.changes)}: {note}")
+
+    for one in todo:
+        one.state, one.attempts, one.error = "waiting", 0, None
+    earlier = [one.course for one in progress if one not in todo]
+    reporter = Reporter({one.number: one for one in todo}, lambda one: _conclude(plan, errand.out, one), noted)
+    tune_trials(errand, [one.number for one in todo], reporter, means, steps if means.stop_early else None, earlier)
+
+
+def do_trial(errand: Errand, number: int, report: Callable[[int, float], None]) -> None:
+    """Run a trial, or go on with it; in the process of a worker.
+
+    report: told (tasks learned by now, score so far), also of tasks that were learned before
+
+    Raises InputError where this machine does not see the folder, or has another version.
+    """
+    os.chdir(errand.folder)
+    if not (errand.out / PLAN).is_file():
+        raise InputError(f"{errand.out} is not there on every machine: --out takes a folder that all of them share")
+    plan = store.read_json(errand.out / PLAN)
+    if plan["scholars"] != version("scholars"):
+        raise InputError(f"versions differ: the sweep is of scholars {plan['scholars']}, here is {version('scholars')}")
+    torch.set_num_threads(errand.threads)
+    for word in errand.plugins:
+        if word not in plugins():
+            load_plugin(word)
+    recipe = build(Recipe, plan["trials"][number - 1], None, where=PLAN)
+    latest: dict[int, float] = {}
+    rows = 0
+
+    def on_row(place: Place, row: Sequence[float]) -> None:
+        nonlocal rows
+        if place.method == recipe.methods[0]:
+            rows += 1
+            latest[place.seed] = fmean(row)
+            report(rows, fmean(latest.values()))
+
+    run(
+        recipe,
+        errand.out / folder_of(number),
+        data_dir=errand.data_dir,
+        resume=True,
+        watch=Watch(on_row=on_row),
+        save_every=errand.save_every,
+    )
+
+
+def folder_of(number: int) -> str:
+    """Where a trial is, within the sweep's folder."""
+    return f"trials/{number}"
+
+
+def best(progress: Sequence[Progress]) -> Progress | None:
+    """The trial with the highest mean, of those that finished; the first of equal ones. None if none did."""
+    done = [one for one in progress if one.average_accuracy]
+    return max(done, key=lambda one: one.average_accuracy["mean"] if one.average_accuracy else 0, default=None)
+
+
+def _conclude(plan: Plan, out: Path, one: Progress) -> None:
+    """Note what a trial came to that was not asked for more: it is done, or a scheduler stopped it."""
+    folder = out / folder_of(one.number)
+    if not is_done(folder):
+        one.state = "stopped"
+        return
+    results = store.read_json(folder / "results.json")
+    runs = [entry for entry in results["runs"] if entry["method"] == plan.scored]
+    forgot = [entry["forgetting"] for entry in runs if entry["forgetting"] is not None]
+    one.state = "finished"
+    one.average_accuracy = results["summary"][plan.scored]["average_accuracy"]
+    one.forgetting = fmean(forgot) if forgot else None
+    one.seconds = fmean(entry["seconds"] for entry in runs)
+
+
+def _shared_out(means: Means, trials: int) -> tuple[int, int]:
+    """(workers, threads of each) of a cluster that is started here."""
+    here = os.cpu_count() or 1
+    threads = means.threads or (1 if means.address else max(1, here // min(trials, means.workers or trials)))
+    return means.workers or max(1, here // threads), threads
+
+
+def _steps(recipe: Recipe, scored: str, data_dir: str | Path | None) -> int:
+    """How many tasks a trial learns, over all its seeds. Raises InputError where its data cannot be opened."""
+    machine(recipe.compute)
+    return len(recipe.seeds) * (1 if scored == "joint" else len(open_stream(recipe, recipe.seeds[0], data_dir)))
+
+
+def _check_folder(plan: Plan, out: Path, resume: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; --out takes a folder")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not (out / PLAN).is_file():
+        raise InputError(f"{out} is not empty and holds no sweep: choose another --out")
+    if store.read_json(out / PLAN) != _document(plan):
+        raise InputError(f"{out} already holds another sweep (see its {PLAN}): choose another --out, or remove it")
+    if not resume:
+        raise InputError(f"{out} already holds this sweep: go on with it by --resume, or choose another --out")
+
+
+def _document(plan: Plan) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "scholars": version("scholars"),
+        "trials": [trial.recipe.model_dump(mode="json") for trial in plan.trials],
+    }
+
+
+def _write_plan(plan: Plan, out: Path) -> None:
+    if not (out / PLAN).is_file():
+        store.write_json(out / PLAN, _document(plan))
+
+
+def _progress(plan: Plan, out: Path) -> list[Progress]:
+    """What is known of every trial: what ``sweep.json`` says, else that it waits."""
+    if (out / SWEEP).is_file():
+        try:
+            return [Progress(**trial) for trial in store.read_json(out / SWEEP)["trials"]]
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{out / SWEEP} is damaged ({error}): remove it; what was trained is found again"
+            ) from None
+    return [Progress(number, dict(trial.changes)) for number, trial in enumerate(plan.trials, start=1)]
+
+
+def _write_state(plan: Plan, out: Path, progress: Sequence[Progress]) -> dict[str, Any]:
+    recipe = plan.trials[0].recipe
+    found = best(progress)
+    document = {
+        "schema": SCHEMA,
+        "recipe": plan.recipe,
+        "fixed": dict(plan.fixed),
+        "varied": {key: list(values) for key, values in plan.varied.items()},
+        "seeds": list(recipe.seeds),
+        "methods": list(recipe.methods),
+        "scored": plan.scored,
+        "validation": recipe.validation,
+        "best": {"trial": found.number, "command": plan.command(plan.trials[found.number - 1])} if found else None,
+        "trials": [asdict(one) for one in progress],
+    }
+    store.write_json(out / SWEEP, document)
+    return document
+
+
+def failures(document: dict[str, Any]) -> None:
+    """Raise ScholarsError if trials of a sweep failed, with what the first of them failed of."""
+    failed = [trial for trial in document["trials"] if trial["state"] == "failed"]
+    if failed:
+        raise ScholarsError(
+            f"{len(failed)} of {len(document['trials'])} trials failed; trial {failed[0]['number']}: "
+            f"{failed[0]['error']}. With --resume they are tried again"
+        )

@@ -1,0 +1,288 @@
+"""Dreams and predictions by the million, here by the hundred: whole, in order, and the same after an interruption."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+import textwrap
+import tracemalloc
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from test_cli import scholars
+from torchvision.datasets import ImageFolder
+from torchvision.transforms.functional import pil_to_tensor
+
+from scholars import bulk, shards
+from scholars.bulk import write_dreams, write_predictions
+from scholars.errors import InputError
+from scholars.prediction import Prediction, find_images, predict_files, write_csv
+from scholars.scholar import CHUNK, Scholar
+from scholars.shards import Workplace
+from scholars.tasks import Task
+
+SHARD = 2 * CHUNK
+
+
+@pytest.fixture(scope="module")
+def folder(one: Scholar, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("bulk") / "scholar"
+    one.save(place)
+    return place
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in a worker: how many threads add up decides about the last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def content(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def in_order(out: Path) -> torch.Tensor:
+    """The images of a folder in the order of their numbers."""
+    files = sorted(out.rglob("*.png"), key=lambda path: int(path.stem))
+    return torch.stack([pil_to_tensor(Image.open(file)) for file in files])
+
+
+def hidden(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_few_dreams_are_in_one_folder_per_class(folder: Path, one: Scholar, tmp_path: Path) -> None:
+    write_dreams(folder, 70, tmp_path / "out", seed=3)
+    images, targets = one.dream(70, seed=3)
+    assert torch.equal(in_order(tmp_path / "out"), images)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(one.classes)
+    for number in (0, 69):
+        assert (tmp_path / "out" / one.classes[int(targets[number].argmax())] / f"{number:06d}.png").is_file()
+    assert hidden(tmp_path) == []
+
+
+def test_many_are_in_shards_and_the_same_dreams(folder: Path, one: Scholar, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    write_dreams(folder, 1100, tmp_path / "out", shard=SHARD, on_progress=lambda *figures: told.append(figures))
+    assert told == [(500, 1100), (1000, 1100), (1100, 1100)]
+    images, targets = one.dream(1100)
+    assert torch.equal(in_order(tmp_path / "out"), images)
+    name = one.classes[int(targets[1099].argmax())]
+    assert (tmp_path / "out" / name / "00002" / "000001099.png").is_file()
+    assert len(ImageFolder(str(tmp_path / "out"), allow_empty=True).samples) == 1100
+
+
+def test_of_one_class_there_are_as_many_as_asked_for(folder: Path, one: Scholar, tmp_path: Path) -> None:
+    _, targets = one.dream(1500)
+    common = one.classes[int(targets.argmax(1).mode().values)]
+    write_dreams(folder, 600, tmp_path / "out", of=common, shard=SHARD)
+    assert torch.equal(in_order(tmp_path / "out"), one.dream(600, of=common)[0])
+    assert [path.name for path in (tmp_path / "out").iterdir() if any(path.iterdir())] == [common]
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    import torch
+    from scholars import bulk, gallery
+
+    torch.set_num_threads(int(sys.argv[3]))
+    written = bulk.write_images
+
+    def dying(batches, folders, first, digits):
+        # In the midst of the second shard.
+        def until():
+            for batch in batches:
+                yield batch
+                if first:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        return written(until(), folders, first, digits)
+
+    bulk.write_images = dying
+    bulk.write_dreams(Path(sys.argv[1]), 1100, Path(sys.argv[2]), shard=500)
+"""
+
+
+def test_killed_in_the_midst_it_goes_on_and_is_the_same_to_the_last_bit(folder: Path, tmp_path: Path) -> None:
+    write_dreams(folder, 1100, tmp_path / "whole", shard=SHARD)
+    command = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(KILLED),
+        str(folder),
+        str(tmp_path / "out"),
+        str(torch.get_num_threads()),
+    ]
+    assert subprocess.run(command, check=False).returncode == -9
+    assert not (tmp_path / "out").exists()
+    unfinished = tmp_path / ".out.unfinished"
+    assert len(list(unfinished.rglob("*.png"))) == 750
+    first = {path: path.stat().st_mtime_ns for path in unfinished.glob("made/*/00000/*")}
+
+    with pytest.raises(InputError, match="unfinished work of another command"):
+        write_dreams(folder, 1100, tmp_path / "out", seed=1, shard=SHARD)
+    told: list[int] = []
+    write_dreams(folder, 1100, tmp_path / "out", shard=SHARD, on_progress=lambda done, total: told.append(done))
+    assert told == [1000, 1100]
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+    kept = {tmp_path / "out" / path.relative_to(unfinished / "made"): when for path, when in first.items()}
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.usefixtures("workers", "one_thread")
+def test_workers_make_the_same_files(folder: Path, tmp_path: Path, pictures: Path) -> None:
+    for where, address in (("here", None), ("there", "auto")):
+        write_dreams(folder, 1100, tmp_path / where / "dreams", shard=SHARD, address=address)
+        write_predictions(folder, [str(pictures)], tmp_path / where / "named", shard=10, top=2, address=address)
+    assert content(tmp_path / "here") == content(tmp_path / "there")
+
+
+def test_a_worker_says_what_it_cannot_do(folder: Path, tmp_path: Path) -> None:
+    work = Workplace(tmp_path / "out")
+
+    def refused(of: str | None, digest: str, expected: str = version("scholars")) -> str:
+        job = bulk.Dreams(folder, 9, 0, of, SHARD, digest)
+        told = shards._Worker(job, work, expected, (), Path.cwd())({"shard": 0})
+        assert told["note"] == ""
+        return str(told["refused"])
+
+    right = shards.digest_of(folder)
+    assert "all share" in refused(None, right)
+    work.claim({})
+    assert "knows no class 'x'" in refused("x", right)
+    assert "has changed" in refused(None, "another")
+    assert "versions differ" in refused(None, right, "0.0.0")
+
+
+def test_memory_does_not_grow_with_how_many_there_are(folder: Path, tmp_path: Path, pictures: Path) -> None:
+    def peak(name: str, times: int) -> tuple[int, int]:
+        tracemalloc.start()
+        write_dreams(folder, times * 500, tmp_path / f"{name}-dreams", shard=SHARD)
+        dreams = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        write_predictions(folder, [str(pictures)] * times, tmp_path / f"{name}-named", shard=30)
+        named = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return dreams, named
+
+    peak("warm", 1)
+    small, large = peak("small", 2), peak("large", 10)
+    assert large[0] < 1.1 * small[0] + 1e5
+    assert large[1] < 1.1 * small[1] + 1e5
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, low: Task) -> Path:
+    """30 images, in two folders."""
+    for index, image in enumerate(low.test.images[:30]):
+        path = tmp_path / "pictures" / ("b" if index % 2 else "a") / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0]).save(path)
+    return tmp_path / "pictures"
+
+
+def test_predictions_are_in_shards_in_the_order_of_the_files(
+    folder: Path, one: Scholar, tmp_path: Path, pictures: Path
+) -> None:
+    assert write_predictions(folder, [str(pictures)], tmp_path / "out", shard=8, top=2) == 30
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"0000{i}.csv" for i in range(4)]
+    rows = [row for i in range(4) for row in read(tmp_path / "out" / f"0000{i}.csv")[1:]]
+    whole = io.StringIO()
+    write_csv(predict_files(one, list(find_images([str(pictures)])), top=2), whole)
+    expected = list(csv.reader(io.StringIO(whole.getvalue())))[1:]
+    assert [row[:2] for row in rows] == [row[:2] for row in expected]
+    assert [float(row[2]) for row in rows] == pytest.approx([float(row[2]) for row in expected], abs=0.02)
+
+
+def read(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_predictions_go_on_where_they_stopped(
+    folder: Path, tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pictures / "a" / "broken.png").write_bytes(b"no picture")
+    words = [str(pictures)]
+    with pytest.raises(InputError, match=r"1 of 31 images cannot be read"):
+        write_predictions(folder, words, tmp_path / "whole", shard=8)
+    [header, [file, reason]] = read(tmp_path / "whole" / "unreadable.csv")
+    assert (header, Path(file).name) == (["file", "reason"], "broken.png")
+    assert "no image" in reason
+
+    def stop(done: int, total: int) -> None:
+        if done == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(folder, words, tmp_path / "out", shard=8, on_progress=stop)
+    with pytest.raises(InputError, match="another command"):
+        write_predictions(folder, [str(pictures / "a")], tmp_path / "out", shard=8)
+    asked: list[int] = []
+    predicted = predict_files
+
+    def noting(one: Scholar, files: list[Path], **how: Any) -> Iterator[Prediction]:
+        asked.append(len(files))
+        return predicted(one, files, **how)
+
+    monkeypatch.setattr(bulk, "predict_files", noting)
+    with pytest.raises(InputError, match=r"1 of 31 images cannot be read"):
+        write_predictions(folder, words, tmp_path / "out", shard=8)
+    assert asked == [8, 7]
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+    assert hidden(tmp_path) == []
+
+
+def test_the_command_line(folder: Path, tmp_path: Path, pictures: Path) -> None:
+    done = scholars("dream", str(folder), "-n", "1_2", "--out", "dreams", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "12 dreams: dreams\n", "")
+    done = scholars("predict", str(folder), str(pictures), "--out", "named", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "30 images: named\n", "")
+    assert len(read(tmp_path / "named" / "00000.csv")) == 31
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["dream", "-n", "9", "--out", "there"], "is there already"),
+        (["dream", "-n", "9", "--out", "new", "--class", "x"], "knows no class 'x'"),
+        (["dream", "-n", "9", "--out", "new", "--address", "127.0.0.1:1"], "nothing answers there"),
+        (["dream", "-n", "9", "--out", "new", "--address", "cluster"], "give HOST:PORT"),
+        (["dream", "-n", "9", "--address", "auto"], "is one sheet"),
+        (["predict", "pictures", "--out", "there"], "is there already"),
+        (["predict", "nothing", "--out", "new"], "no such file"),
+        (["predict", "pictures", "--out", "new", "--among", "x"], "never learned a task 'x'"),
+        (["predict", "pictures", "--out", "new.csv"], "without an ending"),
+        (["predict", "pictures", "--out", "new", "--json"], "leave --json out"),
+        (["predict", "pictures", "--address", "auto"], "give --out"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(
+    words: list[str], message: str, folder: Path, tmp_path: Path, pictures: Path
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine.txt").touch()
+    pytest.importorskip("ray", reason="Ray, of the extra `ray`, is not installed")
+    done = scholars(words[0], str(folder), *words[1:], cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"there", "pictures"}
+
+
+def test_without_ray_it_is_said(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for words in (["dream", str(folder), "--out", "new"], ["predict", str(folder), "a.png", "--out", "new"]):
+        done = scholars(*words, "--address", "auto", cwd=tmp_path)
+        assert (done.returncode, "pip install 'scholars[ray]'" in done.stderr) == (2, True)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,123 @@
+"""What a sweep varies, and what is wrong with it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scholars import cli
+from scholars.config import parse_changes, read_recipe
+from scholars.errors import InputError
+from scholars.grid import VALIDATION, described, planned, split
+from scholars.terminal import spread
+
+
+def test_every_combination_is_a_trial() -> None:
+    plan = planned("quickstart", ["solver.width=8, 16", "replay.ratio=auto,0.5", "audit.dreams=0"], [3, 4])
+    assert [described(trial.changes) for trial in plan.trials] == [
+        "solver.width=8 replay.ratio=auto",
+        "solver.width=8 replay.ratio=0.5",
+        "solver.width=16 replay.ratio=auto",
+        "solver.width=16 replay.ratio=0.5",
+    ]
+    recipe = plan.trials[3].recipe
+    assert (recipe.solver.width, recipe.replay.ratio, recipe.audit.dreams) == (16, 0.5, 0)
+    assert (recipe.seeds, recipe.methods, recipe.validation) == ((3, 4), ("replay",), VALIDATION)
+    assert (plan.scored, plan.left_out) == ("replay", 0)
+
+
+def test_settings_of_a_generator_that_is_not_trained_make_no_trial() -> None:
+    plan = planned("quickstart", ["generator.kind=vae,flow", "generator.flow.steps=10,20,30"])
+    assert [trial.recipe.generator.kind for trial in plan.trials] == ["vae", "flow", "flow", "flow"]
+    assert plan.left_out == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("a,b", ["a", "b"]),
+        ("[a,b],[b,a]", ["[a,b]", "[b,a]"]),
+        ("{a: [1,2]}, 3", ["{a: [1,2]}", "3"]),
+        ("\"a,b\",c,'d,e'", ['"a,b"', "c", "'d,e'"]),
+        ("['a]',b],c", ["['a]',b]", "c"]),
+        ("it's,that's", ["it's", "that's"]),
+        ("", [""]),
+        ("1,,2", ["1", "", "2"]),
+    ],
+)
+def test_commas_within_brackets_and_quotes_belong_to_a_value(text: str, pieces: list[str]) -> None:
+    assert split(text) == pieces
+
+
+@given(st.lists(st.text("abc1.-_ ", min_size=1).map(str.strip).filter(bool), min_size=1))
+def test_plain_values_come_back(values: list[str]) -> None:
+    assert split(",".join(values)) == values
+    assert split(f"[{','.join(values)}]") == [f"[{','.join(values)}]"]
+
+
+def test_the_command_runs_the_same_settings_on_the_real_test_part() -> None:
+    sets = ["generator.kind=vae,flow", "replay.preview=0.1,auto", "validation=0.3", "solver.flip=false"]
+    plan = planned("quickstart", sets, [0, 1])
+    trial = plan.trials[2]
+    words = spread(shlex.split(plan.command(trial)))
+    assert words[:3] == ["scholars", "run", "quickstart"]
+    changes = parse_changes(word for place, word in enumerate(words) if words[place - 1] == "--set")
+    read = read_recipe("quickstart", {**changes, "seeds": [0, 1], "methods": ["replay"], "validation": 0.3})
+    assert read == trial.recipe
+    assert "validation" not in changes
+    assert words[-4:] == ["--seed", "0", "--seed", "1"]
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (["replay.ratio"], "takes KEY=VALUE"),
+        (["replay.ratio="], "empty value"),
+        (["replay.ratio=0.3,,0.5"], "empty value"),
+        (["replay.ratio=0.3,0.30"], r"names 0\.3 twice"),
+        (["replay.ratio=0.3,0.5", "replay.ratio=0.7"], "given twice"),
+        (["replay.ratoi=0.3,0.5"], r"no setting 'replay\.ratoi'.*Did you mean 'ratio'"),
+        (["replay.ratio=0.3,2"], r"^replay\.ratio=2: .*less than or equal to 1"),
+        (["replay.ratio=0.3"], "nothing is varied"),
+        ([], "nothing is varied"),
+        (["replay.dreams=bank,fresh", "replay.balance=classes"], r"^replay\.dreams=fresh: .*contradicts"),
+        (["seeds=1,2"], "by --seed"),
+        (["seeds=[1]", "replay.ratio=0.3,0.5"], "by --seed"),
+        (["methods=replay,naive"], "by --methods"),
+        (["validation=0.1,0.2"], "cannot be compared"),
+        (["validation=null", "replay.ratio=0.3,0.5"], "never by test images"),
+        (["solver.width=[4,8"], "not a readable value"),
+        (["solver.steps=" + ",".join(str(n) for n in range(1, 10_002))], "10,001 combinations"),
+    ],
+)
+def test_what_is_wrong_is_said(sets: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        planned("quickstart", sets)
+
+
+def test_a_seed_twice_and_unknown_methods_are_refused() -> None:
+    with pytest.raises(InputError, match="seeds: names something twice"):
+        planned("quickstart", ["replay.ratio=0.3,0.5"], [1, 1])
+    with pytest.raises(InputError, match="methods"):
+        planned("quickstart", ["replay.ratio=0.3,0.5"], methods=["rehearsal"])
+    with pytest.raises(InputError, match="methods"):
+        planned("quickstart", ["replay.ratio=0.3,0.5"], methods=[])
+
+
+@pytest.mark.parametrize(
+    "words", [["--set", "replay.ratio=0.3,0.3"], ["--seed", "0", "0", "--set", "solver.width=8,9"]]
+)
+def test_the_command_line_refuses_before_anything_is_written(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["scholars", "sweep", "quickstart", *words])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    assert "twice" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,235 @@
+"""Sweeps on a real Ray of two workers: every trial once, failures retried, interruptions gone on with."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import TINY
+from test_cli import scholars
+
+from scholars import store
+from scholars.errors import InputError, ScholarsError
+from scholars.evaluate import interval
+from scholars.grid import Plan, planned
+from scholars.report.words import DASH
+from scholars.sweep_report import verdict, write_tables
+from scholars.sweeping import failures, sweep
+
+pytest.importorskip("ray", reason="Ray, of the extra `ray`, is not installed")
+
+RECIPE = {
+    "tasks": [
+        {"source": "digits", "name": "low", "classes": list("01234")},
+        {"source": "digits", "name": "high", "classes": list("56789")},
+    ],
+    **TINY,
+    "audit": {"dreams": 0},
+    "familiarity": {"dreams": 0},
+}
+SETS = ["solver.width=8,12", "solver.steps=30"]
+
+# What workers load: it kills the process of the second trial, once, when that has learned its first task, and writes
+# down what is learned.
+DEADLY = """
+    import dataclasses, os, pathlib
+    from scholars import experiment, sweeping
+
+    learn, run = experiment.learn, sweeping.run
+
+    def noting(*task, **how):
+        learned = learn(*task, **how)
+        with open("LOG", "a") as log:
+            log.write(f"{how['session'].folder}\\n")
+        return learned
+
+    def dying(recipe, out, *, watch, **how):
+        def on_row(place, row):
+            watch.on_row(place, row)
+            if pathlib.Path(out).name == "2" and not (flag := pathlib.Path("FLAG")).exists():
+                flag.touch()
+                os._exit(1)
+        return run(recipe, out, watch=dataclasses.replace(watch, on_row=on_row), **how)
+
+    experiment.learn, sweeping.run = noting, dying
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(RECIPE))
+    return path
+
+
+def test_interrupted_resumed_with_a_trial_that_dies_once(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    out = tmp_path / "out"
+    words = ["sweep", str(recipe), "--set", *SETS, "--seed", "0", "1", "--out", str(out), "--workers", "2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "scholars", *words, "--save-every", "0"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        line = next(line for line in process.stderr if "after 1 task" in line)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130, said
+    assert said.endswith("scholars: stopped. What was trained is kept: add --resume to go on\n")
+    assert "Traceback" not in line + said
+    assert not (out / "ray").exists()
+    state = store.read_json(out / "sweep.json")
+    assert {trial["state"] for trial in state["trials"]} == {"waiting"}
+
+    with pytest.raises(InputError, match="by --resume"):
+        sweep(planned(str(recipe), SETS, [0, 1]), out)
+    with pytest.raises(InputError, match="another sweep"):
+        sweep(planned(str(recipe), SETS, [0, 2]), out, resume=True)
+
+    deadly = textwrap.dedent(DEADLY).replace("FLAG", str(tmp_path / "flag")).replace("LOG", str(tmp_path / "log"))
+    (tmp_path / "deadly.py").write_text(deadly)
+    request.getfixturevalue("workers")
+    monkeypatch.setattr("scholars.sweeping.plugins", lambda: (str(tmp_path / "deadly.py"),))
+    notes: list[str] = []
+    document = sweep(planned(str(recipe), SETS, [0, 1]), out, resume=True, on_note=notes.append)
+    assert [trial["state"] for trial in document["trials"]] == ["finished"] * 2
+    assert [trial["attempts"] for trial in document["trials"]] == [0, 1]
+    assert [note for note in notes if "is tried again" in note and note.startswith("trial 2 of 2")]
+    # What a process had learned before it died was not learned again.
+    assert set(Counter((tmp_path / "log").read_text().splitlines()).values()) == {1}
+    for trial in document["trials"]:
+        results = store.read_json(out / "trials" / str(trial["number"]) / "results.json")
+        scores = [run["average_accuracy"] for run in results["runs"]]
+        assert len(trial["course"]) == 4
+        assert trial["course"][-1] == pytest.approx(sum(scores) / 2)
+        assert trial["average_accuracy"]["mean"] == pytest.approx(sum(scores) / 2)
+        assert trial["average_accuracy"]["interval"] == pytest.approx(interval(scores))
+        assert results["config"]["validation"] == 0.1
+
+    finished = {path: path.stat().st_mtime_ns for path in out.glob("trials/*/results.json")}
+    notes.clear()
+    assert sweep(planned(str(recipe), SETS, [0, 1]), out, resume=True, on_note=notes.append) == document
+    assert (notes, {path: path.stat().st_mtime_ns for path in finished}) == ([], finished)
+
+    done = scholars(*words, "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in out.iterdir()} == {"plan.json", "trials", *(f"sweep.{end}" for end in ENDS)}
+    assert document["best"]["command"] in done.stdout
+
+
+ENDS = ("json", "csv", "md", "png")
+
+
+def test_trials_that_cannot_be_run_are_not_tried_again_and_those_that_fail_are(
+    recipe: Path, tmp_path: Path, workers: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.py").write_text(
+        "from scholars import sweeping\nfrom scholars.errors import InputError\nrun = sweeping.run\n"
+        "def broken(recipe, out, **how):\n"
+        "    if recipe.solver.width == 8: raise InputError('does not fit')\n"
+        "    if recipe.solver.width == 12: raise ValueError('no good')\n"
+        "    return run(recipe, out, **how)\n"
+        "sweeping.run = broken\n"
+    )
+    monkeypatch.setattr("scholars.sweeping.plugins", lambda: (str(tmp_path / "broken.py"),))
+    monkeypatch.setattr("scholars.tuning.RETRIES", 1)
+    plan = planned(str(recipe), ["solver.width=8,12"])
+    document = sweep(plan, tmp_path / "out")
+    assert [trial["state"] for trial in document["trials"]] == ["failed", "failed"]
+    assert [trial["attempts"] for trial in document["trials"]] == [0, 1]
+    assert [trial["error"] for trial in document["trials"]] == ["does not fit", "ValueError: no good"]
+    assert document["best"] is None
+    with pytest.raises(ScholarsError, match=r"2 of 2 trials failed; trial 1: does not fit\. With --resume"):
+        failures(document)
+
+
+@pytest.mark.parametrize("count", [3, 6, 40])
+def test_the_worse_half_is_stopped_but_not_before_something_can_be_forgotten(count: int) -> None:
+    from ray.tune.experiment import Trial
+
+    from scholars.tuning import _scheduler
+
+    falling = [0.95, *([0.6] * (count - 1))]
+    asha = _scheduler(count, [falling, falling, falling])
+
+    def decisions(course: list[float]) -> list[str]:
+        trial = Trial("tried", stub=True)
+        asha.on_trial_add(None, trial)
+        return [
+            asha.on_trial_result(None, trial, {"tasks": step, "score": score})
+            for step, score in enumerate(course, start=1)
+        ]
+
+    assert decisions([0.99, *([0.8] * (count - 1))]) == ["CONTINUE"] * count
+    worse = decisions([0.1, *([0.3] * (count - 1))])
+    assert worse[:2] == ["CONTINUE", "STOP"]
+    assert worse[-1] == "CONTINUE"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--address", "127.0.0.1:1"], "nothing answers there"),
+        (["--address", "ray://head:10001"], "give HOST:PORT"),
+        (["--out", "tiny.yaml"], "is a file"),
+        (["--out", "full"], "holds no sweep"),
+        (["--stop-early"], "no trial learns more than that"),
+        (["--set", "compute.device=gpux"], "compute.device"),
+        (["--set", "tasks=[nowhere]"], "nowhere"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(recipe: Path, words: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").touch()
+    done = scholars("sweep", recipe.name, "--set", "solver.width=8,12", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny.yaml", "full"}
+
+
+def test_without_ray_it_is_said(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = scholars("sweep", recipe.name, "--set", "solver.width=8,12", cwd=tmp_path)
+    assert (done.returncode, "pip install 'scholars[ray]'" in done.stderr) == (2, True)
+
+
+def test_the_table_has_the_best_first_and_says_how_sure_that_is(tmp_path: Path) -> None:
+    plan: Plan = planned("quickstart", ["replay.ratio=0.3,0.5,0.7,0.9", "solver.width=16"], [0, 1, 2])
+    trials: list[dict[str, Any]] = []
+    for number, (mean, half) in enumerate([(0.80, 0.01), (0.90, 0.02), (0.87, 0.015)], start=1):
+        spread = {"mean": mean, "std": half, "n": 3, "interval": half}
+        trials.append({"average_accuracy": spread, "state": "finished", "forgetting": 0.1, "seconds": 60.0})
+        trials[-1] |= {"number": number, "course": [mean] * 6}
+    trials.append({"average_accuracy": None, "state": "stopped", "forgetting": None, "seconds": None})
+    trials[-1] |= {"number": 4, "course": [0.5, 0.4]}
+    document: dict[str, Any] = {
+        "recipe": plan.recipe,
+        "varied": plan.varied,
+        "seeds": [0, 1, 2],
+        "scored": "replay",
+        "validation": 0.1,
+        "best": {"trial": 2, "command": plan.command(plan.trials[1])},
+        "trials": [
+            {**trial, "changes": one.changes, "error": None} for trial, one in zip(trials, plan.trials, strict=True)
+        ],
+    }
+    write_tables(document, tmp_path)
+    rows = (tmp_path / "sweep.csv").read_text().splitlines()
+    assert rows[0] == "trial,replay.ratio,state,mean,std,n,interval,forgetting,seconds,error"
+    assert [row.split(",")[0] for row in rows[1:]] == ["2", "3", "1", "4"]
+    page = (tmp_path / "sweep.md").read_text()
+    assert "| 2 | 0.5 | 90.0 ± 2.0 | 10.0 | 60 | finished |" in page
+    assert f"| 4 | 0.9 | {DASH} | {DASH} | {DASH} | stopped after 2 tasks |" in page
+    assert "10 % of each class's training images, held out" in page
+    assert "overlap: 3." in verdict(document)  # 0.87 + 0.015 reaches 0.90 - 0.02; 0.80 + 0.01 does not
+    assert "scholars run quickstart --set solver.width=16 replay.ratio=0.5 --seed 0 1 2" in verdict(document)
+    assert (tmp_path / "sweep.png").stat().st_size > 5000
+    nothing = {**document, "best": None, "trials": [document["trials"][3]]}
+    assert verdict(nothing) == "No trial has finished."
