@@ -25,10 +25,10 @@ from starlette.testclient import TestClient
 
 from scholars.cli import app
 from scholars.config import Recipe, build, parse_changes, read_recipe
-from scholars.grid import planned
 from scholars.scholar import Scholar
 from scholars.serve.app import studio
 from scholars.settings import Settings
+from scholars.sweeps.grid import planned
 from scholars.tasks import Images, open_task
 from scholars.terminal import listed, quiet, spread
 

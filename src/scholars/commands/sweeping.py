@@ -54,13 +54,13 @@ def sweep(
 
     They are scored on a tenth of the training data that is held out, never on test images.
     """
-    from scholars.grid import planned
+    from scholars.sweeps.grid import planned
 
     plan = planned(recipe, changes or [], seed, listed(methods))
 
-    from scholars.sweep_report import table, verdict, write_tables
-    from scholars.sweeping import Means, failures
-    from scholars.sweeping import sweep as carry_out
+    from scholars.sweeps.summary import table, verdict, write_tables
+    from scholars.sweeps.trials import Means, failures
+    from scholars.sweeps.trials import sweep as carry_out
 
     def say(note: str) -> None:
         messages.print(note, highlight=False, markup=False, soft_wrap=True)

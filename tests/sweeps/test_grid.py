@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scholars import cli
 from scholars.config import parse_changes, read_recipe
 from scholars.errors import InputError
-from scholars.grid import VALIDATION, described, planned, split
+from scholars.sweeps.grid import VALIDATION, described, planned, split
 from scholars.terminal import spread
 
 

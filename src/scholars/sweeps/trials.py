@@ -27,9 +27,9 @@ from scholars.config import Recipe, build
 from scholars.errors import InputError, Interrupted, ScholarsError
 from scholars.experiment import Place, Watch, is_done, run
 from scholars.fitting import SAVE_EVERY
-from scholars.grid import Plan, described
 from scholars.registry import load_plugin, plugins
 from scholars.streams import open_stream
+from scholars.sweeps.grid import Plan, described
 
 SCHEMA = 1
 PLAN, SWEEP = "plan.json", "sweep.json"
@@ -155,7 +155,7 @@ def _carry_out(
     steps: int,
     on_note: Callable[[str], None],
 ) -> None:
-    from scholars.tuning import Reporter, tune_trials
+    from scholars.sweeps.tuning import Reporter, tune_trials
 
     store.discard(errand.out / SCRATCH)
 

@@ -18,10 +18,10 @@ from test_cli import scholars
 from scholars import store
 from scholars.errors import InputError, ScholarsError
 from scholars.evaluate import interval
-from scholars.grid import Plan, planned
 from scholars.report.words import DASH
-from scholars.sweep_report import verdict, write_tables
-from scholars.sweeping import failures, sweep
+from scholars.sweeps.grid import Plan, planned
+from scholars.sweeps.summary import verdict, write_tables
+from scholars.sweeps.trials import failures, sweep
 
 pytest.importorskip("ray", reason="Ray, of the extra `ray`, is not installed")
 
@@ -96,7 +96,7 @@ def test_interrupted_resumed_with_a_trial_that_dies_once(
     deadly = textwrap.dedent(DEADLY).replace("FLAG", str(tmp_path / "flag")).replace("LOG", str(tmp_path / "log"))
     (tmp_path / "deadly.py").write_text(deadly)
     request.getfixturevalue("workers")
-    monkeypatch.setattr("scholars.sweeping.plugins", lambda: (str(tmp_path / "deadly.py"),))
+    monkeypatch.setattr("scholars.sweeps.trials.plugins", lambda: (str(tmp_path / "deadly.py"),))
     notes: list[str] = []
     document = sweep(planned(str(recipe), SETS, [0, 1]), out, resume=True, on_note=notes.append)
     assert [trial["state"] for trial in document["trials"]] == ["finished"] * 2
@@ -138,8 +138,8 @@ def test_trials_that_cannot_be_run_are_not_tried_again_and_those_that_fail_are(
         "    return run(recipe, out, **how)\n"
         "sweeping.run = broken\n"
     )
-    monkeypatch.setattr("scholars.sweeping.plugins", lambda: (str(tmp_path / "broken.py"),))
-    monkeypatch.setattr("scholars.tuning.RETRIES", 1)
+    monkeypatch.setattr("scholars.sweeps.trials.plugins", lambda: (str(tmp_path / "broken.py"),))
+    monkeypatch.setattr("scholars.sweeps.tuning.RETRIES", 1)
     plan = planned(str(recipe), ["solver.width=8,12"])
     document = sweep(plan, tmp_path / "out")
     assert [trial["state"] for trial in document["trials"]] == ["failed", "failed"]
@@ -154,7 +154,7 @@ def test_trials_that_cannot_be_run_are_not_tried_again_and_those_that_fail_are(
 def test_the_worse_half_is_stopped_but_not_before_something_can_be_forgotten(count: int) -> None:
     from ray.tune.experiment import Trial
 
-    from scholars.tuning import _scheduler
+    from scholars.sweeps.tuning import _scheduler
 
     falling = [0.95, *([0.6] * (count - 1))]
     asha = _scheduler(count, [falling, falling, falling])
