@@ -29,6 +29,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 MEASURED = Path(__file__).parent / "measured"
 ALL = "replay,naive,exact,joint,lwf,er"
 BRACKETS = "replay,naive,joint"
+FOUR = "replay,naive,exact,joint"
 RUN = (
     "method",
     "seed",
@@ -59,6 +60,8 @@ class Stream:
 
 
 STREAMS = {
+    "mnist-svhn": Stream("MNIST, SVHN: the founding experiment", ["mnist-svhn"], FOUR),
+    "svhn-mnist": Stream("SVHN, MNIST", ["svhn-mnist"], FOUR),
     "split-mnist": Stream(
         "Split MNIST, class-incremental",
         ["split-mnist"],

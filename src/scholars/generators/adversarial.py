@@ -95,18 +95,21 @@ class Game:
         }
 
     def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
-        """``critic_steps`` steps of the critic, each on a batch of its own, then one of the painter."""
+        """``critic_steps`` steps of the critic, each on a batch of its own, then one of the painter on the last of them.
+
+        The painter is taught by the very images that the critic saw: they are painted once.
+        """
         s = self._settings
         set_rate(self._painter_optimizer, self.calm * s.rate * (1 - progress))
         set_rate(self._critic_optimizer, self.calm * s.critic_rate * (1 - progress))
         self._painter.train()
-        for _ in range(s.critic_steps):
+        for remaining in reversed(range(s.critic_steps)):
             batch = draw()
             real, told = to_float(batch.images), batch.conditions
             with self._fabric.autocast():
-                with torch.no_grad():
+                with torch.set_grad_enabled(remaining == 0):
                     fake = self._painter(self._noise(len(real)), told).float()
-                loss, values = self._generator.critic_loss(self._critic, real, fake, told)
+                loss, values = self._generator.critic_loss(self._critic, real, fake.detach(), told)
             self._critic_optimizer.zero_grad()
             self._fabric.backward(loss)
             average_gradients(self._fabric, self._critic)
@@ -115,7 +118,6 @@ class Game:
             self._generator.tame(self._critic)
         self._critic.requires_grad_(False)
         with self._fabric.autocast():
-            fake = self._painter(self._noise(len(told)), told)
             painter_loss = self._generator.painter_loss(self._critic, real, fake, told)
         self._painter_optimizer.zero_grad()
         self._fabric.backward(painter_loss)
