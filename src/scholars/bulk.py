@@ -95,6 +95,8 @@ def write_dreams(
 
     Raises InputError for what is there already, and as `Scholar.dreaming` does.
     """
+    if count < 1:
+        raise InputError(f"cannot dream {count} images: ask for one or more")
     if address:
         reachable(address)
     opened = Scholar.load(scholar)
@@ -131,13 +133,14 @@ def _missing(found: Mapping[int, int], count: int, size: int, exact: bool) -> li
 def _cut(folder: Path, found: Mapping[int, int], count: int) -> None:
     """Remove what the last shards hold beyond ``count`` images."""
     for number in sorted(found):
-        surplus = max(0, found[number] - count)
-        count -= found[number] - surplus
-        files = sorted((folder / f"{number:05d}").iterdir()) if surplus else []
-        for file in files[len(files) - surplus :]:
-            file.unlink()
-        if surplus and surplus == len(files):
-            (folder / f"{number:05d}").rmdir()
+        keep = min(found[number], count)
+        count -= keep
+        if keep < found[number]:
+            place = folder / f"{number:05d}"
+            for file in sorted(place.glob("*"))[keep:]:
+                file.unlink()
+            if not keep and place.is_dir():
+                place.rmdir()
 
 
 @dataclass(frozen=True)

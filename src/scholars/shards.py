@@ -121,7 +121,7 @@ def make(job: Job, work: Workplace, shards: Sequence[int], address: str | None) 
 
     with cluster(address, os.cpu_count() or 1):
         data.DataContext.get_current().enable_progress_bars = False
-        gpus = float(available("GPU") > 0)
+        gpus = int(available("GPU") > 0)
         many = max(1, int(available("GPU" if gpus else "CPU")))
         # A block for each: a worker is given the next when it is done with one.
         numbers: Any = data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
@@ -129,8 +129,7 @@ def make(job: Job, work: Workplace, shards: Sequence[int], address: str | None) 
             _Worker,
             fn_constructor_args=(job, work, version("scholars"), plugins(), Path.cwd()),
             compute=data.ActorPoolStrategy(min_size=1, max_size=min(many, len(shards))),
-            num_cpus=1,
-            num_gpus=gpus or None,
+            **({"num_gpus": gpus} if gpus else {"num_cpus": 1}),
         ).iter_rows()
         try:
             for row in rows:

@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from scholars.evaluate import interval
 from scholars.report.words import DASH
 from scholars.sweeps.grid import Plan, planned
 from scholars.sweeps.summary import verdict, write_tables
-from scholars.sweeps.trials import failures, sweep
+from scholars.sweeps.trials import Progress, _conclude, failures, sweep
 
 pytest.importorskip("ray", reason="Ray, of the extra `ray`, is not installed")
 
@@ -36,8 +37,23 @@ RECIPE = {
 }
 SETS = ["solver.width=8,12", "solver.steps=30"]
 
-# What workers load: it kills the process of the second trial, once, when that has learned its first task, and writes
-# down what is learned.
+# What workers load: it holds a trial when that has learned its first task.
+HOLDING = """
+    import dataclasses, time
+    from scholars import sweeping
+
+    run = sweeping.run
+
+    def held(recipe, out, *, watch, **how):
+        def on_row(place, row):
+            watch.on_row(place, row)
+            time.sleep(3600)
+        return run(recipe, out, watch=dataclasses.replace(watch, on_row=on_row), **how)
+
+    sweeping.run = held
+"""
+
+# It kills the process of the second trial, once, when that has learned its first task, and writes down what is learned.
 DEADLY = """
     import dataclasses, os, pathlib
     from scholars import experiment, sweeping
@@ -73,16 +89,19 @@ def test_interrupted_resumed_with_a_trial_that_dies_once(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     out = tmp_path / "out"
+    (tmp_path / "holding.py").write_text(textwrap.dedent(HOLDING))
     words = ["sweep", str(recipe), "--set", *SETS, "--seed", "0", "1", "--out", str(out), "--workers", "2"]
     with subprocess.Popen(
-        [sys.executable, "-m", "scholars", *words, "--save-every", "0"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "scholars", "--plugin", str(tmp_path / "holding.py"), *words],
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stderr
         line = next(line for line in process.stderr if "after 1 task" in line)
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
     assert process.returncode == 130, said
-    assert said.endswith("scholars: stopped. What was trained is kept: add --resume to go on\n")
+    assert "scholars: stopped. What was trained is kept: add --resume to go on\n" in said
     assert "Traceback" not in line + said
     assert not (out / "ray").exists()
     state = store.read_json(out / "sweep.json")
@@ -148,6 +167,22 @@ def test_trials_that_cannot_be_run_are_not_tried_again_and_those_that_fail_are(
     assert document["best"] is None
     with pytest.raises(ScholarsError, match=r"2 of 2 trials failed; trial 1: does not fit\. With --resume"):
         failures(document)
+
+
+def test_a_trial_that_ends_without_results_was_stopped(tmp_path: Path) -> None:
+    from scholars.sweeps.tuning import Reporter
+
+    plan = planned("quickstart", ["replay.ratio=0.3,0.5"])
+    one = Progress(1, {"replay.ratio": 0.3}, course=[0.9, 0.5])
+    notes: list[str] = []
+    reporter = Reporter({1: one}, lambda ended: _conclude(plan, tmp_path, ended), lambda _, note: notes.append(note))
+    trial = SimpleNamespace(config={"number": 1})
+    # Begun again, it tells what it knows already, and the rest.
+    for step, score in enumerate([0.9, 0.5, 0.7], start=1):
+        reporter.on_trial_result(0, [], trial, {"tasks": step, "score": score})
+    reporter.on_trial_complete(0, [], trial)
+    assert (one.state, one.course, one.average_accuracy) == ("stopped", [0.9, 0.5, 0.7], None)
+    assert notes == ["70.0 % after 3 tasks", "stopped early"]
 
 
 @pytest.mark.parametrize("count", [3, 6, 40])

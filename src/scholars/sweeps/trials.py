@@ -254,7 +254,10 @@ def _check_folder(plan: Plan, out: Path, resume: bool) -> None:
         return
     if not (out / PLAN).is_file():
         raise InputError(f"{out} is not empty and holds no sweep: choose another --out")
-    if store.read_json(out / PLAN) != _document(plan):
+    found, mine = store.read_json(out / PLAN), _document(plan)
+    if found.get("scholars") != mine["scholars"]:
+        raise InputError(f"{out} was begun with scholars {found.get('scholars')}, this is {mine['scholars']}")
+    if found != mine:
         raise InputError(f"{out} already holds another sweep (see its {PLAN}): choose another --out, or remove it")
     if not resume:
         raise InputError(f"{out} already holds this sweep: go on with it by --resume, or choose another --out")

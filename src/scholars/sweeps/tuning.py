@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.exceptions import RayError
+from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler
 
 from scholars.clusters import available, reason
-from scholars.errors import InputError
+from scholars.errors import InputError, ScholarsError
 from scholars.sweeps.trials import FIRST_LOOK, SCRATCH, Errand, Means, Progress, do_trial
 
 # How often a trial is begun again: machines fail, and so does memory. What it learned is kept in its folder.
@@ -51,7 +53,7 @@ class Reporter(tune.Callback):
             return
         step = result[_STEPS]
         known = step <= len(one.course)
-        one.course = [*one.course[: step - 1], result[_SCORE]]
+        one.course = [*one.course[: step - 1], result[_SCORE], *one.course[step:]]
         if not known:
             self._noted(one, f"{100 * result[_SCORE]:.1f} % after {step} task{'s'[: step != 1]}")
 
@@ -90,9 +92,11 @@ def tune_trials(
 
     stop_within: the tasks of the longest trial, if trials may be stopped early
     earlier: the courses of trials that ended before, by which others are judged too
+
+    Raises ScholarsError where the cluster itself fails.
     """
     gpus = means.gpus if means.gpus is not None else float(available("GPU") > 0)
-    tune.Tuner(
+    tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(_trial, errand=errand), {"cpu": errand.threads, "gpu": gpus}),
         param_space={"number": tune.grid_search(list(numbers))},
         tune_config=tune.TuneConfig(scheduler=_scheduler(stop_within, earlier) if stop_within else None),
@@ -103,7 +107,11 @@ def tune_trials(
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             verbose=0,
         ),
-    ).fit()
+    )
+    try:
+        tuner.fit()
+    except (RayError, TuneError) as error:
+        raise ScholarsError(f"Ray failed ({reason(str(error))}). What was trained is kept: --resume goes on") from None
 
 
 def _trial(config: Mapping[str, Any], errand: Errand) -> None:
