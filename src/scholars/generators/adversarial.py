@@ -95,7 +95,7 @@ class Game:
         }
 
     def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
-        """``critic_steps`` steps of the critic, each on a batch of its own, then one of the painter on the last of them.
+        """``critic_steps`` steps of the critic, each on a batch of its own, then one of the painter on the last batch.
 
         The painter is taught by the very images that the critic saw: they are painted once.
         """
