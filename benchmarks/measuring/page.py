@@ -137,7 +137,7 @@ def _reading() -> Iterator[str]:
         "  the process grew by. That of a whole run is among the targets.",
         "",
         "A step of a generator counts the images of its batch once, however often critic and painter look at them.",
-        "Steps are those of `mnist-svhn`'s second task: half of each batch is SVHN, half comes from a bank of 12,000.",
+        "Steps are those of `mnist-svhn`'s second task: each batch is SVHN and dreams, as the recipe mixes them.",
     )
 
 
