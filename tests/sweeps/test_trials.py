@@ -22,7 +22,8 @@ from scholars.evaluate import interval
 from scholars.report.words import DASH
 from scholars.sweeps.grid import Plan, planned
 from scholars.sweeps.summary import verdict, write_tables
-from scholars.sweeps.trials import Progress, _conclude, failures, sweep
+from scholars.sweeps.trial import Progress
+from scholars.sweeps.trials import _conclude, failures, sweep
 
 pytest.importorskip("ray", reason="Ray, of the extra `ray`, is not installed")
 

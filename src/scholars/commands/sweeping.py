@@ -59,7 +59,8 @@ def sweep(
     plan = planned(recipe, changes or [], seed, listed(methods))
 
     from scholars.sweeps.summary import table, verdict, write_tables
-    from scholars.sweeps.trials import Means, failures
+    from scholars.sweeps.trial import Means
+    from scholars.sweeps.trials import failures
     from scholars.sweeps.trials import sweep as carry_out
 
     def say(note: str) -> None:

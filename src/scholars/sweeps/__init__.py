@@ -1,1 +1,1 @@
-"""Many runs: every combination of some settings (grid), run side by side (trials, on Ray by tuning), told (summary)."""
+"""Many runs: every combination of some settings (grid), each a trial, side by side on Ray (tuning), told (summary)."""

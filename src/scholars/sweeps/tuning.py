@@ -14,7 +14,7 @@ from ray.tune.schedulers import ASHAScheduler
 
 from scholars.clusters import available, reason
 from scholars.errors import InputError, ScholarsError
-from scholars.sweeps.trials import FIRST_LOOK, SCRATCH, Errand, Means, Progress, do_trial
+from scholars.sweeps.trial import FIRST_LOOK, SCRATCH, Errand, Means, Progress, do_trial
 
 # How often a trial is begun again: machines fail, and so does memory. What it learned is kept in its folder.
 RETRIES = 3
