@@ -61,6 +61,14 @@ def test_headline_has_the_figures(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_scored_on_validation_images_says_so(tmp_path: Path) -> None:
+    said = "No test image was looked at"
+    page = report(tmp_path, results(config={"name": "tiny", "validation": 0.1}))
+    assert "93.0 % of the validation images" in page.all("h1")[0]
+    assert any(text.startswith(said) for text in page.all("p"))
+    assert not any(text.startswith(said) for text in report(tmp_path, results()).all("p"))
+
+
 def test_headline_of_less() -> None:
     assert headline(parse(single())) == (
         "After learning mnist, replay is right on 98.7\N{NO-BREAK SPACE}% of the real test images."

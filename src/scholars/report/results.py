@@ -86,6 +86,11 @@ class Results(_Part):
         present = dict.fromkeys(run.method for run in self.runs)
         return [name for name in METHODS if name in present] + [name for name in present if name not in METHODS]
 
+    @property
+    def scored_on(self) -> str:
+        """Which images every accuracy is of: a recipe may hold out training images in the place of the test part."""
+        return "validation images" if self.config.get("validation") else "real test images"
+
     def of(self, method: str) -> Summary:
         """The summary of ``method``; empty if there is none."""
         return self.summary.get(method, Summary())

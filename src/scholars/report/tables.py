@@ -22,7 +22,7 @@ def summary_table(results: Mapping[str, Any]) -> Table:
     columns = [(name, [task]) for task, name in enumerate(found.tasks)]
     if len(found.tasks) > _MOST_TASKS:
         columns = [(f"mean of {len(found.tasks)} tasks", list(range(len(found.tasks))))]
-    table = _table(f"Accuracy in % on real test images, right after learning a task {ARROW} at the end")
+    table = _table(f"Accuracy in % on {found.scored_on}, right after learning a task {ARROW} at the end")
     table.caption = Text("; ".join(legend(method) for method in found.methods) + ".")
     table.add_column("method", no_wrap=True)
     for name, _ in columns:

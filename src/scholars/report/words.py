@@ -42,7 +42,7 @@ def headline(results: Results) -> str:
     average = percent(results.of(hero).average_accuracy.mean)
     many = len(results.tasks) > 1
     name = _NAMES.get(hero, f"{hero} training")
-    words = f"{_stream(results.tasks)}, {name} is right on {average}{PERCENT} of the real test images"
+    words = f"{_stream(results.tasks)}, {name} is right on {average}{PERCENT} of the {results.scored_on}"
     words += ", averaged over the tasks" if many else ""
     naive = results.of("naive").average_accuracy.mean
     if many and hero != "naive" and naive is not None:
