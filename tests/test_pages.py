@@ -45,7 +45,7 @@ NOT_RUN = {
         "scholars run",
     ): "as many cores as the page has are not everywhere; tests/team runs two processes",
     ("docs/scaling.md", "torchrun"): "the same",
-    ("docs/sweep.md", "scholars sweep"): "starts a cluster; test_sweeping does",
+    ("docs/sweep.md", "scholars sweep"): "starts a cluster; tests/sweeps does",
     ("docs/sweep.md", "scholars dream"): "a million; test_bulk has some hundreds",
     ("docs/scaling.md", "srun"): "the same, and there is no SLURM",
     ("README.md", "scholars run mnist-svhn"): "the tutorial's, with other options",

@@ -41,9 +41,9 @@ SETS = ["solver.width=8,12", "solver.steps=30"]
 # What workers load: it holds a trial when that has learned its first task.
 HOLDING = """
     import dataclasses, time
-    from scholars import sweeping
+    from scholars.sweeps import trial
 
-    run = sweeping.run
+    run = trial.run
 
     def held(recipe, out, *, watch, **how):
         def on_row(place, row):
@@ -51,15 +51,16 @@ HOLDING = """
             time.sleep(3600)
         return run(recipe, out, watch=dataclasses.replace(watch, on_row=on_row), **how)
 
-    sweeping.run = held
+    trial.run = held
 """
 
 # It kills the process of the second trial, once, when that has learned its first task, and writes down what is learned.
 DEADLY = """
     import dataclasses, os, pathlib
-    from scholars import experiment, sweeping
+    from scholars import experiment
+    from scholars.sweeps import trial
 
-    learn, run = experiment.learn, sweeping.run
+    learn, run = experiment.learn, trial.run
 
     def noting(*task, **how):
         learned = learn(*task, **how)
@@ -75,7 +76,7 @@ DEADLY = """
                 os._exit(1)
         return run(recipe, out, watch=dataclasses.replace(watch, on_row=on_row), **how)
 
-    experiment.learn, sweeping.run = noting, dying
+    experiment.learn, trial.run = noting, dying
 """
 
 
@@ -151,12 +152,12 @@ def test_trials_that_cannot_be_run_are_not_tried_again_and_those_that_fail_are(
     recipe: Path, tmp_path: Path, workers: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "broken.py").write_text(
-        "from scholars import sweeping\nfrom scholars.errors import InputError\nrun = sweeping.run\n"
+        "from scholars.sweeps import trial\nfrom scholars.errors import InputError\nrun = trial.run\n"
         "def broken(recipe, out, **how):\n"
         "    if recipe.solver.width == 8: raise InputError('does not fit')\n"
         "    if recipe.solver.width == 12: raise ValueError('no good')\n"
         "    return run(recipe, out, **how)\n"
-        "sweeping.run = broken\n"
+        "trial.run = broken\n"
     )
     monkeypatch.setattr("scholars.sweeps.trials.plugins", lambda: (str(tmp_path / "broken.py"),))
     monkeypatch.setattr("scholars.sweeps.tuning.RETRIES", 1)
