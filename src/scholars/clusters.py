@@ -119,7 +119,7 @@ def reason(text: str) -> str:
 
 def _silence(stack: ExitStack) -> None:
     """Ray tells programmers what it does, on standard output and in logs; what matters to people is said elsewhere."""
-    nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - the stack closes it
     stack.enter_context(redirect_stdout(nowhere))
     for name in ("ray", "ray.tune", "ray.data"):
         logger = logging.getLogger(name)

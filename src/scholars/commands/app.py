@@ -20,6 +20,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A shipped recipe (see `scholars recipes`) or a YAML file.",
+        autocompletion=completion.recipe_names,
+    ),
+]
 DataDir = Annotated[Path | None, typer.Option(help="Where data sets are looked for, and downloaded to.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: change one setting; repeatable.")]
 

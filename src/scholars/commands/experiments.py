@@ -10,21 +10,14 @@ from typing import Annotated
 import typer
 
 from scholars.commands import completion
-from scholars.commands.app import Changes, DataDir, Devices, Events, GeneratorKind, Nodes, SaveEvery, app
+from scholars.commands.app import Changes, DataDir, Devices, Events, GeneratorKind, Nodes, RecipeName, SaveEvery, app
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
 
 @app.command()
 def run(
-    recipe: Annotated[
-        str,
-        typer.Argument(
-            metavar="RECIPE",
-            help="A shipped recipe (see `scholars recipes`) or a YAML file.",
-            autocompletion=completion.recipe_names,
-        ),
-    ],
+    recipe: RecipeName,
     folder: Annotated[Path | None, typer.Option("--out", help="The run's folder; default: runs/RECIPE.")] = None,
     data_dir: DataDir = None,
     seed: Annotated[list[int] | None, typer.Option(help="One or more seeds; default: the recipe's.")] = None,

@@ -8,21 +8,14 @@ from typing import Annotated
 import typer
 
 from scholars.commands import completion
-from scholars.commands.app import Address, DataDir, SaveEvery, app
+from scholars.commands.app import Address, DataDir, RecipeName, SaveEvery, app
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
 
 @app.command()
 def sweep(
-    recipe: Annotated[
-        str,
-        typer.Argument(
-            metavar="RECIPE",
-            help="A shipped recipe (see `scholars recipes`) or a YAML file.",
-            autocompletion=completion.recipe_names,
-        ),
-    ],
+    recipe: RecipeName,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE or KEY=V1,V2,...: every combination is run; repeatable."),

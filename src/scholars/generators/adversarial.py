@@ -83,7 +83,7 @@ class Game:
         self._fabric, self._generator, self._settings = fabric, generator, generator.settings
         self.calm = 1.0
         place(generator, fabric.device)
-        # Bare modules under autocast, not Fabric's wrapped ones: those refuse the inner gradient of a penalty.
+        # Bare modules under autocast, not Fabric's wrapped ones: a critic is asked for its slope, too.
         self._painter, self._average = copy.deepcopy(generator.painter), generator.painter
         self._critic = generator.critic
         self._painter_optimizer = generator.optimizer(self._painter.parameters(), self._settings.rate)

@@ -28,7 +28,7 @@ class R3GAN(Adversarial):
     settings: R3GANSettings
 
     def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Eq. 2 with the penalties, which are estimated from a part of the batch: they cost as much as the rest."""
+        """Eq. 2 with the penalties, which are estimated from a part of the batch: they need passes of their own."""
         on_real, on_fake = score_both(judge, real, fake, told)
         # Evenly spread over the batch, whose first images are new and whose last ones dreams.
         few = max(1, round(self.settings.penalised * len(real)))
