@@ -2,11 +2,14 @@
 
 python benchmarks/generators.py --data-dir DIR [--kinds flow wgan-gp ...] [--sets mnist svhn] [--minutes 1 3 6]
 
-For each it trains the generator alone for a budget of wall-clock time, draws a bank of 20,000 dreams, and teaches a
-fresh solver from them alone; and another one from dreams of the first half of the classes and real images of the rest.
-Settings are chosen by the column "validation", a tenth of the training data that nothing was trained on; "test" is the
-real test part. Writes docs/generators.md and docs/images/generators.png. Rows are kept in
-benchmarks/measured and not measured twice: remove one to measure it anew.
+For each it trains the generator alone for a budget of time, draws a bank of 20,000 dreams, and teaches a fresh solver
+from them alone; and another one from dreams of the first half of the classes and real images of the rest. Settings are
+chosen by the column "validation", a tenth of the training data that nothing was trained on; "test" is the real test
+part. Writes docs/generators.md and docs/images/generators.png.
+
+How many steps a minute is of is measured first, with nothing beside it (--pace measures no more than that). After
+that nothing is timed but how fast it dreams, and several of these may run at once, each with its own --sets. Rows are
+kept in benchmarks/measured and not measured twice: remove one to measure it anew.
 """
 
 from __future__ import annotations
@@ -37,8 +40,13 @@ from scholars.tasks import Task
 from scholars.teaching import teach_generator, teach_solver
 
 DOCS = Path(__file__).parent.parent / "docs"
+MEASURED = Path(__file__).parent / "measured"
+SETS = ("mnist", "svhn")
 DREAMS = 20_000
 LOOKED_AT = 4_000
+PUPIL_STEPS, BESIDE_STEPS = 600, 200
+# Steps that are timed, after some to warm up: 1.5 to 6 seconds.
+WARM_UP, TIMED = 5, 60
 COLUMNS = {
     "data": "data",
     "kind": "generator",
@@ -70,36 +78,38 @@ def with_steps(settings: Settings, kind: str, steps: int) -> Settings:
     return settings.model_copy(update={"generator": generator})
 
 
-def train(pool: Pool, teacher: Scholar, settings: Settings) -> tuple[Generator, float]:
+def train(pool: Pool, kind: str, steps: int) -> Generator:
+    settings = with_steps(Settings(), kind, steps)
+    return teach_generator(pool, None, pool.classes, settings, 0, open_fabric(settings.compute), Session())
+
+
+def pace(kind: str, task: Task) -> float:
+    """Steps a minute."""
+    pool = pool_of(task)
+    train(pool, kind, WARM_UP)
     began = time.perf_counter()
-    fabric = open_fabric(settings.compute)
-    generator = teach_generator(pool, None, len(teacher.conditions), settings, 0, fabric, Session())
-    return generator, time.perf_counter() - began
+    train(pool, kind, TIMED)
+    return 60 * TIMED / (time.perf_counter() - began)
 
 
-def measure(kind: str, minutes: float, task: Task, validation: Task, teacher: Scholar) -> dict[str, Any]:
-    # Not the settings that the teacher was learned with: a kept one may know other defaults.
-    settings = Settings(image=teacher.settings.image)
-    pool = Pool.of(task.train, range(len(task.classes)), len(task.classes))
-    train(pool, teacher, with_steps(settings, kind, 5))
-    _, seconds = train(pool, teacher, with_steps(settings, kind, 40))
-    settings = with_steps(settings, kind, max(1, round(60 * minutes / (seconds / 40))))
-    generator, seconds = train(pool, teacher, settings)
-    scholar = replace(teacher, generator=generator, settings=settings)
+def pool_of(task: Task) -> Pool:
+    return Pool.of(task.train, range(len(task.classes)), len(task.classes))
+
+
+def measure(kind: str, steps: int, task: Task, validation: Task, teacher: Scholar) -> dict[str, Any]:
+    pool = pool_of(task)
+    generator = train(pool, kind, steps)
+    scholar = replace(teacher, generator=generator, settings=with_steps(Settings(), kind, steps))
     began = time.perf_counter()
     images, targets = scholar.dream(DREAMS)
     speed = DREAMS / (time.perf_counter() - began)
     dreamt = Pool(images, targets, len(scholar.classes))
-    pupil = taught(scholar, dreamt, settings.solver.steps)
-    beside = taught(scholar, halves(dreamt, pool), settings.solver.steps // 2)
+    pupil = taught(scholar, dreamt, PUPIL_STEPS)
+    beside = taught(scholar, halves(dreamt, pool), BESIDE_STEPS)
     seen = scholar.features(images[:LOOKED_AT])
     real = scholar.features(torch.from_numpy(task.test.images[:LOOKED_AT]))
     return {
-        "data": task.name,
-        "kind": kind,
-        "minutes": minutes,
-        "seconds": round(seconds, 1),
-        "steps": settings.generator.chosen.steps,
+        "steps": steps,
         "validation": round(100 * accuracy(pupil, validation), 2),
         "test": round(100 * accuracy(pupil, task), 2),
         "beside": round(100 * accuracy(beside, task), 2),
@@ -108,9 +118,10 @@ def measure(kind: str, minutes: float, task: Task, validation: Task, teacher: Sc
         "precision": round(covered(seen, by=real), 3),
         "recall": round(covered(real, by=seen), 3),
         "speed": round(speed),
+        "threads": torch.get_num_threads(),
         "parameters": parameters(generator),
         "megabytes": round(sum(4 * value.numel() for value in generator.state_dict().values()) / 1e6, 1),
-        "settings": settings.generator.chosen.model_dump(mode="json"),
+        "settings": scholar.settings.generator.chosen.model_dump(mode="json"),
     }
 
 
@@ -142,18 +153,21 @@ def write(rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
     lines = [
         "# The generators, at equal cost",
         "",
-        "Each generator is trained alone, with its default settings, for so many minutes of wall-clock time; a fresh",
-        f"solver then learns from {DREAMS:,} of its dreams and nothing else (classification accuracy score, Ravuri &",
-        "Vinyals 2019), their labels being the probabilities that the teacher, a solver trained on the real data,",
-        "gives them. *Beside real* is the same for a solver that learns, in half as many steps, from dreams of the",
-        "first half of the classes and real images of the others, as in a stream whose tasks bring new classes: it",
-        "falls where a network can tell dreams from real images. Settings and default were chosen by the validation",
-        "column: a tenth of the training data, never trained on. Frechet distance, precision and recall are in the",
-        "teacher's features, against real test images.",
+        "Each generator is trained alone, with its default settings, for as many steps as this machine does in so",
+        "many minutes with two threads and nothing beside. A fresh solver then learns from "
+        f"{DREAMS:,} of its dreams and",
+        f"nothing else ({PUPIL_STEPS} steps; classification accuracy score, Ravuri & Vinyals 2019), their labels",
+        "being the probabilities that the teacher, a solver trained on the real data, gives them. *Beside real* is",
+        f"the same for a solver that learns, in {BESIDE_STEPS} steps, from dreams of the first half of the classes and",
+        "real images of the others, as in a stream whose tasks bring new classes: it falls where a network can tell",
+        "dreams from real images. Settings and default were chosen by the validation column: a tenth of the training",
+        "data, never trained on.",
+        "Frechet distance, precision and recall are in the teacher's features, against real test images.",
         "",
         "Made by `python benchmarks/generators.py --data-dir DIR`, seed 0, on: "
-        f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}, "
-        f"torch {machine['packages']['torch']}.",
+        f"{machine['processor']}, {machine['precision']}, torch {machine['packages']['torch']}; dreams a second by "
+        f"{', '.join(map(str, sorted({row['threads'] for row in rows})))} thread(s), labels included, other trainings "
+        "beside.",
         "",
         *(["![The scores over the minutes](images/generators.png)", ""] if drawn else []),
         "| " + " | ".join(COLUMNS.values()) + " |",
@@ -182,34 +196,53 @@ def draw(rows: list[dict[str, Any]]) -> None:
     figure.savefig(DOCS / "images" / "generators.png", dpi=130)
 
 
+def kept_of(name: str) -> dict[str, Any]:
+    """What was measured of a data set: steps a minute by kind, and rows."""
+    path = MEASURED / f"generators-{name}.json"
+    return store.read_json(path) if path.is_file() else {"pace": {}, "rows": []}
+
+
+def teacher_of(task: Task, folder: Path) -> Scholar:
+    """A scholar whose solver learned from the real data; its generator is not asked."""
+    if not folder.is_dir():
+        learn(task, past=[]).save(folder)
+    return Scholar.load(folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--kinds", nargs="+", default=list(GeneratorSettings().kinds()))
-    parser.add_argument("--sets", nargs="+", default=["mnist", "svhn"])
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--minutes", nargs="+", type=float, default=[1, 3, 6])
+    parser.add_argument("--pace", action="store_true", help="measure steps a minute, and end")
     parser.add_argument("--out", type=Path, default=Path("runs/generators"))
     options = parser.parse_args()
-    kept = Path(__file__).parent / "measured" / "generators.json"
-    rows: list[dict[str, Any]] = store.read_json(kept)["rows"] if kept.is_file() else []
-    machine = environment(Settings().compute)
+    parts = {}
+    for name in options.sets:
+        task = open_task(name, data_dir=options.data_dir)
+        parts[name] = parted(task.resized(Settings().image.channels, Settings().image.size))
+        kept = kept_of(name)
+        for kind in options.kinds:
+            if kind not in kept["pace"]:
+                kept["pace"][kind] = round(pace(kind, parts[name][0]))
+                print(f"{name}, {kind}: {kept['pace'][kind]:,} steps a minute", flush=True)
+        store.write_json(MEASURED / f"generators-{name}.json", kept)
+    if options.pace:
+        return
     for minutes in options.minutes:
-        for name in options.sets:
-            task = open_task(name, data_dir=options.data_dir)
-            task, validation = parted(task.resized(Settings().image.channels, Settings().image.size))
-            if (options.out / name).is_dir():
-                teacher = Scholar.load(options.out / name)
-            else:
-                teacher = learn(task, past=[])
-                teacher.save(options.out / name)
+        for name, (task, validation) in parts.items():
+            teacher = teacher_of(task, options.out / name)
             for kind in options.kinds:
-                if any((row["data"], row["kind"], row["minutes"]) == (name, kind, minutes) for row in rows):
+                kept = kept_of(name)
+                if any((row["kind"], row["minutes"]) == (kind, minutes) for row in kept["rows"]):
                     continue
-                rows.append(measure(kind, minutes, task, validation, teacher))
-                print(json.dumps(rows[-1]), flush=True)
-                store.write_json(kept, {"rows": rows})
-                write(rows, machine)
-    write(rows, machine)
+                found = measure(kind, max(1, round(minutes * kept["pace"][kind])), task, validation, teacher)
+                kept["rows"].append({"data": name, "kind": kind, "minutes": minutes, **found})
+                print(json.dumps(kept["rows"][-1]), flush=True)
+                store.write_json(MEASURED / f"generators-{name}.json", kept)
+                write([row for each in SETS for row in kept_of(each)["rows"]], environment(Settings().compute))
+    write([row for each in SETS for row in kept_of(each)["rows"]], environment(Settings().compute))
 
 
 if __name__ == "__main__":
