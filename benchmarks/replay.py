@@ -115,8 +115,8 @@ def main() -> None:
         "| setting | SVHN, held out | SVHN, only the first scholar's | MNIST, held out | seconds |",
         "|---|---|---|---|---|",
         *(
-            f"| {row['policy'] or 'default, seed ' + str(row['seed'])} | {row['svhn']} | {row['unseen']} | {row['mnist']} | "
-            f"{row['seconds']} |"
+            f"| {row['policy'] or 'default, seed ' + str(row['seed'])} | {row['svhn']} | {row['unseen']} | "
+            f"{row['mnist']} | {row['seconds']} |"
             for row in rows
             if "dreams" not in row
         ),
