@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Any, Self
 
+from pydantic import Field, ValidationError, model_validator
+
+from scholars.errors import InputError
 from scholars.section import Section
 from scholars.settings import Settings
 
@@ -74,3 +78,30 @@ class TaskRecord(Section):
     metrics: dict[str, dict[str, float]] = Field(description="what each training last reported: solver, generator")
     settings: Settings = Field(description="the full configuration it was learned with")
     audit: Audit | None = Field(None, description="of the dreams, after this task")
+
+
+class Contents(Section):
+    """What a scholar's description says of what it knows."""
+
+    classes: tuple[str, ...] = Field(min_length=1)
+    lineage: tuple[TaskRecord, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes names one twice")
+        for record in self.lineage:
+            if strange := set(record.classes) - set(self.classes):
+                raise ValueError(f"task {record.name!r} has the class {min(strange)!r}, which is not among classes")
+        return self
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any], where: str) -> Self:
+        """What ``description`` holds of it. Raises InputError, naming ``where`` and the key, for what is not valid."""
+        try:
+            return cls.model_validate({key: description.get(key) for key in cls.model_fields})
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            at = f" at {key!r}" if key else ""
+            raise InputError(f"{where} is not valid{at}: {first['msg']}") from None

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from pydantic import Field, ValidationError, model_validator
 from torch import Tensor
 
 from scholars import store
@@ -22,12 +21,11 @@ from scholars.compute import machine, place, randomness, seed_of, to_uint8
 from scholars.errors import InputError, nearest
 from scholars.familiarity import Familiarity
 from scholars.generators import Generator, build_generator
-from scholars.records import Audit, TaskRecord
+from scholars.records import Audit, Contents, TaskRecord
 from scholars.replay import Batch, joined
-from scholars.section import Section
 from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver, build_solver
-from scholars.tasks.task import fit_images
+from scholars.tasks.task import as_array, fit_images
 from scholars.team import in_turn
 
 if TYPE_CHECKING:
@@ -138,7 +136,7 @@ class Scholar:
     def _own(self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image]) -> Tensor:
         """Images as people have them in the scholar's own shape."""
         shape = self.settings.image
-        return torch.from_numpy(_as_array(images, shape.channels, shape.size))
+        return torch.from_numpy(as_array(images, shape.channels, shape.size))
 
     def predict(
         self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], among: str | None = None
@@ -246,13 +244,7 @@ class Scholar:
         """
         where = str(folder)
         description, weights = store.read_scholar(Path(folder))
-        try:
-            contents = _Contents.model_validate({key: description.get(key) for key in _Contents.model_fields})
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            at = f" at {key!r}" if key else ""
-            raise InputError(f"{where}/{store.DESCRIPTION} is not valid{at}: {first['msg']}") from None
+        contents = Contents.of(description, f"{where}/{store.DESCRIPTION}")
         if "solver" not in weights:
             raise InputError(f"{where} has no solver weights")
         settings = contents.lineage[-1].settings.model_copy(update={"compute": compute or ComputeSettings()})
@@ -294,34 +286,3 @@ def conditions_of(tasks: Sequence[Sequence[str]], classes: Sequence[str]) -> tup
     """(task, output) for every class of every task; ``tasks[t]`` are the class names of task t."""
     outputs = {name: output for output, name in enumerate(classes)}
     return tuple((task, outputs[name]) for task, names in enumerate(tasks) for name in names)
-
-
-class _Contents(Section):
-    classes: tuple[str, ...] = Field(min_length=1)
-    lineage: tuple[TaskRecord, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if len(set(self.classes)) != len(self.classes):
-            raise ValueError("classes names one twice")
-        for record in self.lineage:
-            if strange := set(record.classes) - set(self.classes):
-                raise ValueError(f"task {record.name!r} has the class {min(strange)!r}, which is not among classes")
-        return self
-
-
-def _as_array(images: Any, channels: int, size: int) -> npt.NDArray[np.uint8]:
-    if isinstance(images, Tensor):
-        images = images.cpu().numpy()
-    if isinstance(images, np.ndarray):
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
-            raise InputError(
-                f"images must be uint8 [B, C, H, W] with 1 or 3 channels, got {images.dtype} {list(images.shape)}"
-            )
-        return fit_images(images, channels, size)
-    mode = "L" if channels == 1 else "RGB"
-    arrays = [np.asarray(image.convert(mode)).reshape(1, image.height, image.width, channels) for image in images]
-    return np.concatenate(
-        [fit_images(a.transpose(0, 3, 1, 2), channels, size) for a in arrays]
-        or [np.empty((0, channels, size, size), np.uint8)]
-    )

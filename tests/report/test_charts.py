@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 from scholars.report import charts
+from scholars.report.curves import losses
 from scholars.report.results import parse
 
 from .documents import results, single, tick
@@ -47,7 +48,7 @@ def test_forgetting_is_measured_from_the_best() -> None:
 def test_curves_follow_one_another() -> None:
     """Two tasks of 20 steps by replay, then joint training, which begins at the left again."""
     ticks = [tick("replay", task, step) for task in ("a", "b") for step in (10, 20)]
-    spec = charts.losses([*ticks, tick("joint", "b", 20), tick("replay", "a", 15, metrics={"loss": math.inf})])
+    spec = losses([*ticks, tick("joint", "b", 20), tick("replay", "a", 15, metrics={"loss": math.inf})])
     assert spec is not None
     (panel,) = spec["concat"]
     rows = [(row["method"], row["task"], row["step"]) for row in panel["data"]["values"]]
@@ -60,22 +61,22 @@ def test_curves_follow_one_another() -> None:
     ]
     rule, name, _ = panel["layer"]
     assert rule["data"]["values"] == name["data"]["values"] == [{"task": "a", "step": 0}, {"task": "b", "step": 20}]
-    assert charts.losses([]) is None
+    assert losses([]) is None
 
 
 def test_tasks_are_named_where_there_is_room() -> None:
-    spec = charts.losses([tick("replay", str(task), step) for task in range(9) for step in (10, 20)])
+    spec = losses([tick("replay", str(task), step) for task in range(9) for step in (10, 20)])
     assert spec is not None
     assert [layer["mark"]["type"] for layer in spec["concat"][0]["layer"]] == ["rule", "line"]
 
 
 def test_long_curves_are_thinned() -> None:
-    spec = charts.losses([tick("replay", "a", step) for step in range(1, 1001)])
+    spec = losses([tick("replay", "a", step) for step in range(1, 1001)])
     assert spec is not None
     assert len(spec["concat"][0]["data"]["values"]) == 200
 
 
 def test_many_curves_are_thinned_further() -> None:
-    spec = charts.losses([tick("replay", str(task), step) for task in range(300) for step in range(1, 101)])
+    spec = losses([tick("replay", str(task), step) for task in range(300) for step in range(1, 101)])
     assert spec is not None
     assert len(spec["concat"][0]["data"]["values"]) <= 12_000

@@ -5,32 +5,14 @@ The same figures are in the page's tables and in the PNGs of the run's folder; h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scholars.report.curves import Curve, read_curves
 from scholars.report.methods import look
 from scholars.report.results import Results, mean
+from scholars.report.spec import MUTED, SCHEMA, Spec, by_method, by_shape, shortened
 
-Spec = dict[str, Any]
-_LEGEND = {"orient": "top", "title": None, "symbolOpacity": 1}
-# Matplotlib's markers, as Vega calls them, or the nearest that can be filled.
-_SHAPES = {
-    "o": "circle",
-    "v": "triangle-down",
-    "s": "square",
-    "P": "cross",
-    "X": "triangle-up",
-    "D": "diamond",
-}
-# Legible on white and on black.
-_MUTED = "#8A949C"
 _WHOSE = ("class", "generation", "after", "dying")
-_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
-# Points of one curve, and of all of a page: more would not be seen, and the page has to stay small.
-_POINTS, _ALL_POINTS = 200, 12_000
-# Tasks whose names find room side by side in a panel.
-_NAMED = 3
 
 
 def accuracy(results: Results) -> Spec:
@@ -39,7 +21,7 @@ def accuracy(results: Results) -> Spec:
     few = len(results.tasks) < 4
     # Slanted names leave no room for a title; that of the chart says it, too.
     x: Spec = {"field": "after", "type": "ordinal", "sort": results.tasks, "title": "after learning" if few else None}
-    x["axis"] = {"labelAngle": 0 if few else -40, "labelExpr": _shortened(14)}
+    x["axis"] = {"labelAngle": 0 if few else -40, "labelExpr": shortened(14)}
     y: Spec = {"field": "mean", "type": "quantitative", "title": "accuracy, %", "scale": {"domain": [0, 100]}}
     tooltip = [
         {"field": "task"},
@@ -68,28 +50,28 @@ def accuracy(results: Results) -> Spec:
     point = {
         "transform": [{"filter": "isValid(datum.mean)"}],
         "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
-        "encoding": {"x": x, "y": y, "tooltip": tooltip, **_by_shape(results.methods)},
+        "encoding": {"x": x, "y": y, "tooltip": tooltip, **by_shape(results.methods)},
     }
     unlearned = {
         "transform": [{"filter": "datum.unlearned"}],
-        "mark": {"type": "text", "color": _MUTED, "fontSize": 11, "text": ["not yet", "learned"]},
-        "encoding": {"x": x, "y": {"datum": 50}, "color": {"value": _MUTED}},
+        "mark": {"type": "text", "color": MUTED, "fontSize": 11, "text": ["not yet", "learned"]},
+        "encoding": {"x": x, "y": {"datum": 50}, "color": {"value": MUTED}},
     }
     layers = [unlearned, level, line, point]
     return {
-        "$schema": _SCHEMA,
+        "$schema": SCHEMA,
         "data": {"values": [*rows, *_not_yet(results.tasks)]},
         "facet": {
             "field": "task",
             "sort": results.tasks,
             "title": None,
-            "header": {"labelFontWeight": "bold", "labelExpr": _shortened(28), "labelAnchor": "start"},
+            "header": {"labelFontWeight": "bold", "labelExpr": shortened(28), "labelAnchor": "start"},
         },
         "columns": 2 if len(results.tasks) in (2, 4) else min(len(results.tasks), 3),
         "spec": {
             "height": 190,
             "layer": [band, *layers] if len(results.seeds) > 1 else layers,
-            "encoding": _by_method(results.methods),
+            "encoding": by_method(results.methods),
         },
     }
 
@@ -113,7 +95,7 @@ def forgetting(results: Results) -> Spec | None:
         return None
     methods = [method for method in results.methods if any(row["method"] == method for row in rows)]
     return {
-        "$schema": _SCHEMA,
+        "$schema": SCHEMA,
         "data": {"values": rows},
         "width": "container",
         "height": {"step": 14},
@@ -124,7 +106,7 @@ def forgetting(results: Results) -> Spec | None:
                 "type": "nominal",
                 "sort": results.tasks,
                 "title": None,
-                "axis": {"labelExpr": _shortened(20)},
+                "axis": {"labelExpr": shortened(20)},
             },
             "yOffset": {"field": "method", "sort": methods},
             "x": {
@@ -134,30 +116,9 @@ def forgetting(results: Results) -> Spec | None:
                 "axis": {"tickCount": 8},
             },
             "tooltip": [{"field": "task"}, {"field": "method"}, {"field": "points", "format": ".1f"}],
-            **_by_method(methods),
+            **by_method(methods),
         },
     }
-
-
-def losses(ticks: Iterable[Mapping[str, Any]]) -> Spec | None:
-    """Training curves of the first seed: a panel for each loss of each stage, task after task; None without any."""
-    curves, panels = read_curves(ticks), list[Spec]()
-    methods = list(dict.fromkeys(line.method for lines in curves.values() for line in lines))
-    most = min(_POINTS, max(2, _ALL_POINTS // max(1, sum(len(lines) for lines in curves.values()))))
-    for (stage, metric), lines in curves.items():
-        rows, starts, start = [], list[Spec](), 0
-        for task in dict.fromkeys(line.task for line in lines):
-            here = {line.method: curve for line, curve in lines.items() if line.task == task}
-            for method, curve in here.items():
-                # Joint training learns all tasks at once: it begins at the left.
-                rows += _points(curve, most, 0 if method == "joint" else start, {"task": task, "method": method})
-            steps = max((max(curve) for method, curve in here.items() if method != "joint"), default=0)
-            starts += [{"task": task, "step": start}] if steps else []
-            start += steps
-        panels.append(
-            _curves_panel(f"{stage}: {metric.replace('_', ' ')}", rows, starts, methods, f"zoom{len(panels)}")
-        )
-    return {"$schema": _SCHEMA, "concat": panels, "columns": 2} if panels else None
 
 
 def classes(rows: Sequence[Mapping[str, Any]], names: Sequence[str], measures: Mapping[str, str], even: float) -> Spec:
@@ -169,7 +130,7 @@ def classes(rows: Sequence[Mapping[str, Any]], names: Sequence[str], measures: M
     last = max(row["generation"] for row in rows)
     # Names that are longer than a bar is wide stand upright.
     upright = len(names) > 4 and max(map(len, names)) > 2
-    axis = {"labelAngle": -90 if upright else 0, "labelExpr": _shortened(12), "labelOverlap": True}
+    axis = {"labelAngle": -90 if upright else 0, "labelExpr": shortened(12), "labelOverlap": True}
     colour = {"condition": {"test": "datum.dying", "value": look("er").colour}, "value": look("replay").colour}
     panels: list[Spec] = []
     for key, title in measures.items():
@@ -191,10 +152,10 @@ def classes(rows: Sequence[Mapping[str, Any]], names: Sequence[str], measures: M
         }
         tick = {
             "transform": [{"filter": f"datum.generation !== {last}"}],
-            "mark": {"type": "tick", "thickness": 2, "color": _MUTED, "opacity": 1},
+            "mark": {"type": "tick", "thickness": 2, "color": MUTED, "opacity": 1},
             "encoding": shared,
         }
-        evenly = {"mark": {"type": "rule", "strokeDash": [4, 3], "color": _MUTED}, "encoding": {"y": {"datum": even}}}
+        evenly = {"mark": {"type": "rule", "strokeDash": [4, 3], "color": MUTED}, "encoding": {"y": {"datum": even}}}
         panels.append(
             {
                 "title": {"text": title, "anchor": "start"},
@@ -203,7 +164,7 @@ def classes(rows: Sequence[Mapping[str, Any]], names: Sequence[str], measures: M
                 "layer": [bar, tick, evenly] if key == "share" else [bar, tick],
             }
         )
-    return {"$schema": _SCHEMA, "concat": [panel for panel in panels if panel["data"]["values"]], "columns": 3}
+    return {"$schema": SCHEMA, "concat": [panel for panel in panels if panel["data"]["values"]], "columns": 3}
 
 
 def comparison(rows: Sequence[Mapping[str, Any]], names: Sequence[str], methods: Sequence[str]) -> Spec:
@@ -223,10 +184,10 @@ def comparison(rows: Sequence[Mapping[str, Any]], names: Sequence[str], methods:
     }
     point = {
         "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
-        "encoding": {"x": {**x, "field": "accuracy"}, "tooltip": tooltip, **_by_shape(methods)},
+        "encoding": {"x": {**x, "field": "accuracy"}, "tooltip": tooltip, **by_shape(methods)},
     }
     return {
-        "$schema": _SCHEMA,
+        "$schema": SCHEMA,
         "data": {"values": [dict(row) for row in rows]},
         "width": "container",
         "height": {"step": 28},
@@ -237,9 +198,9 @@ def comparison(rows: Sequence[Mapping[str, Any]], names: Sequence[str], methods:
                 "type": "nominal",
                 "sort": list(names),
                 "title": None,
-                "axis": {"labelExpr": _shortened(20)},
+                "axis": {"labelExpr": shortened(20)},
             },
-            **_by_method(methods),
+            **by_method(methods),
         },
     }
 
@@ -258,56 +219,3 @@ def _course(results: Results, task: int) -> list[dict[str, Any]]:
                 }
                 rows.append({"task": results.tasks[task], "after": results.tasks[after], "method": method, **shares})
     return rows
-
-
-def _shortened(most: int) -> str:
-    """A name as an axis has room for it: beginning and end, for names often differ in their last part only."""
-    half = most // 2
-    ends = f"slice(datum.label, 0, {half}) + '…' + slice(datum.label, -{half})"
-    return f"length(datum.label) > {most} ? {ends} : datum.label"
-
-
-def _by_method(methods: Sequence[str]) -> Spec:
-    scale = {"domain": list(methods), "range": [look(method).colour for method in methods]}
-    return {"color": {"field": "method", "scale": scale, "legend": _LEGEND}}
-
-
-def _by_shape(methods: Sequence[str]) -> Spec:
-    """So that colour alone carries nothing; the same legend as that of the colours, or there would be two."""
-    scale = {"domain": list(methods), "range": [_SHAPES[look(method).marker] for method in methods]}
-    return {"shape": {"field": "method", "scale": scale, "legend": _LEGEND}}
-
-
-def _points(curve: Curve, most: int, start: int, whose: Mapping[str, str]) -> list[dict[str, Any]]:
-    steps = sorted(curve)
-    every = -(-len(steps) // most)
-    return [{**whose, "step": start + step, "value": float(f"{curve[step]:.4g}")} for step in steps[::every]]
-
-
-def _curves_panel(title: str, rows: Sequence[Spec], starts: Sequence[Spec], methods: Sequence[str], zoom: str) -> Spec:
-    values = [row["value"] for row in rows]
-    scale = "log" if min(values) > 0 and max(values) > 10 * min(values) else "linear"
-    x = {"field": "step", "type": "quantitative", "title": "step, task after task"}
-    y = {"field": "value", "type": "quantitative", "title": None, "scale": {"type": scale}}
-    line = {
-        "params": [{"name": zoom, "select": "interval", "bind": "scales"}],
-        "mark": {"type": "line", "strokeWidth": 1.3, "clip": True},
-        "encoding": {
-            "x": x,
-            "y": y,
-            "detail": {"field": "task"},
-            "tooltip": [{"field": name} for name in ("task", "method", "step", "value")],
-            **_by_method(methods),
-        },
-    }
-    begun = {"data": {"values": list(starts)}}
-    rule = {**begun, "mark": {"type": "rule", "color": _MUTED, "clip": True}, "encoding": {"x": x}}
-    label = {"type": "text", "align": "left", "baseline": "top", "dx": 3, "dy": 2, "color": _MUTED, "clip": True}
-    name = {**begun, "mark": label, "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "task"}}}
-    return {
-        "title": {"text": title, "anchor": "start"},
-        "height": 160,
-        "data": {"values": list(rows)},
-        # Names of many tasks would lie upon one another.
-        "layer": [rule, *([name] if len(starts) <= _NAMED else []), line],
-    }

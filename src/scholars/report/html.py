@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from scholars import store
-from scholars.report.charts import Spec
+from scholars.report.spec import Spec
 from scholars.report.words import DASH
 
 _DRAW = """

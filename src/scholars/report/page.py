@@ -12,6 +12,7 @@ from scholars.keepsakes import read_judged, read_samples
 from scholars.report import charts
 from scholars.report.audits import by_class
 from scholars.report.confusions import Cell, Confusions, confusions
+from scholars.report.curves import losses
 from scholars.report.html import Chart, picture_of, write_page
 from scholars.report.illustrate import generations, read_ticks
 from scholars.report.memory import remembered
@@ -109,7 +110,7 @@ def _charts(folder: Path, results: Results) -> dict[str, Chart]:
         alt = "Bars: for each method and earlier task, how many points its accuracy fell from its best to the end. "
         alt += "; ".join(f"{m}: {percent(results.mean(m, 'forgetting'))} on average" for m in results.methods)
         found["forgetting"] = Chart("Forgetting", alt, forgotten)
-    if curves := charts.losses(read_ticks(folder)):
+    if curves := losses(read_ticks(folder)):
         alt = "Line charts of the losses of each training stage over the training steps."
         found["losses"] = Chart("Training curves", alt, curves, picture_of(folder / "losses.png"))
     return found

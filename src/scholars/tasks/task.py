@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
+from torch import Tensor
 
 from scholars.errors import InputError, nearest
 
@@ -208,6 +210,26 @@ def fit_images(images: npt.NDArray[np.uint8], channels: int, size: int) -> npt.N
             chunk = vision.center_crop(vision.resize(chunk, [size], antialias=True), [size, size])
         out[start : start + _RESIZE_CHUNK] = chunk.expand(-1, channels, -1, -1).numpy()
     return out
+
+
+def as_array(
+    images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], channels: int, size: int
+) -> npt.NDArray[np.uint8]:
+    """Images as people have them as ``[N, channels, size, size]`` uint8. Raises InputError for other arrays."""
+    if isinstance(images, Tensor):
+        images = images.cpu().numpy()
+    if isinstance(images, np.ndarray):
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise InputError(
+                f"images must be uint8 [B, C, H, W] with 1 or 3 channels, got {images.dtype} {list(images.shape)}"
+            )
+        return fit_images(images, channels, size)
+    mode = "L" if channels == 1 else "RGB"
+    arrays = [np.asarray(image.convert(mode)).reshape(1, image.height, image.width, channels) for image in images]
+    return np.concatenate(
+        [fit_images(a.transpose(0, 3, 1, 2), channels, size) for a in arrays]
+        or [np.empty((0, channels, size, size), np.uint8)]
+    )
 
 
 def in_channels(square: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
