@@ -2,9 +2,10 @@
 
 python benchmarks/peers.py --data-dir DIR [--seeds 0 1 2] [--epochs 1 4 10]
 
-Avalanche gets an environment of its own under --out. The two take turns, seed by seed. Both are timed from the
-training of the first task to the end of the last; Scholars without the audit, which is no part of learning. Writes
-docs/peers.md. Rows are kept in benchmarks/measured and not measured twice: remove one to measure it anew.
+Avalanche gets an environment of its own under --out. The two take turns, seed by seed, with as many threads each (set
+OMP_NUM_THREADS for fewer than there are cores). Both are timed from the training of the first task to the end of the
+last; Scholars without the audit, which is no part of learning. Writes docs/peers.md. Rows are kept in
+benchmarks/measured and not measured twice: remove one to measure it anew.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from scholars.settings import Settings
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 PEER = "avalanche-lib==0.6.0"
-RECIPES = ("split-mnist-small", "split-mnist")
+# What follows `scholars run`: as short as the peer's shortest, and a minute of two cores.
+SHORT = "split-mnist-small --set generator.gan.steps=220 --set solver.steps=60 --set replay.bank=3000"
+SETTINGS = (SHORT, "split-mnist-small")
 
 
 def peer_python(out: Path) -> Path:
@@ -48,21 +51,10 @@ def peer(out: Path, data_dir: Path, epochs: int, seed: int) -> dict[str, Any]:
     return row
 
 
-def ours(out: Path, data_dir: Path, recipe: str, seed: int) -> dict[str, Any]:
-    folder = out / f"{recipe}-{seed}"
-    words = [
-        "run",
-        recipe,
-        "--out",
-        str(folder),
-        "--data-dir",
-        str(data_dir),
-        "--methods",
-        "replay",
-        "--seed",
-        str(seed),
-    ]
-    words += ["--set", "audit.dreams=0", "--resume"]
+def ours(out: Path, data_dir: Path, setting: str, seed: int) -> dict[str, Any]:
+    folder = out / f"{SETTINGS.index(setting)}-{seed}"
+    words = ["run", *setting.split(), "--out", str(folder), "--data-dir", str(data_dir), "--methods", "replay"]
+    words += ["--seed", str(seed), "--set", "audit.dreams=0", "--resume"]
     subprocess.run([sys.executable, "-m", "scholars", *words], check=True, stdout=subprocess.DEVNULL)
     (run,) = store.read_json(folder / "results.json")["runs"]
     score = accuracy(Scholar.load(folder / "scholars" / "5"), open_task("mnist", data_dir=data_dir))
@@ -78,8 +70,8 @@ def written(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
         "took turns on one machine. Accuracy in % over all ten digits after the last task, mean and half width of the",
         "95 % interval over seeds.",
         "",
-        f"Made by `python benchmarks/peers.py --data-dir DIR` on {datetime.now(UTC):%Y-%m-%d}: "
-        f"{machine['processor']}, {machine['threads']} threads, torch {machine['packages']['torch']}.",
+        f"Made by `python benchmarks/peers.py --data-dir DIR` on {machine['date']}: {machine['processor']}, "
+        f"{machine['threads']} thread(s) each, torch {machine['packages']['torch']}.",
         "",
         "| system | setting | accuracy | seconds of training | seeds |",
         "|---|---|---|---|---|",
@@ -107,15 +99,19 @@ def main() -> None:
     kept = Path(__file__).parent / "measured" / "peers.json"
     rows: list[dict[str, Any]] = store.read_json(kept)["rows"] if kept.is_file() else []
     for seed in options.seeds:
-        for system, setting in [*(("Scholars", name) for name in RECIPES), *(("Avalanche", n) for n in options.epochs)]:
+        for system, setting in [
+            *(("Scholars", name) for name in SETTINGS),
+            *(("Avalanche", n) for n in options.epochs),
+        ]:
             if any((row["system"], row["setting"], row["seed"]) == (system, setting, seed) for row in rows):
                 continue
             measure = ours if system == "Scholars" else peer
             found = measure(options.out, options.data_dir, setting, seed)
             rows.append({"system": system, "setting": setting, "seed": seed, **found})
             print(json.dumps(rows[-1]), flush=True)
-            store.write_json(kept, {"rows": rows})
-    (DOCS / "peers.md").write_text(written(rows, environment(Settings().compute)), encoding="utf-8")
+            machine = {**environment(Settings().compute), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
+            store.write_json(kept, {"rows": rows, "environment": machine})
+            (DOCS / "peers.md").write_text(written(rows, machine), encoding="utf-8")
 
 
 if __name__ == "__main__":
