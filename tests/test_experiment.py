@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import TINY
+from filelock import FileLock
 from torchvision.datasets import ImageFolder
 
 from scholars.config import Recipe, build, read_recipe
@@ -170,6 +171,12 @@ def test_a_finished_run_resumes_to_itself(done: Path) -> None:
     before = (done / "results.json").read_bytes()
     assert run(recipe(seeds=[0, 1], export_dreams=True), done, resume=True) == json.loads(before)
     assert (done / "results.json").read_bytes() == before
+
+
+def test_two_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:
+    with FileLock(tmp_path / ".out.lock"), pytest.raises(InputError, match="another process is running what is in"):
+        run(recipe(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_folders_that_hold_something_else_are_refused(done: Path, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from scholars.records import Audit
 from scholars.scholar import Scholar
 from scholars.streams import open_stream
 from scholars.tasks import Task
+from scholars.undertaking import alone
 
 SCHEMA = 1
 
@@ -82,9 +83,12 @@ def run(
     command: how to repeat the run, kept in the results
     save_every: seconds between checkpoints of the unfinished work
 
-    Raises InputError, with nothing written, for bad input; Interrupted when asked to stop.
+    Raises InputError, with nothing written, for bad input and while another process runs it; Interrupted when asked to
+    stop.
     """
-    return _Run(recipe, Path(out), data_dir, resume, command, watch or Watch(), save_every).go()
+    one = _Run(recipe, Path(out), data_dir, resume, command, watch or Watch(), save_every)
+    with alone(one.out, "running what is in"):
+        return one.go()
 
 
 def is_done(out: Path) -> bool:

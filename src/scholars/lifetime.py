@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from scholars import store
 from scholars.auditing import audit
@@ -23,7 +21,7 @@ from scholars.learning import learn, union
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks import Images, Task
-from scholars.undertaking import ended_in, note_outcome, pieces
+from scholars.undertaking import alone, ended_in, note_outcome, pieces
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def teach(
     Interrupted when asked to stop.
     """
     folder, watch = Path(folder), watch or Watch()
-    with _alone(folder):
+    with alone(folder, "teaching"):
         work = folder.with_name(f".{folder.name}.learning")
         for path in (folder, work):
             store.clear_away(path)
@@ -100,7 +98,7 @@ def return_to(folder: Path, key: str) -> Scholar:
 
     Raises InputError where that generation was not kept, or while another process teaches this folder.
     """
-    with _alone(folder):
+    with alone(folder, "teaching"):
         earlier = Scholar.load(place_of(folder, key))
         keep_generation(folder)
         earlier.save(folder)
@@ -115,18 +113,6 @@ def settings_of(folder: Path, origin: Path | None, changes: Mapping[str, Any]) -
 def _settings(previous: Scholar | None, changes: Mapping[str, Any] | None) -> Settings:
     document = previous.lineage[-1].settings.model_dump(mode="json") if previous else {}
     return build(Settings, document, changes, where="settings")
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Refuse two learners on one folder. The system frees the lock of a process that died."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-    try:
-        with lock.acquire(timeout=0):
-            yield
-    except Timeout:
-        raise InputError(f"another process is teaching {folder} just now: wait until it is done") from None
 
 
 def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 
 from scholars import store
 from scholars.errors import InputError
@@ -18,6 +20,22 @@ from scholars.tasks.task import Images, Task
 
 _NOTE, _OUTCOME = "learning.json", "learned.json"
 _PIECE = 4096  # images
+
+
+@contextmanager
+def alone(folder: Path, doing: str) -> Iterator[None]:
+    """Inside, no other process is ``doing`` something to ``folder``; the system frees the lock of one that died.
+
+    Raises InputError where another one is.
+    """
+    whole = folder.resolve()
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(whole.with_name(f".{whole.name}.lock"))
+    try:
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout:
+        raise InputError(f"another process is {doing} {folder} just now: wait until it is done") from None
 
 
 def claim(

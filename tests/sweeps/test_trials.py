@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import TINY
+from filelock import FileLock
 from test_cli import scholars
 
 from scholars import store
@@ -229,6 +230,13 @@ def test_what_is_refused_leaves_nothing(recipe: Path, words: list[str], message:
     assert done.returncode == 2
     assert message in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"tiny.yaml", "full"}
+
+
+def test_two_at_once_in_one_folder_are_refused(recipe: Path, tmp_path: Path) -> None:
+    with FileLock(tmp_path / ".out.lock"):
+        done = scholars("sweep", recipe.name, "--set", "solver.width=8,12", "--out", "out", cwd=tmp_path)
+    assert (done.returncode, "another process is running what is in" in done.stderr) == (2, True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_ray_it_is_said(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from scholars.registry import plugins
 from scholars.streams import open_stream
 from scholars.sweeps.grid import Plan, described
 from scholars.sweeps.trial import FIRST_LOOK, PLAN, SCRATCH, Errand, Means, Progress, folder_of
+from scholars.undertaking import alone
 
 SCHEMA = 1
 SWEEP = "sweep.json"
@@ -67,7 +68,7 @@ def sweep(
         workers, threads = _shared_out(means, len(todo))
         errand = Errand(out, Path(data_dir) if data_dir else None, save_every, threads, plugins(), Path.cwd())
         try:
-            with cluster(means.address, workers * threads):
+            with cluster(means.address, workers * threads), alone(out, "running what is in"):
                 _write_plan(plan, out)
                 _carry_out(plan, errand, progress, todo, means, max(steps), on_note)
         except KeyboardInterrupt:
