@@ -1,4 +1,4 @@
-"""A short life, learned by as many processes as asked for: ``python lives.py PROCESSES OUT [stop|lose]``."""
+"""A short life, learned by as many processes as asked for: ``python lives.py PROCESSES OUT [stop|lose|cores]``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from scholars import Images, Scholar, Settings, Task, learn, register_solver
@@ -18,7 +19,7 @@ from scholars.errors import Interrupted
 from scholars.fitting import Session, Tick
 from scholars.settings import ImageSettings, SolverSettings
 from scholars.solvers.cnn import CNN
-from scholars.team import together
+from scholars.team import carry_out, fabric_of, together
 
 KINDS = ("flow", "r3gan", "gan", "wgan-gp", "wgan", "vae")
 
@@ -76,6 +77,16 @@ def _mortal(settings: SolverSettings, image: ImageSettings, classes: int) -> Mor
     return Mortal(settings, image, classes)
 
 
+def note_cores(out: Path, fabric: Fabric) -> None:
+    """In every process: the cores that its threads may run on, and how those of gloo that receive are scheduled."""
+    cores, scheduled = set[int](), []
+    for thread in Path("/proc/self/task").iterdir():
+        cores |= os.sched_getaffinity(int(thread.name))
+        if (thread / "comm").read_text().strip() == "gloo_tcp_loop":
+            scheduled.append(os.sched_getscheduler(int(thread.name)))
+    (out / f"{fabric.global_rank}.json").write_text(json.dumps([sorted(cores), scheduled]))
+
+
 def main(count: int, out: Path, how: str) -> None:
     register_solver("mortal", _mortal)
     with together(settings("flow").compute, count):
@@ -88,6 +99,8 @@ def main(count: int, out: Path, how: str) -> None:
                 first(session)
             except Interrupted as stop:
                 (out / "stopped.txt").write_text(str(stop))
+        elif how == "cores":
+            carry_out(fabric_of(settings("flow").compute), partial(note_cores, out))
         elif how == "lose":
             first(Session(), "mortal").save(out)
         else:

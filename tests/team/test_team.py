@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,17 @@ def test_if_one_is_lost_all_end_and_nothing_is_written(tmp_path: Path) -> None:
     found = together(2, tmp_path / "scholar", "lose")
     assert found.returncode != 0
     assert not (tmp_path / "scholar").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there cores are shared out")
+def test_each_process_keeps_to_cores_of_its_own(tmp_path: Path) -> None:
+    assert together(2, tmp_path, "cores").returncode == 0
+    notes = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    (first, of_first), (second, of_second) = notes
+    assert first and len(first) == len(second)
+    assert set(first).isdisjoint(second)
+    # A name that gloo gave up would leave these empty, and messages slow.
+    assert set(of_first) == set(of_second) == {os.SCHED_BATCH}
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
