@@ -29,7 +29,10 @@ HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 PEER = "avalanche-lib==0.6.0"
 # What follows `scholars run`: as short as the peer's shortest, and a minute of two cores.
-SHORT = "split-mnist-small --set generator.gan.steps=220 --set solver.steps=60 --set replay.bank=3000"
+SHORT = (
+    "split-mnist-small --set solver.width=12 solver.steps=70 solver.batch=32 replay.bank=1500 generator.gan.width=12 "
+    "generator.gan.steps=240 generator.gan.batch=16 generator.gan.rate=0.005 generator.gan.critic_rate=0.005"
+)
 SETTINGS = (SHORT, "split-mnist-small")
 
 
@@ -76,16 +79,21 @@ def written(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
         "| system | setting | accuracy | seconds of training | seeds |",
         "|---|---|---|---|---|",
     ]
-    for name in dict.fromkeys((row["system"], row["setting"]) for row in rows):
-        own = [row for row in rows if (row["system"], row["setting"]) == name]
+    groups: dict[tuple[str, str | int], list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["seconds"]):
+        groups.setdefault((row["system"], row["setting"]), []).append(row)
+    for (system, setting), own in groups.items():
         scores = [100 * row["accuracy"] for row in own]
         half = interval(scores)
-        shown = f"`{name[1]}`" if isinstance(name[1], str) else f"{name[1]} epochs a task"
+        shown = f"`{setting}`" if isinstance(setting, str) else f"{setting} epoch{'s'[: setting != 1]} a task"
         spread = "" if half is None else f" ± {half:.2f}"
-        lines.append(
-            f"| {name[0]} | {shown} | {fmean(scores):.2f}{spread} | {fmean(row['seconds'] for row in own):.0f} | "
-            f"{len(own)} |"
-        )
+        seconds = fmean(row["seconds"] for row in own)
+        lines.append(f"| {system} | {shown} | {fmean(scores):.2f}{spread} | {seconds:.0f} | {len(own)} |")
+    lines += [
+        "",
+        "What follows a recipe's name is how it was shortened, to about the peer's shortest time; it was chosen on held-out",
+        "training images. Avalanche's strategy has its defaults: it was not tuned beyond the number of epochs.",
+    ]
     return "\n".join(lines) + "\n"
 
 

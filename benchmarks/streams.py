@@ -162,7 +162,7 @@ def written(found: dict[str, list[dict[str, Any]]], machine: dict[str, Any]) -> 
         "is what had to stay between tasks: weights, and real images at 8 bits a value. Seconds are of learning alone,",
         "by the fastest seed; what had one thread had another such run on the machine's other core.",
         "[recipes.md](recipes.md) says what each method is, [measurements.md](measurements.md) what the data is: SVHN",
-        "is a subset, not comparable to published figures.",
+        "is a subset, not comparable to published figures. [peers.md](peers.md) has another system on Split MNIST.",
         "",
         f"Made by `python benchmarks/streams.py --data-dir DIR` on {datetime.now(UTC):%Y-%m-%d}: "
         f"{machine['processor']}, 2 cores, {machine['precision']}, "
