@@ -91,8 +91,8 @@ def written(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
         lines.append(f"| {system} | {shown} | {fmean(scores):.2f}{spread} | {seconds:.0f} | {len(own)} |")
     lines += [
         "",
-        "What follows a recipe's name is how it was shortened, to about the peer's shortest time; it was chosen on held-out",
-        "training images. Avalanche's strategy has its defaults: it was not tuned beyond the number of epochs.",
+        "What follows a recipe's name is how it was shortened, to about the peer's shortest time; it was chosen on",
+        "held-out training images. Avalanche's strategy has its defaults: it was not tuned beyond the epochs.",
     ]
     return "\n".join(lines) + "\n"
 
