@@ -83,8 +83,7 @@ def run(
     command: how to repeat the run, kept in the results
     save_every: seconds between checkpoints of the unfinished work
 
-    Raises InputError, with nothing written, for bad input and while another process runs it; Interrupted when asked to
-    stop.
+    Raises InputError, with nothing written, for bad input or while another process runs it; Interrupted when stopped.
     """
     one = _Run(recipe, Path(out), data_dir, resume, command, watch or Watch(), save_every)
     with alone(one.out, "running what is in"):
