@@ -110,7 +110,9 @@ def measure(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]
         shutil.copy(folder / "accuracy.png", DOCS / "images" / f"stream-{name}.png")
     results = store.read_json(folder / "results.json")
     runs = [{key: run[key] for key in RUN} for run in results["runs"]]
-    return {"runs": runs, "environment": results["environment"]}
+    # The page gives the command; that of this run names folders of this machine.
+    machine = {key: value for key, value in results["environment"].items() if key != "command"}
+    return {"runs": runs, "environment": machine}
 
 
 def section(name: str, stream: Stream, measured: list[dict[str, Any]]) -> list[str]:

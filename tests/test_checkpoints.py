@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +38,8 @@ def test_weights_take_less_room() -> None:
 @pytest.mark.parametrize(
     "change", [lambda x: x[:-9], lambda x: x * 0, lambda x: packed({"b": torch.zeros(999)})["b~upper"]]
 )
-def test_parts_that_do_not_belong_together_are_refused_by_name(change: object) -> None:
+def test_parts_that_do_not_belong_together_are_refused_by_name(change: Callable[[torch.Tensor], torch.Tensor]) -> None:
     parts = packed({"a": torch.randn(300)})
-    parts["a~upper"] = change(parts["a~upper"])  # type: ignore[operator]
+    parts["a~upper"] = change(parts["a~upper"])
     with pytest.raises(InputError, match="checkpoint is damaged at 'a'"):
         unpacked(parts, HERE)

@@ -51,8 +51,7 @@ def cluster(address: str | None, cpus: int) -> Iterator[None]:
     Raises InputError where Ray is not installed, or nothing answers.
     """
     ray = imported()
-    with ExitStack() as stack:
-        _silence(stack)
+    with _silence(), ExitStack() as stack:
         if address:
             reachable(address)
         if not ray.is_initialized():
@@ -117,14 +116,19 @@ def reason(text: str) -> str:
     return (named or lines or ["nobody knows of what"])[-1][:300]
 
 
-def _silence(stack: ExitStack) -> None:
+@contextmanager
+def _silence() -> Iterator[None]:
     """Ray tells programmers what it does, on standard output and in logs; what matters to people is said elsewhere."""
-    nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - the stack closes it
-    stack.enter_context(redirect_stdout(nowhere))
-    for name in ("ray", "ray.tune", "ray.data"):
-        logger = logging.getLogger(name)
-        stack.callback(logger.setLevel, logger.level)
-        logger.setLevel(logging.CRITICAL + 1)
+    loggers = [logging.getLogger(name) for name in ("ray", "ray.tune", "ray.data")]
+    levels = [logger.level for logger in loggers]
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

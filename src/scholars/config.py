@@ -190,7 +190,7 @@ class _Plain(yaml.SafeLoader):
 def _read_yaml(text: str) -> Any:
     """What plain YAML says. Raises ValueError; RecursionError where it is nested too deeply."""
     try:
-        return yaml.load(text, _Plain)
+        return _Plain(text).get_single_data()
     except (yaml.YAMLError, TypeError, OverflowError, AttributeError, KeyError, IndexError) as error:
         # PyYAML's constructors raise whatever dates, numbers and keys that are none lead to.
         raise ValueError(str(error)) from None

@@ -39,7 +39,7 @@ from scholars.records import Audit
 from scholars.scholar import Scholar
 from scholars.streams import open_stream
 from scholars.tasks import Task
-from scholars.undertaking import alone
+from scholars.undertaking import alone, check_folder
 
 SCHEMA = 1
 
@@ -110,7 +110,7 @@ class _Run:
     ) -> None:
         self.recipe, self.out, self.watch, self.command, self.save_every = recipe, out, watch, command, save_every
         self.work = out / "work"
-        _check_folder(recipe, out, resume)
+        check_folder(out, "run", "run.json", recipe.model_dump(mode="json"), resume)
         self.data_dir = data_dir
         self.tasks = open_stream(recipe, recipe.seeds[0], data_dir)
         if "er" in recipe.methods:  # a buffer that is too small is refused before anything is trained
@@ -288,16 +288,3 @@ class _Run:
             "environment": {**environment(self.recipe.compute), "command": self.command},
             "config": self.recipe.model_dump(mode="json"),
         }
-
-
-def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; --out takes a folder")
-    if not out.is_dir() or not any(out.iterdir()):
-        return
-    if not (out / "run.json").is_file():
-        raise InputError(f"{out} is not empty and holds no run: choose another --out")
-    if store.read_json(out / "run.json") != recipe.model_dump(mode="json"):
-        raise InputError(f"{out} already holds another run (see its run.json): choose another --out, or remove it")
-    if not resume:
-        raise InputError(f"{out} already holds this run: go on with it by --resume, or choose another --out")

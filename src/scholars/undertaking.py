@@ -38,6 +38,23 @@ def alone(folder: Path, doing: str) -> Iterator[None]:
         raise InputError(f"another process is {doing} {folder} just now: wait until it is done") from None
 
 
+def check_folder(out: Path, what: str, note: str, document: dict[str, Any], resume: bool) -> None:
+    """Raise InputError unless ``what`` may be carried out in ``out``: a new or empty folder, or its own if it resumes.
+
+    note: the file in which ``document``, which says what is to be done, is kept there
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; --out takes a folder")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not (out / note).is_file():
+        raise InputError(f"{out} is not empty and holds no {what}: choose another --out")
+    if store.read_json(out / note) != document:
+        raise InputError(f"{out} already holds another {what} (see its {note}): choose another --out, or remove it")
+    if not resume:
+        raise InputError(f"{out} already holds this {what}: go on with it by --resume, or choose another --out")
+
+
 def claim(
     folder: Path, task: Task, previous: Scholar | None, settings: Settings, seed: int, past: str | Sequence[Task]
 ) -> None:

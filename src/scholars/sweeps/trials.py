@@ -29,7 +29,7 @@ from scholars.registry import plugins
 from scholars.streams import open_stream
 from scholars.sweeps.grid import Plan, described
 from scholars.sweeps.trial import FIRST_LOOK, PLAN, SCRATCH, Errand, Means, Progress, folder_of
-from scholars.undertaking import alone
+from scholars.undertaking import alone, check_folder
 
 SCHEMA = 1
 SWEEP = "sweep.json"
@@ -138,19 +138,11 @@ def _steps(recipe: Recipe, scored: str, data_dir: str | Path | None) -> int:
 
 
 def _check_folder(plan: Plan, out: Path, resume: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; --out takes a folder")
-    if not out.is_dir() or not any(out.iterdir()):
-        return
-    if not (out / PLAN).is_file():
-        raise InputError(f"{out} is not empty and holds no sweep: choose another --out")
-    found, mine = store.read_json(out / PLAN), _document(plan)
-    if found.get("scholars") != mine["scholars"]:
-        raise InputError(f"{out} was begun with scholars {found.get('scholars')}, this is {mine['scholars']}")
-    if found != mine:
-        raise InputError(f"{out} already holds another sweep (see its {PLAN}): choose another --out, or remove it")
-    if not resume:
-        raise InputError(f"{out} already holds this sweep: go on with it by --resume, or choose another --out")
+    mine = _document(plan)
+    begun = store.read_json(out / PLAN).get("scholars") if (out / PLAN).is_file() else mine["scholars"]
+    if begun != mine["scholars"]:
+        raise InputError(f"{out} was begun with scholars {begun}, this is {mine['scholars']}")
+    check_folder(out, "sweep", PLAN, mine, resume)
 
 
 def _document(plan: Plan) -> dict[str, Any]:
