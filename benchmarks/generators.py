@@ -206,9 +206,9 @@ def kept_of(name: str) -> dict[str, Any]:
 
 
 def teacher_of(task: Task, folder: Path) -> Scholar:
-    """A scholar whose solver learned from the real data; its generator is not asked."""
+    """A scholar whose solver learned from the real data; its generator is not asked, and therefore not trained."""
     if not folder.is_dir():
-        learn(task, past=[]).save(folder)
+        learn(task, past=[], settings=with_steps(Settings(), Settings().generator.kind, 1)).save(folder)
     return Scholar.load(folder)
 
 

@@ -59,6 +59,18 @@ def test_the_previous_scholar_is_left_as_it_was(high: Task, one: Scholar) -> Non
     assert all(torch.equal(before[name], value) for name, value in one.solver.state_dict().items())
 
 
+def test_smoothed_labels_are_of_real_images_alone(low: Task, high: Task, tiny: Settings) -> None:
+    """Half of a label to all ten: a solver that learned it is no surer than 0.55; dreams keep what they are called."""
+    smooth = changed(tiny, solver__smoothing=0.5)
+    scholar = learn(low, settings=smooth, past=[])
+    sure = scholar.probabilities(torch.from_numpy(low.resized(1, 16).train.images)).amax(1)
+    assert 0.5 < float(sure.mean()) < 0.75
+    dreaming = learn(low, settings=tiny)
+    again = learn(high, dreaming, settings=changed(tiny, solver__smoothing=0.5, replay__labels="hard"))
+    images, _ = dreaming.dream(200)
+    assert float(again.probabilities(images).amax(1).mean()) > float(sure.mean())
+
+
 @pytest.mark.parametrize(
     ("kind", "stop_at"),
     [

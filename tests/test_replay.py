@@ -56,6 +56,13 @@ def test_mixup_mixes_images_and_targets_in_the_same_proportion() -> None:
     assert 0.3 < float(((brightness > 0.1) & (brightness < 0.9)).float().mean()) < 0.6
 
 
+def test_smoothing_gives_a_share_of_each_label_to_all_classes() -> None:
+    """0.2 of a label of four classes: 0.05 for each, and 0.8 more for the one that it named."""
+    source = Pool(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.tensor([2]), 4)
+    targets = Augmented(source, smoothing=0.2).draw(3).targets
+    assert torch.allclose(targets, torch.tensor([0.05, 0.05, 0.85, 0.05]).expand(3, 4))
+
+
 def test_flips_mirror_half_of_the_images() -> None:
     torch.manual_seed(0)
     image = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8)

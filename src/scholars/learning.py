@@ -191,7 +191,7 @@ def _mixture(
     new = _real(task, classes, settings, len(previous.conditions) if previous else 0)
 
     def vary(source: Source) -> Source:
-        return Augmented(source, s.shift, s.flip)
+        return Augmented(source, s.shift, s.flip, smoothing=s.smoothing)
 
     def vary_dreams(source: Source) -> Source:
         return Augmented(source, s.shift if policy.shift is None else policy.shift, s.flip, policy.mixup)

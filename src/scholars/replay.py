@@ -100,12 +100,14 @@ class Augmented:
     shift: moved by up to this many pixels each way
     flip: mirrored half of the time
     mixup: alpha of mixup among the images of a draw (Zhang et al. 2018, eq. 1); 0 for none
+    smoothing: share of each target that is given to all classes alike (Szegedy et al. 2016, section 7); 0 for none
     """
 
     source: Source
     shift: int = 0
     flip: bool = False
     mixup: float = 0.0
+    smoothing: float = 0.0
 
     def draw(self, count: int) -> Batch:
         """Draw ``count`` images."""
@@ -121,6 +123,9 @@ class Augmented:
             mixed = torch.lerp(images[other].float(), images.float(), first[:, None, None, None])
             images = mixed.round().to(torch.uint8)
             targets = torch.lerp(targets[other], targets, first[:, None])
+        if self.smoothing:
+            # q'(k) = (1 - e) q(k) + e / K
+            targets = (1 - self.smoothing) * targets + self.smoothing / targets.shape[1]
         return Batch(images, targets, conditions)
 
 

@@ -43,6 +43,13 @@ class SolverSettings(Section):
     weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW's decoupled weight decay")
     shift: int = Field(2, ge=0, le=16, description="training images are shifted by up to this many pixels each way")
     flip: bool = Field(False, description="training images are mirrored half of the time; wrong for digits and letters")
+    smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of a given label that goes to all known classes alike (Szegedy et al. 2016); dreams are "
+        "labelled by a solver, smoothly, and stay so",
+    )
     start: Literal["warm", "fresh"] = Field("warm", description="start from the previous solver's weights, or anew")
 
     @model_validator(mode="after")
