@@ -1,6 +1,6 @@
 """Every choice of the replay policy by itself, against the default: SVHN is learned once, then MNIST in every way.
 
-python benchmarks/replay.py --data-dir DIR [--generator KIND] [--steps 600]
+python benchmarks/replay.py --data-dir DIR [--generator KIND] [--steps 300]
 
 Accuracy is on a tenth of each task's training data that nothing was trained on; a tenth of SVHN's is few images, so
 what is kept of SVHN is also told by all that only the first scholar has seen. The generator of the second generation is
@@ -46,7 +46,8 @@ POLICIES = [
     "replay.mixup=0.3",
     "solver.start=fresh",
     "solver.warm_rate=0.001",
-    "solver.steps=1200",
+    "solver.smoothing=0.1",
+    "solver.steps=600",
 ]
 GENERATORS = ["generator.start=warm", "generator.start=fresh"]
 
@@ -55,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--generator", default=Settings().generator.kind)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path("runs/replay"))
     options = parser.parse_args()
     kept = Path(__file__).parent / "measured" / f"replay-{options.generator}.json"
