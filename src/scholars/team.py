@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from importlib.metadata import version
@@ -65,22 +65,23 @@ def together(compute: ComputeSettings, devices: int | None = None, nodes: int | 
         yield
         return
     fabric = _launched(compute, devices, nodes)
-    if fabric.global_rank:
-        _help(fabric)
-        raise SystemExit(0)
-    _formed.append(fabric)
-    try:
-        yield
-    except ScholarsError:
-        fabric.broadcast(None)
+    with _settled(fabric, devices):
+        if fabric.global_rank:
+            _help(fabric)
+            raise SystemExit(0)
+        _formed.append(fabric)
+        try:
+            yield
+        except ScholarsError:
+            fabric.broadcast(None)
+            dist.destroy_process_group()
+            raise
+        else:
+            # After any other failure the others may be in the midst of a step: they end because this process does.
+            fabric.broadcast(None)
+        finally:
+            _formed.clear()
         dist.destroy_process_group()
-        raise
-    else:
-        # After any other failure the others may be in the midst of a step: they end because this process does.
-        fabric.broadcast(None)
-    finally:
-        _formed.clear()
-    dist.destroy_process_group()
 
 
 def fabric_of(compute: ComputeSettings) -> Fabric:
@@ -236,8 +237,6 @@ def _launched(compute: ComputeSettings, devices: int, nodes: int) -> Fabric:
         fabric.launch()
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{devices * nodes} processes do not come together: {error}") from None
-    if kind == "cpu" and sys.platform == "linux":
-        _settle(fabric, devices)
     found: list[dict[str, str] | None] = [None] * fabric.world_size
     dist.all_gather_object(found, {name: version(name) for name in _PACKAGES})
     for rank, one in enumerate(found):
@@ -248,21 +247,34 @@ def _launched(compute: ComputeSettings, devices: int, nodes: int) -> Fabric:
     return fabric
 
 
-def _settle(fabric: Fabric, devices: int) -> None:
-    """Have messages between processes that compute on cores wait for nothing but the slower process (Linux).
+@contextmanager
+def _settled(fabric: Fabric, devices: int) -> Iterator[None]:
+    """Inside, messages between processes that compute on cores wait for nothing but the slower process (Linux).
 
     They pass through threads of gloo's own. The one that receives, woken while another is about to send, finds the
     connection locked, and asks for it again and again on the core that the other needs: until the system takes turns,
     some milliseconds a message. As SCHED_BATCH it is not woken before the other is done; on cores of their own
     processes do not wake threads where another computes (docs/scaling.md).
     """
+    if fabric.device.type != "cpu" or sys.platform != "linux":
+        yield
+        return
     seen: list[list[int]] = [[]] * fabric.world_size
     dist.all_gather_object(seen, sorted(os.sched_getaffinity(0)))
-    cores, first = seen[fabric.global_rank], fabric.global_rank - fabric.local_rank
-    each = len(cores) // devices
+    all_of_them, first = seen[fabric.global_rank], fabric.global_rank - fabric.local_rank
+    cores, each = all_of_them, len(all_of_them) // devices
     # Unless whoever started them (SLURM) has shared the cores out already.
     if each and seen[first : first + devices] == [cores] * devices:
         cores = cores[fabric.local_rank * each : (fabric.local_rank + 1) * each]
+    _confine(cores)
+    try:
+        yield
+    finally:
+        _confine(all_of_them)
+
+
+def _confine(cores: Sequence[int]) -> None:
+    """Every thread of this process to ``cores``, and gloo's to SCHED_BATCH."""
     with suppress(OSError):  # it is about speed alone
         for thread in Path("/proc/self/task").iterdir():
             os.sched_setaffinity(int(thread.name), cores)

@@ -109,6 +109,7 @@ def main(count: int, out: Path, how: str) -> None:
                 learned, found[kind] = life(kind)
                 learned.save(out / kind)
             (out / "metrics.json").write_text(json.dumps(found))
+    (out / "after.json").write_text(json.dumps(sorted(os.sched_getaffinity(0))))
 
 
 if __name__ == "__main__":

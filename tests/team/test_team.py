@@ -77,6 +77,8 @@ def test_each_process_keeps_to_cores_of_its_own(tmp_path: Path) -> None:
     assert set(first).isdisjoint(second)
     # A name that gloo gave up would leave these empty, and messages slow.
     assert set(of_first) == set(of_second) == {os.SCHED_BATCH}
+    # What the program does later has all cores again.
+    assert json.loads((tmp_path / "after.json").read_text()) == sorted(os.sched_getaffinity(0))
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
