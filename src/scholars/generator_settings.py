@@ -73,6 +73,22 @@ class AdversarialSettings(Section):
     latent: int = Field(128, ge=1, le=4096, description="dimensions of the noise")
     ema: Decay = Field(0.99, description="decay of the moving average of the weights used to sample")
     conditional: bool = Field(False, description="draw what is asked for, by task and class (Miyato & Koyama 2018)")
+    spread: float = Field(
+        1.0,
+        gt=0,
+        le=3,
+        description="standard deviation of the noise that dreams are painted from, 1 in training: more gives rarer "
+        "pictures, of which the solver is less sure",
+    )
+
+    @model_validator(mode="after")
+    def _spread_of_what_is_told(self) -> Self:
+        if self.spread != 1 and not self.conditional:
+            raise ValueError(
+                "spread other than 1 needs conditional=true: else the painter does not know what was dreamt of, and is "
+                "widened anew with every task"
+            )
+        return self
 
 
 class GANSettings(AdversarialSettings):

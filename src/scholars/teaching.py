@@ -65,6 +65,7 @@ def teach_generator(
     with randomness(fabric.device):
         torch.manual_seed(seed_of(seed, "generator", -1))
         generator = build_generator(g, settings.image, conditions)
+    generator.known = len(previous.conditions) if previous else 0
     if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):
         _adopt(generator, previous.generator.state_dict(), "generator")
     fit(

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from scholars.compute import open_fabric, randomness, to_float, to_uint8
 from scholars.fitting import Session, fit
@@ -108,6 +109,30 @@ def test_every_weight_learns(kind: str) -> None:
     train(generator, POOL, batch=16, steps=12)
     unchanged = [name for name, value in generator.named_parameters() if torch.equal(value, before[name])]
     assert unchanged == []
+
+
+def test_dreams_are_painted_from_wider_noise_and_learned_from_it() -> None:
+    """As wide as it is dreamt of later, and what is learned from dreams as wide as it was dreamt of."""
+    gan = GAN(GANSettings(width=8, latent=400, conditional=True, spread=1.5), channels=3, size=16, conditions=3)
+    gan.known = 2
+    seen: list[torch.Tensor] = []
+
+    def note(_: torch.nn.Module, given: tuple[torch.Tensor, torch.Tensor]) -> None:
+        seen.append(given[0].detach())
+
+    trainee = gan.trainee(FABRIC)
+    for painter in (gan.painter, trainee.modules["live"]):
+        painter.register_forward_pre_hook(note)
+    seeded(gan, torch.tensor([0, 1, 2]))
+    trainee.step(lambda: POOL.draw(64)._replace(conditions=WHICH), 0.0)
+    deviations = [noise.std(1).tolist() for noise in seen]
+    assert deviations[0] == pytest.approx([1.5] * 3, abs=0.25)
+    assert deviations[1] == pytest.approx([1.0 if which == 2 else 1.5 for which in WHICH.tolist()], abs=0.25)
+
+
+def test_a_painter_that_is_not_told_is_not_widened() -> None:
+    with pytest.raises(ValidationError, match="conditional=true"):
+        WGANSettings(spread=1.2)
 
 
 def heeding(generator: Generator, steps: int) -> tuple[float, float]:

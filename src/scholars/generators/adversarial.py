@@ -67,7 +67,7 @@ class Adversarial(Generator):
 
     def sample(self, conditions: Tensor) -> Tensor:
         """Paint one image per condition."""
-        noise = torch.randn(len(conditions), self.settings.latent, device=conditions.device)
+        noise = self.settings.spread * torch.randn(len(conditions), self.settings.latent, device=conditions.device)
         images: Tensor = self.painter(noise, conditions)
         return images
 
@@ -108,7 +108,7 @@ class Game:
             real, told = to_float(batch.images), batch.conditions
             with self._fabric.autocast():
                 with torch.set_grad_enabled(remaining == 0):
-                    fake = self._painter(self._noise(len(real)), told).float()
+                    fake = self._painter(self._noise(told), told).float()
                 loss, values = self._generator.critic_loss(self._critic, real, fake.detach(), told)
             self._critic_optimizer.zero_grad()
             self._fabric.backward(loss)
@@ -134,8 +134,13 @@ class Game:
             "painter_gradient_norm": painter_norm,
         }
 
-    def _noise(self, count: int) -> Tensor:
-        return noise(count, self._settings.latent, device=self._fabric.device)
+    def _noise(self, told: Tensor) -> Tensor:
+        """Of what was dreamt already, as wide as it was dreamt of: else it would be widened anew by every generation."""
+        s = self._settings
+        drawn = noise(len(told), s.latent, device=self._fabric.device)
+        if s.spread != 1 and self._generator.known:
+            drawn = drawn * torch.where(told < self._generator.known, s.spread, 1.0)[:, None]
+        return drawn
 
 
 def critic_has_won(metrics: Mapping[str, float], what: str, cure: str) -> str | None:

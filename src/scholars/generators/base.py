@@ -24,7 +24,11 @@ class Generator(nn.Module, abc.ABC):
         generator = Flow(settings, image, conditions=10)
         fit(generator.trainee(fabric), draw, ...)
         images = generator.sample(conditions)
+
+    known: how many of the conditions, the first ones, are learned from dreams; set before training
     """
+
+    known = 0
 
     @abc.abstractmethod
     def sample(self, conditions: Tensor) -> Tensor:
