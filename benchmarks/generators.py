@@ -172,7 +172,7 @@ def write(rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
         f"{', '.join(map(str, sorted({row['threads'] for row in rows})))} thread(s), labels included, other trainings "
         "beside.",
         "",
-        *(["![The scores over the minutes](images/generators.png)", ""] if drawn else []),
+        *(["![What dreams teach, over the minutes of training](images/generators.png)", ""] if drawn else []),
         "| " + " | ".join(COLUMNS.values()) + " |",
         "|" + "---|" * len(COLUMNS),
         *("| " + " | ".join(shown(row, key) for key in COLUMNS) + " |" for row in rows),
@@ -184,18 +184,24 @@ def write(rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
 
 def draw(rows: list[dict[str, Any]]) -> None:
     sets = sorted({row["data"] for row in rows})
-    figure, axes = plt.subplots(1, len(sets), figsize=(5 * len(sets), 3.6), squeeze=False, layout="constrained")
-    for axis, data in zip(axes[0], sets, strict=True):
-        for kind in GeneratorSettings().kinds():
-            points = [(row["minutes"], row["test"]) for row in rows if (row["data"], row["kind"]) == (data, kind)]
-            if points:
-                axis.plot(*zip(*sorted(points), strict=True), marker="o", label=kind)
-        teacher = next(row["teacher"] for row in rows if row["data"] == data)
-        axis.axhline(teacher, color="grey", linestyle=":", label="the teacher")
-        axis.set(title=data, xlabel="minutes of training", ylabel="solver from dreams alone, test %")
-        axis.set_ylim(bottom=max(axis.get_ylim()[0], 60))
-        axis.grid(alpha=0.3)
-    axes[0][-1].legend(frameon=False)
+    seen = {"test": "dreams alone", "beside": "dreams beside real images"}
+    figure, axes = plt.subplots(
+        len(seen), len(sets), figsize=(5 * len(sets), 3 * len(seen)), squeeze=False, sharex=True, layout="constrained"
+    )
+    for (score, what), line in zip(seen.items(), axes, strict=True):
+        for axis, data in zip(line, sets, strict=True):
+            for kind in GeneratorSettings().kinds():
+                points = [(row["minutes"], row[score]) for row in rows if (row["data"], row["kind"]) == (data, kind)]
+                if points:
+                    axis.plot(*zip(*sorted(points), strict=True), marker="o", label=kind)
+            teacher = next(row["teacher"] for row in rows if row["data"] == data)
+            axis.axhline(teacher, color="grey", linestyle=":", label="the teacher")
+            axis.grid(alpha=0.3)
+        line[0].set_ylabel(f"{what}, test %")
+    for data, above, below in zip(sets, axes[0], axes[-1], strict=True):
+        above.set_title(data)
+        below.set(xlabel="minutes of training", xticks=sorted({row["minutes"] for row in rows}))
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=7, frameon=False)
     figure.savefig(DOCS / "images" / "generators.png", dpi=130)
 
 
