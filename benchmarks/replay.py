@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +51,43 @@ POLICIES = [
 GENERATORS = ["generator.start=warm", "generator.start=fresh"]
 
 
+def write(rows: list[dict[str, Any]], options: argparse.Namespace, svhn: int, mnist: int, unseen: int) -> None:
+    """svhn, mnist, unseen: how many images each column is of"""
+    machine = environment(Settings().compute)
+    lines = [
+        "# Replay policies",
+        "",
+        f"SVHN, then MNIST, with dreams of `{options.generator}` and {options.steps} steps of the second solver; every "
+        "row changes one setting.",
+        f"Accuracy in %: on a tenth of the training data that nothing was trained on ({svhn:,} and {mnist:,} images),",
+        f"and on the {unseen:,} images of SVHN that the first solver learned from and the second never saw.",
+        "The first three rows differ by chance alone. Made by",
+        f"`python benchmarks/replay.py --data-dir DIR --generator {options.generator}`, seed 0, on: "
+        f"{machine['processor']}.",
+        "",
+        "| setting | SVHN, held out | SVHN, only the first scholar's | MNIST, held out |",
+        "|---|---|---|---|",
+        *(
+            f"| {row['policy'] or 'default, seed ' + str(row['seed'])} | {row['svhn']} | {row['unseen']} | "
+            f"{row['mnist']} |"
+            for row in rows
+            if "dreams" not in row
+        ),
+        "",
+        "How the second generator starts (trained in full; test accuracy in % of a small solver that saw its dreams",
+        "only):",
+        "",
+        "| setting | SVHN | MNIST |",
+        "|---|---|---|",
+        *(
+            f"| {row['policy']} | {row['dreams']['svhn']} | {row['dreams']['mnist']} |"
+            for row in rows
+            if "dreams" in row
+        ),
+    ]
+    (DOCS / "replay.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path)
@@ -84,7 +120,6 @@ def main() -> None:
         except InputError as error:
             print(error)
             continue
-        began = time.perf_counter()
         learned = learn(second, scholar, settings=chosen, seed=seed)
         row: dict[str, Any] = {
             "policy": policy,
@@ -92,7 +127,6 @@ def main() -> None:
             "svhn": round(100 * accuracy(learned, svhn), 2),
             "unseen": round(100 * accuracy(learned, unseen), 2),
             "mnist": round(100 * accuracy(learned, mnist), 2),
-            "seconds": round(time.perf_counter() - began),
         }
         if trained:
             found = audit(learned, [first, second])
@@ -100,40 +134,8 @@ def main() -> None:
         rows.append(row)
         print(json.dumps(row), flush=True)
         store.write_json(kept, {"rows": rows})
-    machine = environment(settings.compute)
-    lines = [
-        "# Replay policies",
-        "",
-        f"SVHN, then MNIST, with dreams of `{options.generator}` and {options.steps} steps of the second solver; every "
-        "row changes one setting.",
-        f"Accuracy in %: on a tenth of the training data that nothing was trained on ({len(svhn.test):,} and "
-        f"{len(mnist.test):,} images),",
-        f"and on the {len(first.train):,} images of SVHN that the first solver learned from and the second never saw.",
-        "The first three rows differ by chance alone. Made by",
-        f"`python benchmarks/replay.py --data-dir DIR --generator {options.generator}`, seed 0, on: "
-        f"{machine['processor']}, {machine['threads']} threads.",
-        "",
-        "| setting | SVHN, held out | SVHN, only the first scholar's | MNIST, held out | seconds |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {row['policy'] or 'default, seed ' + str(row['seed'])} | {row['svhn']} | {row['unseen']} | "
-            f"{row['mnist']} | {row['seconds']} |"
-            for row in rows
-            if "dreams" not in row
-        ),
-        "",
-        "How the second generator starts (trained in full; test accuracy in % of a small solver that saw its dreams",
-        "only):",
-        "",
-        "| setting | SVHN | MNIST |",
-        "|---|---|---|",
-        *(
-            f"| {row['policy']} | {row['dreams']['svhn']} | {row['dreams']['mnist']} |"
-            for row in rows
-            if "dreams" in row
-        ),
-    ]
-    (DOCS / "replay.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write(rows, options, len(svhn.test), len(mnist.test), len(first.train))
+    write(rows, options, len(svhn.test), len(mnist.test), len(first.train))
 
 
 if __name__ == "__main__":

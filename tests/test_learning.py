@@ -60,7 +60,7 @@ def test_the_previous_scholar_is_left_as_it_was(high: Task, one: Scholar) -> Non
 
 
 def test_smoothed_labels_are_of_real_images_alone(low: Task, high: Task, tiny: Settings) -> None:
-    """Half of a label to all ten: a solver that learned it is no surer than 0.55; dreams keep what they are called."""
+    """With half of a label to all five a solver learns to be sure by 0.6; dreams, called by one name, stay sure."""
     smooth = changed(tiny, solver__smoothing=0.5)
     scholar = learn(low, settings=smooth, past=[])
     sure = scholar.probabilities(torch.from_numpy(low.resized(1, 16).train.images)).amax(1)

@@ -15,12 +15,17 @@ from scholars.undertaking import claim
 def test_only_the_very_same_learning_goes_on(low: Task, one: Scholar, tiny: Settings, tmp_path: Path) -> None:
     folder, kept = tmp_path / "work", tmp_path / "work" / "solver.safetensors"
 
-    def goes_on(**changes: object) -> bool:
-        """Whether what is begun anew after ``changes`` finds what was there."""
+    def goes_on(
+        task: Task = low,
+        previous: Scholar | None = None,
+        settings: Settings = tiny,
+        seed: int = 0,
+        past: str | list[Task] = "dreams",
+    ) -> bool:
+        """Whether this, begun after the learning of ``low``, finds what that left."""
         claim(folder, low, None, tiny, 0, "dreams")
         kept.write_text("half done")
-        arguments = {"task": low, "previous": None, "settings": tiny, "seed": 0, "past": "dreams", **changes}
-        claim(folder, *arguments.values())  # type: ignore[arg-type]
+        claim(folder, task, previous, settings, seed, past)
         return kept.exists()
 
     assert goes_on()
