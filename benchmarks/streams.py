@@ -1,16 +1,15 @@
 """The streams that everyone reports: every method, several seeds, what each cost.
 
-python benchmarks/streams.py --data-dir DIR [--only split-mnist ...] [--seeds 0 1 2]
+python benchmarks/streams.py --data-dir DIR [--only split-mnist ...] [--seeds 0 1 2] [--methods replay joint ...]
 
-Every seed of a stream is one `scholars run`, in a process of its own. Writes docs/results.md and its pictures. What
-was interrupted goes on, in --out. What is in benchmarks/measured is not made twice: remove it to make it anew. Several
-of these may run at once, each with its own --only or --seeds, OMP_NUM_THREADS=1 and a core of its own.
+Every seed of a stream is a `scholars run`, in a process of its own, of those methods that benchmarks/measured has not
+yet for it: remove its file to make it anew. Writes docs/results.md and its pictures. What was interrupted goes on, in
+--out. Several of these may run at once, each with its own --only or --seeds, OMP_NUM_THREADS=1 and a core of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,29 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from scholars import store
+from scholars.config import METHODS
 from scholars.environment import environment
 from scholars.evaluate import summary
+from scholars.report import plots
 from scholars.report.results import mean
 from scholars.report.words import DASH, megabytes, number, percent
 from scholars.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
 MEASURED = Path(__file__).parent / "measured"
-ALL = "replay,naive,exact,joint,lwf,er"
-BRACKETS = "replay,naive,joint"
-FOUR = "replay,naive,exact,joint"
-RUN = (
-    "method",
-    "seed",
-    "average_accuracy",
-    "learning_accuracy",
-    "forgetting",
-    "forward_transfer",
-    "seconds",
-    "peak_memory_mb",
-    "kept_bytes",
-    "images_generated",
-)
 THREE_KINDS = "van de Ven & Tolias 2019, arXiv 1904.07734"
 
 
@@ -56,17 +42,15 @@ class Stream:
 
     title: str
     words: Sequence[str]
-    methods: str = BRACKETS
     published: Sequence[tuple[str, str, str]] = field(default=())
 
 
 STREAMS = {
-    "mnist-svhn": Stream("MNIST, SVHN: the founding experiment", ["mnist-svhn"], FOUR),
-    "svhn-mnist": Stream("SVHN, MNIST", ["svhn-mnist"], FOUR),
+    "mnist-svhn": Stream("MNIST, SVHN: the founding experiment", ["mnist-svhn"]),
+    "svhn-mnist": Stream("SVHN, MNIST", ["svhn-mnist"]),
     "split-mnist": Stream(
         "Split MNIST, class-incremental",
         ["split-mnist"],
-        ALL,
         [
             ("DGR", "91.3", THREE_KINDS),
             ("DGR with distillation", "91.8", THREE_KINDS),
@@ -96,62 +80,71 @@ STREAMS = {
 }
 
 
-def command(stream: Stream, seeds: Sequence[int]) -> list[str]:
-    return ["run", *stream.words, "--methods", stream.methods, "--seed", *map(str, seeds)]
+def command(stream: Stream, methods: Sequence[str], seeds: Sequence[int]) -> list[str]:
+    return ["run", *stream.words, "--methods", ",".join(methods), "--seed", *map(str, seeds)]
 
 
-def measure(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """What the run wrote, of which only what the page needs is kept."""
-    folder = options.out / f"{name}-{seed}"
-    words = [*command(STREAMS[name], [seed]), "--data-dir", str(options.data_dir), "--out", str(folder)]
-    with (options.out / f"{name}-{seed}.log").open("a") as log:
-        subprocess.run([sys.executable, "-m", "scholars", *words, "--resume"], check=True, stdout=log, stderr=log)
-    if seed == options.seeds[0]:
-        shutil.copy(folder / "accuracy.png", DOCS / "images" / f"stream-{name}.png")
-    results = store.read_json(folder / "results.json")
-    runs = [{key: run[key] for key in RUN} for run in results["runs"]]
-    # The page gives the command; that of this run names folders of this machine.
-    machine = {key: value for key, value in results["environment"].items() if key != "command"}
-    return {"runs": runs, "environment": machine}
+def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any] | None:
+    """The results of a stream with one seed: those that are kept, and of the methods that are asked for and are not."""
+    path = MEASURED / f"{name}-{seed}.json"
+    kept = store.read_json(path) if path.is_file() else None
+    have = [run["method"] for run in kept["runs"]] if kept else []
+    lacking = [method for method in options.methods if method not in have]
+    if lacking and name in options.only and seed in options.seeds:
+        folder = options.out / "-".join([name, str(seed), *lacking])
+        words = [*command(STREAMS[name], lacking, [seed]), "--data-dir", str(options.data_dir), "--out", str(folder)]
+        with folder.with_suffix(".log").open("a") as log:
+            subprocess.run([sys.executable, "-m", "scholars", *words, "--resume"], check=True, stdout=log, stderr=log)
+        found = store.read_json(folder / "results.json")
+        threads = found["environment"]["threads"]
+        runs = [*(kept["runs"] if kept else []), *({**run, "threads": threads} for run in found["runs"])]
+        kept = {**found, "runs": sorted(runs, key=lambda run: METHODS.index(run["method"]))}
+        # The page gives the command; that of this run names folders of this machine.
+        kept["environment"] = {key: value for key, value in found["environment"].items() if key != "command"}
+        store.write_json(path, {key: value for key, value in kept.items() if key not in ("summary", "config")})
+    return kept
 
 
-def section(name: str, stream: Stream, measured: list[dict[str, Any]]) -> list[str]:
-    runs_of_all = [entry for one in measured for entry in one["runs"]]
-    seeds = list(dict.fromkeys(entry["seed"] for entry in runs_of_all))
-    threads = [one["environment"]["threads"] for one in measured]
+def section(name: str, stream: Stream, parts: list[dict[str, Any]]) -> list[str]:
+    every = [run for part in parts for run in part["runs"]]
+    seeds = list(dict.fromkeys(run["seed"] for run in every))
+    methods = [method for method in METHODS if any(run["method"] == method for run in every)]
+    plots.save(plots.accuracy({**parts[0], "seeds": seeds, "runs": every}), DOCS / "images" / f"stream-{name}.png")
     lines = [
         f"## {stream.title}",
         "",
-        f"`scholars {' '.join(command(stream, seeds))}`",
+        f"`scholars {' '.join(command(stream, methods, seeds))}`",
         "",
-        f"Threads, seed by seed: {', '.join(map(str, threads))}.",
-        "",
-        "| method | average accuracy | when learned | forgetting | forward transfer | gap closed | seconds | "
-        "peak MB | kept MB | images generated |",
-        "|" + "---|" * 10,
+        "| method | seeds | average accuracy | when learned | forgetting | backward transfer | forward transfer | "
+        "gap closed | seconds | threads | peak MB | kept MB | images generated |",
+        "|" + "---|" * 13,
     ]
-    for method, found_of in summary(runs_of_all).items():
-        runs = [entry for entry in runs_of_all if entry["method"] == method]
+    for method, found in summary(every).items():
+        runs = [run for run in every if run["method"] == method]
 
         def over(key: str, runs: list[dict[str, Any]] = runs) -> float | None:
-            return mean(entry[key] for entry in runs)
+            return mean(run[key] for run in runs)
 
-        found = found_of["average_accuracy"]
-        half = f" ± {percent(found['interval'], 2)}" if found["interval"] is not None else ""
+        average = found["average_accuracy"]
+        half = f" ± {percent(average['interval'], 2)}" if average["interval"] is not None else ""
+        fastest = min(runs, key=lambda run: run["seconds"])
         figures = [
-            percent(found["mean"], 2) + half,
+            number(len(runs)),
+            percent(average["mean"], 2) + half,
             percent(over("learning_accuracy")),
             percent(over("forgetting")),
+            percent(over("backward_transfer")),
             percent(over("forward_transfer")),
-            DASH if found_of["gap_closed"] is None else f"{found_of['gap_closed']:.2f}",
-            number(min(entry["seconds"] for entry in runs)),
+            DASH if found["gap_closed"] is None else f"{found['gap_closed']:.2f}",
+            number(fastest["seconds"]),
+            number(fastest["threads"]),
             number(over("peak_memory_mb")),
             megabytes(over("kept_bytes")),
             number(over("images_generated")),
         ]
         lines.append(f"| `{method}` | {' | '.join(figures)} |")
     for what, score, where in stream.published:
-        lines.append(f"| *{what}, published, not measured here* ({where}) | *{score}* |" + " |" * 8)
+        lines.append(f"| *{what}, published, not measured here* ({where}) | | *{score}* |" + " |" * 10)
     return [*lines, "", f"![Accuracy on each task after each task](images/stream-{name}.png)", ""]
 
 
@@ -162,7 +155,8 @@ def written(found: dict[str, list[dict[str, Any]]], machine: dict[str, Any]) -> 
         "Average accuracy over all tasks after the last one, in %, on real test parts: mean and half width of the 95 %",
         "interval (Student's t) over the seeds. All methods of a stream have the same networks, steps, seeds. *Kept*",
         "is what had to stay between tasks: weights, and real images at 8 bits a value. Seconds are of learning alone,",
-        "by the fastest seed; what had one thread had another such run on the machine's other core.",
+        "by the fastest seed; what had one thread had another such run on the machine's other core. Pictures show the",
+        "mean over the seeds, and bands from the worst of them to the best.",
         "[recipes.md](recipes.md) says what each method is, [measurements.md](measurements.md) what the data is: SVHN",
         "is a subset, not comparable to published figures. [peers.md](peers.md) has another system on Split MNIST.",
         "",
@@ -171,28 +165,27 @@ def written(found: dict[str, list[dict[str, Any]]], machine: dict[str, Any]) -> 
         f"torch {machine['packages']['torch']}.",
         "",
     ]
-    for name, measured in found.items():
-        lines += section(name, STREAMS[name], measured)
+    for name, parts in found.items():
+        lines += section(name, STREAMS[name], parts)
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--only", nargs="+", choices=list(STREAMS), default=list(STREAMS))
+    parser.add_argument("--only", nargs="*", choices=list(STREAMS), default=list(STREAMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--out", type=Path, default=Path("runs/streams"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[dict[str, Any]]] = {}
     for name in STREAMS:
-        for seed in options.seeds:
-            kept = MEASURED / f"{name}-{seed}.json"
-            if name in options.only and not kept.is_file():
-                store.write_json(kept, measure(name, seed, options))
-            if kept.is_file():
-                found.setdefault(name, []).append(store.read_json(kept))
-        (DOCS / "results.md").write_text(written(found, environment(Settings().compute)), encoding="utf-8")
+        # The other seeds are on the page, too, once they have been measured.
+        for seed in sorted({0, 1, 2, *options.seeds}):
+            if part := measured(name, seed, options):
+                found.setdefault(name, []).append(part)
+    (DOCS / "results.md").write_text(written(found, environment(Settings().compute)), encoding="utf-8")
 
 
 if __name__ == "__main__":
