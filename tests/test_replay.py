@@ -63,6 +63,29 @@ def test_smoothing_gives_a_share_of_each_label_to_all_classes() -> None:
     assert torch.allclose(targets, torch.tensor([0.05, 0.05, 0.85, 0.05]).expand(3, 4))
 
 
+def test_noise_is_of_a_deviation_of_its_own_for_each_image_up_to_the_greatest() -> None:
+    """Uniform between 0 and 40: 20 on average, 40 at most, within what 1,024 pixels tell of a deviation (sd 2 %)."""
+    torch.manual_seed(0)
+    source = Pool(torch.full((1, 1, 32, 32), 128, dtype=torch.uint8), torch.tensor([0]), 1)
+    drawn = Augmented(source, noise=40).draw(300).images.float()
+    deviations = drawn.flatten(1).std(1)
+    assert float(drawn.mean()) == pytest.approx(128, abs=0.5)
+    assert float(deviations.mean()) == pytest.approx(20, abs=2)
+    assert float(deviations.max()) < 40 * 1.1
+    assert float(deviations.min()) < 2
+
+
+def test_noise_ends_at_black_and_white() -> None:
+    torch.manual_seed(0)
+    source = Pool(
+        torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1).expand(2, 1, 8, 8), torch.tensor([0, 1]), 2
+    )
+    images, targets, _ = Augmented(source, noise=50).draw(100)
+    bright = targets[:, 1].bool()
+    assert int(images[~bright].max()) < 250 and float(images[~bright].float().median()) < 30
+    assert int(images[bright].min()) > 5 and float(images[bright].float().median()) > 225
+
+
 def test_flips_mirror_half_of_the_images() -> None:
     torch.manual_seed(0)
     image = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8)

@@ -100,6 +100,7 @@ class Augmented:
     shift: moved by up to this many pixels each way
     flip: mirrored half of the time
     mixup: alpha of mixup among the images of a draw (Zhang et al. 2018, eq. 1); 0 for none
+    noise: Gaussian, of a deviation drawn for each image between 0 and this, of 255; 0 for none
     smoothing: share of each target that is given to all classes alike (Szegedy et al. 2016, section 7); 0 for none
     """
 
@@ -107,6 +108,7 @@ class Augmented:
     shift: int = 0
     flip: bool = False
     mixup: float = 0.0
+    noise: float = 0.0
     smoothing: float = 0.0
 
     def draw(self, count: int) -> Batch:
@@ -123,6 +125,10 @@ class Augmented:
             mixed = torch.lerp(images[other].float(), images.float(), first[:, None, None, None])
             images = mixed.round().to(torch.uint8)
             targets = torch.lerp(targets[other], targets, first[:, None])
+        if self.noise:
+            deviation = self.noise * torch.rand(count, 1, 1, 1)
+            noisy = images + deviation * torch.randn(images.shape)
+            images = noisy.clamp_(0, 255).round_().to(torch.uint8)
         if self.smoothing:
             # q'(k) = (1 - e) q(k) + e / K
             targets = (1 - self.smoothing) * targets + self.smoothing / targets.shape[1]

@@ -50,6 +50,13 @@ class SolverSettings(Section):
         description="share of a given label that goes to all known classes alike (Szegedy et al. 2016); dreams are "
         "labelled by a solver, smoothly, and stay so",
     )
+    noise: float = Field(
+        0.0,
+        ge=0,
+        le=255,
+        description="greatest deviation of the noise on training images, of 255; hides from the solver what tells a "
+        "dream from a real image",
+    )
     start: Literal["warm", "fresh"] = Field("warm", description="start from the previous solver's weights, or anew")
 
     @model_validator(mode="after")

@@ -135,7 +135,7 @@ class Game:
         }
 
     def _noise(self, told: Tensor) -> Tensor:
-        """Of what was dreamt already, as wide as it was dreamt of: else it would be widened anew by every generation."""
+        """As wide as it was dreamt of, where it was: else it would be widened anew by every generation."""
         s = self._settings
         drawn = noise(len(told), s.latent, device=self._fabric.device)
         if s.spread != 1 and self._generator.known:
