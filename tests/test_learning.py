@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,12 @@ from scholars.evaluate import accuracy
 from scholars.fitting import Session
 from scholars.generator_settings import GeneratorSettings
 from scholars.learning import learn, union
+from scholars.replay import Batch, Source
 from scholars.scholar import Scholar
 from scholars.settings import Settings
+from scholars.solvers import Solver
 from scholars.tasks import Images, Task
+from scholars.teaching import teach_solver
 
 
 def changed(settings: Settings, **changes: object) -> Settings:
@@ -69,6 +73,30 @@ def test_smoothed_labels_are_of_real_images_alone(low: Task, high: Task, tiny: S
     again = learn(high, dreaming, settings=changed(tiny, solver__smoothing=0.5, replay__labels="hard"))
     images, _ = dreaming.dream(200)
     assert float(again.probabilities(images).amax(1).mean()) > float(sure.mean())
+
+
+def test_noise_is_on_real_images_and_dreams_alike(
+    monkeypatch: pytest.MonkeyPatch, low: Task, high: Task, tiny: Settings
+) -> None:
+    """Were it on either alone, it would be what tells them apart. Neighbours differ more where there is noise."""
+    # Of a few steps, dreams of this kind are smooth.
+    one = learn(low, settings=changed(tiny, generator__kind="vae"))
+
+    def roughness(noise: float) -> tuple[float, float]:
+        batches: list[Batch] = []
+
+        def spying(source: Source, *others: Any, **named: Any) -> Solver:
+            batches.append(source.draw(200))
+            return teach_solver(source, *others, **named)
+
+        monkeypatch.setattr("scholars.learning.teach_solver", spying)
+        learn(high, one, settings=changed(one.settings, solver__noise=noise))
+        rough = batches[0].images.float().diff(dim=3).abs().mean((1, 2, 3))
+        dreamt = batches[0].conditions < len(one.conditions)
+        return float(rough[~dreamt].mean()), float(rough[dreamt].mean())
+
+    for plain, noisy in zip(roughness(0), roughness(200), strict=True):
+        assert noisy > plain + 20
 
 
 @pytest.mark.parametrize(
