@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scholars.replay import Augmented, Mix, Pool, ratio_of_new, shares, shifted
+from scholars.replay import Augmented, Mix, Pool, ratio_of_new, shares, shifted, warped
 from scholars.tasks import Images
 
 
@@ -61,6 +61,29 @@ def test_smoothing_gives_a_share_of_each_label_to_all_classes() -> None:
     source = Pool(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.tensor([2]), 4)
     targets = Augmented(source, smoothing=0.2).draw(3).targets
     assert torch.allclose(targets, torch.tensor([0.05, 0.05, 0.85, 0.05]).expand(3, 4))
+
+
+def test_a_warp_moves_what_is_far_from_the_middle_by_up_to_a_share_of_the_size() -> None:
+    """A bright line 8 pixels left of the middle, seen at the middle's height: at most 0.25 * 8 = 2 pixels elsewhere
+    by stretching, to which a row that is off the middle adds as much for its own distance by slanting."""
+    torch.manual_seed(0)
+    line = torch.zeros(1, 1, 33, 33, dtype=torch.uint8)
+    line[..., 8] = 240
+    rows = warped(line.expand(500, -1, -1, -1), 0.25)[:, 0].float()
+    places = torch.arange(33.0)
+    middle = (rows[:, 16] * places).sum(1) / rows[:, 16].sum(1)
+    # (1 + a) (x - 16) = 8 - 16 for |a| <= 0.25: between 16 - 8 / 0.75 and 16 - 8 / 1.25.
+    assert 5 < float(middle.min()) < 6.2 and 9 < float(middle.max()) < 10
+    slant = (rows[:, 24] * places).sum(1) / rows[:, 24].sum(1) - middle
+    assert 1.5 < float(slant.abs().max()) < 3
+    assert float(slant.mean()) == pytest.approx(0, abs=0.2)
+    assert torch.equal(warped(line, 0), line)
+
+
+def test_a_warp_repeats_the_border_and_keeps_what_is_even() -> None:
+    torch.manual_seed(0)
+    even = torch.full((20, 3, 16, 16), 255, dtype=torch.uint8)
+    assert torch.equal(warped(even, 0.5), even)
 
 
 def test_noise_is_of_a_deviation_of_its_own_for_each_image_up_to_the_greatest() -> None:

@@ -100,7 +100,7 @@ def _taught_by(scholar: Scholar, dreamt: Batch, seed: int, session: Session) -> 
     settings = settings.model_copy(update={"solver": small})
     known = len(scholar.classes)
     memory = labelled(scholar, dreamt, settings.replay)
-    source = Augmented(Pool(memory.images, memory.targets, known), s.shift, s.flip)
+    source = Augmented(Pool(memory.images, memory.targets, known), s.shift, s.warp, s.flip)
     quiet = replace(session, folder=None)
     seed = seed_of(seed, "audit", scholar.generation)
     solver = teach_solver(source, None, known, settings, seed, open_fabric(settings.compute), quiet, stage="audit")

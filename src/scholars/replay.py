@@ -98,6 +98,7 @@ class Augmented:
     """A source whose images come to the solver a little changed; conditions are those of before.
 
     shift: moved by up to this many pixels each way
+    warp: turned, stretched and slanted: by up to this share of the image's size
     flip: mirrored half of the time
     mixup: alpha of mixup among the images of a draw (Zhang et al. 2018, eq. 1); 0 for none
     noise: Gaussian, of a deviation drawn for each image between 0 and this, of 255; 0 for none
@@ -106,6 +107,7 @@ class Augmented:
 
     source: Source
     shift: int = 0
+    warp: float = 0.0
     flip: bool = False
     mixup: float = 0.0
     noise: float = 0.0
@@ -114,7 +116,7 @@ class Augmented:
     def draw(self, count: int) -> Batch:
         """Draw ``count`` images."""
         images, targets, conditions = self.source.draw(count)
-        images = shifted(images, self.shift)
+        images = warped(shifted(images, self.shift), self.warp)
         if self.flip:
             mirrored = torch.rand(count, 1, 1, 1) < 0.5
             images = torch.where(mirrored, images.flip(3), images)
@@ -146,6 +148,17 @@ def shifted(images: Tensor, pixels: int) -> Tensor:
     batch = torch.arange(count)[:, None, None]
     # Indexed channels-last: one gather of whole pixels.
     return images.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def warped(images: Tensor, share: float) -> Tensor:
+    """Each image as if seen through (I + A) about its middle, A_ij ~ U(-share, share). ``[B, C, H, W]`` uint8."""
+    if share == 0:
+        return images
+    change = share * (2 * torch.rand(len(images), 2, 2) - 1)
+    maps = F.pad(torch.eye(2) + change, (0, 1))
+    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
+    seen = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+    return seen.round_().to(torch.uint8)
 
 
 class Mix:

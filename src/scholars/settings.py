@@ -42,6 +42,12 @@ class SolverSettings(Section):
     )
     weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW's decoupled weight decay")
     shift: int = Field(2, ge=0, le=16, description="training images are shifted by up to this many pixels each way")
+    warp: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="training images are turned, stretched and slanted by up to this share of their size",
+    )
     flip: bool = Field(False, description="training images are mirrored half of the time; wrong for digits and letters")
     smoothing: float = Field(
         0.0,
