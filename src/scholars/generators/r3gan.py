@@ -12,12 +12,11 @@ critic from outrunning the painter (docs/measurements.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from scholars.generator_settings import R3GANSettings
 from scholars.generators.adversarial import Adversarial, Judge, critic_has_won, score_both
@@ -27,14 +26,6 @@ class R3GAN(Adversarial):
     """An R3GAN, told what to paint unless set otherwise."""
 
     settings: R3GANSettings
-
-    def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
-        """Adam with beta_2 = 0.99 instead of 0.999.
-
-        Critic and painter are nearly even for most of a training, and gradients small. To a memory of a thousand small
-        squares one larger gradient is a step that ruins the critic for good (docs/measurements.md).
-        """
-        return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.99), fused=True)
 
     def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 2 with the penalties, which are estimated from a part of the batch: they need passes of their own."""
