@@ -188,7 +188,7 @@ class _Run:
         }
 
     def _judged(self, scholar: Scholar, task: Task) -> Judged:
-        return judge(scholar, task, among=task.name if self.recipe.scenario == "task" else None)
+        return judge(scholar, task, among=task.classes if self.recipe.scenario == "task" else None)
 
     def _ahead(self, scholar: Scholar, index: int) -> float | None:
         """The accuracy on the next task, before it is learned; None where it brings a class that is not known yet."""

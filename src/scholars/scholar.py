@@ -130,7 +130,11 @@ class Scholar:
         tasks = {record.name: record.classes for record in self.lineage}
         if task not in tasks:
             raise InputError(f"this scholar never learned a task {task!r}. {nearest(task, tasks)}")
-        allowed = torch.tensor([name in tasks[task] for name in self.classes])
+        return self.only(probabilities, tasks[task])
+
+    def only(self, probabilities: Tensor, names: Sequence[str]) -> Tensor:
+        """The probabilities ``[B, K]`` when only these classes can be."""
+        allowed = torch.tensor([name in names for name in self.classes])
         return F.normalize(probabilities * allowed, p=1, dim=1)
 
     def _own(self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image]) -> Tensor:

@@ -42,9 +42,12 @@ def test_several_tasks_are_judged_together(two: Scholar, low: Task, high: Task) 
     assert torch.equal(both.confidence, confidence[:MISTAKES])
 
 
-def test_among_the_classes_of_a_task(two: Scholar, low: Task) -> None:
-    """Both of its tasks are called digits: the name means the later one, 5..9."""
-    assert judge(two, low, among="digits").confusion[:, :5].sum() == 0
+def test_among_some_classes(two: Scholar, low: Task, high: Task) -> None:
+    assert judge(two, low, among=high.classes).confusion[:, :5].sum() == 0
+    assert judge(two, low, among=low.classes).confusion[:, 5:].sum() == 0
+    assert judge(two, low, among=low.classes).accuracy >= judge(two, low).accuracy
+    with pytest.raises(InputError, match="knows no class 'digits'"):
+        judge(two, low, among=["digits"])
 
 
 def test_a_class_that_was_never_learned(one: Scholar, high: Task) -> None:

@@ -42,14 +42,14 @@ class Judged:
         return {name: getattr(self, name) for name in ("confusion", "images", "truth", "taken", "confidence")}
 
 
-def judge(scholar: Scholar, task: Task, among: str | None = None) -> Judged:
+def judge(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -> Judged:
     """Look at every image of the task's real test part; classes can be all that ``scholar`` knows.
 
-    among: a learned task, only whose classes are considered (task-incremental)
+    among: the only classes that are considered; the task's own, if learning is task-incremental
 
-    Raises InputError if the task has a class that the scholar never learned.
+    Raises InputError if the task or ``among`` has a class that the scholar never learned.
     """
-    for name in task.classes:
+    for name in (*task.classes, *(among or ())):
         if name not in scholar.classes:
             raise InputError(
                 f"task {task.name!r}: the scholar knows no class {name!r}. {nearest(name, scholar.classes)}"
@@ -58,14 +58,17 @@ def judge(scholar: Scholar, task: Task, among: str | None = None) -> Judged:
     test = task.resized(shape.channels, shape.size).test
     outputs = torch.tensor([scholar.classes.index(name) for name in task.classes])
     truth = outputs[torch.from_numpy(test.labels)]
-    confidence, taken = scholar.among(scholar.probabilities(test.tensor), among).max(1)
+    probabilities = scholar.probabilities(test.tensor)
+    if among is not None:
+        probabilities = scholar.only(probabilities, among)
+    confidence, taken = probabilities.max(1)
     confusion = torch.bincount(truth * known + taken, minlength=known**2).reshape(known, known)
     wrong = (taken != truth).nonzero()[:, 0]
     worst = wrong[confidence[wrong].argsort(descending=True, stable=True)[:MISTAKES]]
     return Judged(confusion, test.tensor[worst].contiguous(), truth[worst], taken[worst], confidence[worst])
 
 
-def accuracy(scholar: Scholar, task: Task, among: str | None = None) -> float:
+def accuracy(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -> float:
     """The share, in [0, 1], of the task's real test part that ``scholar`` names rightly; see `judge`."""
     return judge(scholar, task, among).accuracy
 
