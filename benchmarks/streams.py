@@ -157,7 +157,7 @@ def written(found: dict[str, list[dict[str, Any]]], machine: dict[str, Any]) -> 
         "Average accuracy over all tasks after the last one, in %, on real test parts: mean and half width of the 95 %",
         "interval (Student's t) over the seeds. All methods of a stream have the same networks, steps, seeds. *Kept*",
         "is what had to stay between tasks: weights, and real images at 8 bits a value. Seconds are of learning alone,",
-        "by the fastest seed; what had one thread had other runs beside it, one to three on two cores. Pictures show the",
+        "by the fastest seed; what had one thread had others beside it, up to three on two cores. Pictures show the",
         "mean over the seeds, and bands from the worst of them to the best. Audits were left out (`audit.dreams=0`).",
         "[recipes.md](recipes.md) says what each method is, [measurements.md](measurements.md) what the data is: SVHN",
         "is a subset, not comparable to published figures. [peers.md](peers.md) has another system on Split MNIST.",
