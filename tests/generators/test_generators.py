@@ -311,6 +311,19 @@ def test_clipping_holds_every_weight() -> None:
     assert all(bool((value.abs() <= 0.1).all()) for value in model.critic.parameters())
 
 
+@pytest.mark.parametrize(("lengths", "left"), [((5, 5, 5, 24), 24), ((5, 5, 5, 100), 25), ((0, 0, 3), 3), ((7,), 7)])
+def test_a_gradient_is_at_most_five_times_as_long_as_usual(lengths: tuple[float, ...], left: float) -> None:
+    """Of a constant length, that is its usual one; before there is any, nothing is shortened."""
+    weights = torch.nn.Parameter(torch.zeros(2))
+    adam = GAN(GANSettings(width=8, latent=16), 3, 16, 3).optimizer([weights], 1e-3)
+    for length in lengths:
+        weights.grad = length * torch.tensor([0.6, 0.8])
+        adam.step()
+    assert weights.grad is not None
+    assert weights.grad.tolist() == pytest.approx([0.6 * left, 0.8 * left], rel=1e-4)
+    assert bool(torch.isfinite(weights).all())
+
+
 def test_the_two_losses_of_the_gan() -> None:
     """Scores 16 and 0, i.e. D = sigmoid(16) and 1/2: the critic's loss is -log D(real) - log(1/2) = 0.6931..."""
     model = GAN(GANSettings(width=8, latent=4), channels=1, size=8, conditions=2)
