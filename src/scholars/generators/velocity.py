@@ -96,14 +96,17 @@ class MLP(nn.Module):
     def __init__(self, channels: int, side: int, width: int, conditions: int) -> None:
         super().__init__()
         pixels = channels * side * side
-        self.embedding = Embedding(width, conditions)
+        # Deeper ones learn more slowly, and take as long as the layers themselves (docs/measurements.md).
+        depth = min(width, 128)
+        self.embedding = Embedding(depth, conditions)
         self.enter = nn.Linear(pixels, width)
-        self.layers = nn.ModuleList(Layer(width) for _ in range(3))
+        self.layers = nn.ModuleList(Layer(width, depth) for _ in range(3))
         self.norm = nn.LayerNorm(width)
         self.leave = nn.Linear(width, pixels)
-        # As in `UNet`: the noise itself need not pass through the layers, which are narrower than an image.
-        self.gain = nn.Linear(width, 1)
-        for layer in (self.leave, self.gain):
+        # Were a class's pixels independent and Gaussian, its velocity would be a gain and an offset of each, which follow
+        # the time. With a straight way for these, the layers need only learn how pixels depend on one another.
+        self.straight = nn.Linear(depth, 2 * pixels)
+        for layer in (self.leave, self.straight):
             nn.init.zeros_(layer.weight)
 
     def forward(self, x: Tensor, t: Tensor, given: Tensor) -> Tensor:
@@ -113,17 +116,18 @@ class MLP(nn.Module):
         h = self.enter(flat)
         for layer in self.layers:
             h = layer(h, embedding)
-        velocity = self.leave(F.silu(self.norm(h))) + self.gain(embedding) * flat
+        gain, offset = self.straight(embedding).chunk(2, dim=1)
+        velocity = self.leave(F.silu(self.norm(h))) + torch.addcmul(offset, gain, flat)
         return cast(Tensor, velocity.view_as(x))
 
 
 class Layer(nn.Module):
     """A residual layer; time and class scale and shift its normalised input."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, embedding: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation = nn.Linear(width, 2 * width)
+        self.modulation = nn.Linear(embedding, 2 * width)
         self.first = nn.Linear(width, width)
         self.second = nn.Linear(width, width)
         nn.init.zeros_(self.modulation.weight)
@@ -131,7 +135,7 @@ class Layer(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
-        """h and embedding ``[B, width]`` -> ``[B, width]``."""
+        """h ``[B, width]``, embedding ``[B, E]`` -> ``[B, width]``."""
         scale, shift = self.modulation(embedding).chunk(2, dim=1)
         inner = torch.addcmul(shift, self.norm(h), 1 + scale)
         return cast(Tensor, h + self.second(F.silu(self.first(F.silu(inner)))))
