@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,9 @@ from scholars.tasks import Task, open_task
 # How long an example takes says something about the machine, not about the code.
 hypothesis_settings.register_profile("scholars", deadline=None)
 hypothesis_settings.load_profile("scholars")
+
+# In the background of a script SIGINT is ignored, by all that tests start, too: what they interrupt would never end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = {
     "image": {"size": 16, "channels": 1},

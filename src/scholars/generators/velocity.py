@@ -103,7 +103,7 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(Layer(width, depth) for _ in range(3))
         self.norm = nn.LayerNorm(width)
         self.leave = nn.Linear(width, pixels)
-        # Were a class's pixels independent and Gaussian, its velocity would be a gain and an offset of each,
+        # Were a class's pixels independent and Gaussian, its velocity would be a gain and an offset of each, set
         # by the time. With a straight way for these, the layers learn only how pixels depend on one another.
         self.straight = nn.Linear(depth, 2 * pixels)
         for layer in (self.leave, self.straight):
