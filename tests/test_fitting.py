@@ -167,7 +167,7 @@ def test_average_is_a_convex_combination() -> None:
 def test_the_norm_of_all_gradients_together() -> None:
     module = nn.Linear(2, 1)
     torch.autograd.backward([3 * module.weight[0, 0] + 4 * module.bias[0]])
-    assert gradient_norm(module).item() == pytest.approx(5)
+    assert gradient_norm(module.parameters()).item() == pytest.approx(5)
 
 
 def test_one_cycle_rises_then_falls_to_zero() -> None:

@@ -25,7 +25,7 @@ from scholars.team import average_gradients, noise
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-# A gradient longer than this is a jump, which a critic may never land from; see docs/measurements.md, Split SVHN.
+# A gradient so many times as long as usual is a jump that a critic may never land from (docs/measurements.md).
 LONGEST = 5.0
 
 
@@ -118,7 +118,7 @@ class Game:
             self._critic_optimizer.zero_grad()
             self._fabric.backward(loss)
             average_gradients(self._fabric, self._critic)
-            critic_norm = gradient_norm(self._critic)
+            critic_norm = gradient_norm(self._critic.parameters())
             self._critic_optimizer.step()
             self._generator.tame(self._critic)
         self._critic.requires_grad_(False)
@@ -127,7 +127,7 @@ class Game:
         self._painter_optimizer.zero_grad()
         self._fabric.backward(painter_loss)
         average_gradients(self._fabric, self._painter)
-        painter_norm = gradient_norm(self._painter)
+        painter_norm = gradient_norm(self._painter.parameters())
         self._painter_optimizer.step()
         self._critic.requires_grad_(True)
         average(self._average, self._painter, s.ema)
@@ -163,11 +163,9 @@ def shorten(adam: Optimizer, *_: object) -> None:
         taken = adam.state[moved[0]]["step"]
         total = torch.stack([adam.state[p]["exp_avg_sq"].sum() for p in moved]).sum()
         usual = (total / (1 - group["betas"][1] ** taken.to(total.device))).sqrt()
-        gradients = [p.grad for p in moved]
-        length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         # No factor for what never had a gradient: 0 / 0 is no number.
-        factor = torch.where(usual > 0, LONGEST * usual / length, 1.0).clamp(max=1.0)
-        torch._foreach_mul_(gradients, factor)
+        factor = torch.where(usual > 0, LONGEST * usual / gradient_norm(moved), 1.0).clamp(max=1.0)
+        torch._foreach_mul_([p.grad for p in moved], factor)
 
 
 def critic_has_won(metrics: Mapping[str, float], what: str, cure: str) -> str | None:
