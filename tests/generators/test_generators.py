@@ -315,7 +315,7 @@ def test_clipping_holds_every_weight() -> None:
 def test_a_gradient_is_at_most_five_times_as_long_as_usual(lengths: tuple[float, ...], left: float) -> None:
     """Of a constant length, that is its usual one; before there is any, nothing is shortened."""
     weights = torch.nn.Parameter(torch.zeros(2))
-    adam = GAN(GANSettings(width=8, latent=16), 3, 16, 3).optimizer([weights], 1e-3)
+    adam = R3GAN(R3GANSettings(width=8, latent=16), 3, 16, 3).optimizer([weights], 1e-3)
     for length in lengths:
         weights.grad = length * torch.tensor([0.6, 0.8])
         adam.step()

@@ -25,9 +25,6 @@ from scholars.team import average_gradients, noise
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-# A gradient so many times as long as usual is a jump that a critic may never land from (docs/measurements.md).
-LONGEST = 5.0
-
 
 class Judge(Protocol):
     """What scores images as showing what they are told to show."""
@@ -63,9 +60,7 @@ class Adversarial(Generator):
 
     def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
         """The optimizer of either network: Adam with beta_1 = 0.5 (Radford et al. 2016, section 4), or a kind's own."""
-        adam = torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=True)
-        adam.register_step_pre_hook(shorten)
-        return adam
+        return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=True)
 
     def tame(self, critic: nn.Module) -> None:
         """Called after every step of the critic."""
@@ -146,26 +141,6 @@ class Game:
         if s.spread != 1 and self._generator.known:
             drawn = drawn * torch.where(told < self._generator.known, s.spread, 1.0)[:, None]
         return drawn
-
-
-@torch.no_grad()
-def shorten(adam: Optimizer, *_: object) -> None:
-    """Before a step of Adam: scale all its gradients g down to ``LONGEST`` times their usual length.
-
-    The second moment v_t is a running mean of g^2, so that length is sqrt(sum v_t / (1 - beta_2^t)) (Kingma & Ba 2015,
-    algorithm 1). Adam itself takes a thousand steps to notice that gradients have another size, when beta_2 = 0.999,
-    and until then goes up to sqrt(1 / (1 - beta_2)) = 32 times as far as its rate says.
-    """
-    for group in adam.param_groups:
-        moved = [p for p in group["params"] if p.grad is not None and adam.state[p]]
-        if not moved:
-            continue
-        taken = adam.state[moved[0]]["step"]
-        total = torch.stack([adam.state[p]["exp_avg_sq"].sum() for p in moved]).sum()
-        usual = (total / (1 - group["betas"][1] ** taken.to(total.device))).sqrt()
-        # No factor for what never had a gradient: 0 / 0 is no number.
-        factor = torch.where(usual > 0, LONGEST * usual / gradient_norm(moved), 1.0).clamp(max=1.0)
-        torch._foreach_mul_([p.grad for p in moved], factor)
 
 
 def critic_has_won(metrics: Mapping[str, float], what: str, cure: str) -> str | None:

@@ -12,14 +12,19 @@ critic from outrunning the painter (docs/measurements.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from scholars.fitting import gradient_norm
 from scholars.generator_settings import R3GANSettings
 from scholars.generators.adversarial import Adversarial, Judge, critic_has_won, score_both
+
+# A gradient so many times as long as usual is a jump that a critic may never land from (docs/measurements.md).
+LONGEST = 5.0
 
 
 class R3GAN(Adversarial):
@@ -46,6 +51,32 @@ class R3GAN(Adversarial):
             on_real = judge(real, told)
         return F.softplus(on_real - judge(fake, told)).mean()
 
+    def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
+        """Adam, whose gradients are shortened: between equals they grow small, and one of another size is a jump."""
+        adam = super().optimizer(parameters, rate)
+        adam.register_step_pre_hook(shorten)
+        return adam
+
     def diverged(self, metrics: Mapping[str, float]) -> str | None:
         """The critic has won."""
         return critic_has_won(metrics, "pairs", "Raise generator.r3gan.penalty, or lower generator.r3gan.critic_rate")
+
+
+@torch.no_grad()
+def shorten(adam: Optimizer, *_: object) -> None:
+    """Before a step of Adam: scale all its gradients g down to ``LONGEST`` times their usual length.
+
+    The second moment v_t is a running mean of g^2, so that length is sqrt(sum v_t / (1 - beta_2^t)) (Kingma & Ba 2015,
+    algorithm 1). Adam itself takes a thousand steps to notice that gradients have another size, when beta_2 = 0.999,
+    and until then goes up to sqrt(1 / (1 - beta_2)) = 32 times as far as its rate says.
+    """
+    for group in adam.param_groups:
+        moved = [p for p in group["params"] if p.grad is not None and adam.state[p]]
+        if not moved:
+            continue
+        taken = adam.state[moved[0]]["step"]
+        total = torch.stack([adam.state[p]["exp_avg_sq"].sum() for p in moved]).sum()
+        usual = (total / (1 - group["betas"][1] ** taken.to(total.device))).sqrt()
+        # No factor for what never had a gradient: 0 / 0 is no number.
+        factor = torch.where(usual > 0, LONGEST * usual / gradient_norm(moved), 1.0).clamp(max=1.0)
+        torch._foreach_mul_([p.grad for p in moved], factor)
