@@ -50,12 +50,17 @@ class FlowSettings(Section):
 
 
 class VAESettings(Section):
-    """Variational autoencoder (Kingma & Welling 2014), convolutional."""
+    """Variational autoencoder (Kingma & Welling 2014)."""
 
     steps: Steps = Field(3000, description="training steps per task")
     batch: BatchSize = Field(128, description="images a step")
     rate: Rate = Field(2e-3, description="peak learning rate")
-    width: Width = Field(32, description="channels of the networks' largest feature maps; each halving doubles them")
+    net: Literal["conv", "mlp"] = Field(
+        "conv", description="the networks: conv; mlp, for images whose neighbouring pixels have nothing in common"
+    )
+    width: Width = Field(
+        32, description="conv: channels of the largest feature maps, each halving doubles them; mlp: units of a layer"
+    )
     latent: int = Field(64, ge=1, le=4096, description="dimensions of the code")
     conditional: bool = Field(True, description="draw what is asked for, by task and class (Sohn et al. 2015)")
     ema: Decay = Field(0.99, description="decay of the moving average of the weights used to sample")

@@ -11,7 +11,7 @@ eq. 5), so that no weight between the two terms is left to choose: -log p = D/2 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,8 @@ from scholars.compute import to_float
 from scholars.fitting import Descent, Trainee
 from scholars.generator_settings import VAESettings
 from scholars.generators.base import Generator
-from scholars.generators.painting import EMBEDDING, Critic, Painter
+from scholars.generators.painting import BEND, EMBEDDING, Critic, Painter
+from scholars.generators.perceptron import Perceptron, PixelPainter
 from scholars.replay import Batch
 from scholars.team import mean_of_all, noise
 
@@ -30,16 +31,15 @@ if TYPE_CHECKING:
 
 
 class VAE(Generator):
-    """A convolutional VAE over ``[B, C, size, size]`` images."""
+    """A VAE over ``[B, C, size, size]`` images, conditional unless set otherwise."""
 
     def __init__(self, settings: VAESettings, channels: int, size: int, conditions: int) -> None:
         super().__init__()
         self.settings = settings
         told = conditions if settings.conditional else 1
-        self.decoder = Painter(settings.latent, channels, size, settings.width, told)
-        self.encoder = Critic(channels, size, settings.width, outputs=2 * settings.latent + EMBEDDING)
-        self.code = nn.Linear(2 * settings.latent + 2 * EMBEDDING, 2 * settings.latent)
-        self.condition = nn.Embedding(told, EMBEDDING)
+        decoder, encoder = (Painter, Encoder) if settings.net == "conv" else (PixelPainter, PixelEncoder)
+        self.decoder: nn.Module = decoder(settings.latent, channels, size, settings.width, told)
+        self.encoder: nn.Module = encoder(settings.latent, channels, size, settings.width, told)
 
     def trainee(self, fabric: Fabric) -> Trainee:
         """One descent on the negative evidence bound."""
@@ -54,8 +54,7 @@ class VAE(Generator):
     def forward(self, images: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images ``[B, C, H, W]`` in [-1, 1] -> their reconstruction, and mu and log sigma^2 ``[B, latent]``."""
         told = self._told(conditions)
-        features = F.leaky_relu(self.encoder(images), 0.2)
-        mean, log_variance = self.code(torch.cat([features, self.condition(told)], dim=1)).float().chunk(2, dim=1)
+        mean, log_variance = self.encoder(images, told).float().chunk(2, dim=1)
         z = mean + torch.exp(log_variance / 2) * noise(*mean.shape, device=mean.device)
         return self.decoder(z, told).float(), mean, log_variance
 
@@ -68,6 +67,33 @@ class VAE(Generator):
         pixels = images[0].numel()
         # Per pixel, so that a learning rate means the same at every size.
         return reconstruction(images, painted) + divergence(mean, log_variance) / pixels
+
+
+class Encoder(nn.Module):
+    """Images ``[B, C, H, W]`` and conditions ``[B]`` -> mu and log sigma^2, ``[B, 2 latent]``."""
+
+    def __init__(self, latent: int, channels: int, size: int, width: int, conditions: int) -> None:
+        super().__init__()
+        self.body = Critic(channels, size, width, outputs=2 * latent + EMBEDDING)
+        self.code = nn.Linear(2 * latent + 2 * EMBEDDING, 2 * latent)
+        self.condition = nn.Embedding(conditions, EMBEDDING)
+
+    def forward(self, images: Tensor, conditions: Tensor) -> Tensor:
+        """What is known of the code of each image."""
+        features = F.leaky_relu(self.body(images), BEND)
+        return cast(Tensor, self.code(torch.cat([features, self.condition(conditions)], dim=1)))
+
+
+class PixelEncoder(nn.Module):
+    """The same, of pixels that have no neighbours."""
+
+    def __init__(self, latent: int, channels: int, size: int, width: int, conditions: int) -> None:
+        super().__init__()
+        self.body = Perceptron(channels * size * size, 2 * latent, width, conditions)
+
+    def forward(self, images: Tensor, conditions: Tensor) -> Tensor:
+        """What is known of the code of each image."""
+        return cast(Tensor, self.body(images.flatten(1), conditions))
 
 
 def reconstruction(images: Tensor, painted: Tensor) -> Tensor:

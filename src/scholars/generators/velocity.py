@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scholars.generators.perceptron import DEPTH, Layer
+
 
 class Embedding(nn.Module):
     """Time and condition as one vector ``[B, depth]``."""
@@ -96,8 +98,7 @@ class MLP(nn.Module):
     def __init__(self, channels: int, side: int, width: int, conditions: int) -> None:
         super().__init__()
         pixels = channels * side * side
-        # Deeper ones learn more slowly, and take as long as the layers themselves (docs/measurements.md).
-        depth = min(width, 128)
+        depth = min(width, DEPTH)
         self.embedding = Embedding(depth, conditions)
         self.enter = nn.Linear(pixels, width)
         self.layers = nn.ModuleList(Layer(width, depth) for _ in range(3))
@@ -119,23 +120,3 @@ class MLP(nn.Module):
         gain, offset = self.straight(embedding).chunk(2, dim=1)
         velocity = self.leave(F.silu(self.norm(h))) + torch.addcmul(offset, gain, flat)
         return cast(Tensor, velocity.view_as(x))
-
-
-class Layer(nn.Module):
-    """A residual layer; time and class scale and shift its normalised input."""
-
-    def __init__(self, width: int, embedding: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation = nn.Linear(embedding, 2 * width)
-        self.first = nn.Linear(width, width)
-        self.second = nn.Linear(width, width)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
-        """h ``[B, width]``, embedding ``[B, E]`` -> ``[B, width]``."""
-        scale, shift = self.modulation(embedding).chunk(2, dim=1)
-        inner = torch.addcmul(shift, self.norm(h), 1 + scale)
-        return cast(Tensor, h + self.second(F.silu(self.first(F.silu(inner)))))

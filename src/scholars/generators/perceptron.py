@@ -1,0 +1,74 @@
+"""Perceptrons that are told a condition and know nothing of neighbouring pixels: for images that have none."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Numbers by which a condition, or a time, is described to a layer. Deeper descriptions learn more slowly, and take as
+# long as the layers themselves (docs/measurements.md).
+DEPTH = 128
+
+
+class Layer(nn.Module):
+    """A residual layer; an embedding of time or condition scales and shifts its normalised input."""
+
+    def __init__(self, width: int, embedding: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = nn.Linear(embedding, 2 * width)
+        self.first = nn.Linear(width, width)
+        self.second = nn.Linear(width, width)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+        """h ``[B, width]``, embedding ``[B, E]`` -> ``[B, width]``."""
+        scale, shift = self.modulation(embedding).chunk(2, dim=1)
+        inner = torch.addcmul(shift, self.norm(h), 1 + scale)
+        return cast(Tensor, h + self.second(F.silu(self.first(F.silu(inner)))))
+
+
+class Perceptron(nn.Module):
+    """``[B, inputs]`` and conditions ``[B]`` -> ``[B, outputs]``, by way of two residual layers of ``width`` units."""
+
+    def __init__(self, inputs: int, outputs: int, width: int, conditions: int) -> None:
+        super().__init__()
+        depth = min(width, DEPTH)
+        self.condition = nn.Embedding(conditions, depth)
+        self.enter = nn.Linear(inputs, width)
+        self.layers = nn.ModuleList(Layer(width, depth) for _ in range(2))
+        self.norm = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, outputs)
+
+    def forward(self, x: Tensor, conditions: Tensor) -> Tensor:
+        """The outputs for each row of x."""
+        told = F.silu(self.condition(conditions))
+        h = self.enter(x)
+        for layer in self.layers:
+            h = layer(h, told)
+        return cast(Tensor, self.leave(F.silu(self.norm(h))))
+
+
+class PixelPainter(nn.Module):
+    """Codes ``[B, latent]`` and conditions ``[B]`` -> images ``[B, channels, size, size]`` in [-1, 1].
+
+    Each condition has a mean image of its own: what it shows in common is learned at once, wherever its pixels lie.
+    """
+
+    def __init__(self, latent: int, channels: int, size: int, width: int, conditions: int) -> None:
+        super().__init__()
+        self.shape = (channels, size, size)
+        pixels = channels * size * size
+        self.body = Perceptron(latent, pixels, width, conditions)
+        self.mean = nn.Embedding(conditions, pixels)
+        nn.init.zeros_(self.mean.weight)
+        nn.init.zeros_(self.body.leave.weight)
+
+    def forward(self, codes: Tensor, conditions: Tensor) -> Tensor:
+        """Paint one image per code."""
+        return torch.tanh(self.body(codes, conditions) + self.mean(conditions)).view(-1, *self.shape)
