@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from scholars.auditing import audit
+from scholars.auditing import _some, _spread, audit
 from scholars.errors import InputError
 from scholars.fitting import Trainee
 from scholars.generator_settings import GANSettings, WGANGPSettings
@@ -18,7 +19,7 @@ from scholars.learning import learn
 from scholars.records import Audit
 from scholars.scholar import Scholar
 from scholars.settings import Settings
-from scholars.tasks import Task
+from scholars.tasks import Images, Task
 
 
 class Recital(Generator):
@@ -71,6 +72,19 @@ def test_perfect_dreams_pass(good: Scholar, low: Task) -> None:
     right = sum(count * (entry.accuracy or 0) for count, entry in zip(shown, found.classes, strict=True))
     assert right / len(low.test) == pytest.approx(found.tasks[0].accuracy)
     assert found.warnings == ()
+
+
+def test_of_sorted_data_every_class_is_looked_at() -> None:
+    """300 images in order; 200, and then 130 of them: none of 10 equal classes is left out."""
+    data = Images(np.arange(300, dtype=np.uint16).reshape(300, 1, 1, 1).astype(np.uint8), np.zeros(300, np.int64))
+    some = _some(data, 200)
+    assert len(some) == 200
+    labels = torch.arange(300) // 30
+    places = _spread(torch.arange(300), 200)
+    assert (
+        set(labels[places].tolist()) == set(labels[places][_spread(torch.arange(200), 130)].tolist()) == set(range(10))
+    )
+    assert len(_some(data, 1000)) == 300
 
 
 def test_copies_are_found(good: Scholar, low: Task) -> None:

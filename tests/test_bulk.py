@@ -280,6 +280,15 @@ def test_what_is_refused_leaves_nothing(
     assert {path.name for path in tmp_path.iterdir()} == {"there", "pictures"}
 
 
+def test_two_that_make_the_same_are_refused(folder: Path, tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "out")
+    with place.held(), pytest.raises(InputError, match="another process is making"):
+        write_dreams(folder, 5, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+    write_dreams(folder, 5, tmp_path / "out")
+    assert hidden(tmp_path) == []
+
+
 def test_without_ray_it_is_said(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     for words in (["dream", str(folder), "--out", "new"], ["predict", str(folder), "a.png", "--out", "new"]):

@@ -182,11 +182,20 @@ def test_a_first_task_needs_two_classes(high: Task, tiny: Settings) -> None:
         learn(high.only(("7",)), settings=tiny)
 
 
+def test_a_class_without_a_training_image_is_refused(low: Task, tiny: Settings) -> None:
+    lacking = replace(low, train=low.train[np.flatnonzero(low.train.labels != 3)])
+    with pytest.raises(InputError, match="class '3' has no training image"):
+        learn(lacking, settings=tiny)
+
+
 def test_what_does_not_fit_the_previous_scholar_is_refused(one: Scholar, high: Task) -> None:
     with pytest.raises(InputError, match="image shape is fixed"):
         learn(high, one, settings=changed(one.settings, image__size=20))
-    with pytest.raises(InputError, match=r"solver\.start=fresh"):
-        learn(high, one, settings=changed(one.settings, solver__width=4))
+    for change in ({"solver__width": 4}, {"solver__width": 16}, {"solver__kind": "mlp"}):
+        with pytest.raises(InputError, match=r"solver\.start=fresh"):
+            learn(high, one, settings=changed(one.settings, **change))
+    with pytest.raises(InputError, match=r"generator\.start=fresh"):
+        learn(high, one, settings=changed(one.settings, generator__flow__width=16))
     fresh = changed(one.settings, solver__width=4, solver__start="fresh")
     assert learn(high, one, settings=fresh).generation == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from PIL import Image
 from scholars.errors import InputError
 from scholars.evaluate import accuracy
 from scholars.learning import learn
+from scholars.replay import Batch
 from scholars.scholar import Scholar
 from scholars.tasks import Task
+from scholars.tasks.pictures import file_bytes, squares
+from scholars.tasks.task import as_array
 
 
 def test_a_round_trip_changes_nothing(two: Scholar, high: Task, tmp_path: Path) -> None:
@@ -46,6 +50,24 @@ def test_predict_takes_arrays_tensors_and_pil_images_of_any_size(one: Scholar, l
     assert one.score(images, truth) == np.mean([a == b for a, b in zip(names, truth, strict=True)])
 
 
+def test_pictures_are_seen_as_their_files_are(one: Scholar, tmp_path: Path) -> None:
+    """Transparency is paper, 16 bits are scaled, a camera that was turned is heeded: by predict as by learn."""
+    drawn = np.arange(20 * 30, dtype=np.uint8).reshape(20, 30)
+    clear = Image.merge("LA", (Image.fromarray(drawn), Image.fromarray((drawn > 100).astype(np.uint8) * 255)))
+    deep = Image.fromarray(drawn.astype(np.uint16) * 100)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    clear.save(tmp_path / "clear.png")
+    deep.save(tmp_path / "deep.png")
+    Image.fromarray(drawn).save(tmp_path / "turned.png", exif=turned)
+    files = sorted(tmp_path.iterdir())
+    read = [found for found in squares(file_bytes, [str(file) for file in files], 16) if not isinstance(found, str)]
+    opened = [Image.open(file) for file in files]
+    assert np.array_equal(as_array(opened, 1, 16), np.concatenate([as_array(seen[None], 1, 16) for seen in read]))
+    with pytest.raises(InputError, match="image 1: has values of -5"):
+        one.predict([opened[0], Image.fromarray(np.full((4, 4), -5, np.int32))])
+
+
 def test_probabilities_sum_to_one_and_heed_among(two: Scholar, low: Task) -> None:
     everything = two.predict_proba(low.test.images)
     assert everything.shape == (len(low.test), 10)
@@ -54,6 +76,16 @@ def test_probabilities_sum_to_one_and_heed_among(two: Scholar, low: Task) -> Non
     assert np.allclose(among[:, 5:], 0) or np.allclose(among[:, :5], 0)
     with pytest.raises(InputError, match="never learned a task 'nist'"):
         two.predict(low.test.images, among="nist")
+
+
+def test_among_what_has_hardly_any_probability_left(two: Scholar) -> None:
+    """Three logits of 10 classes: 5 and 6 are 1e-20 and 3e-20; then both are 0 in float32."""
+    little = torch.zeros(2, 10)
+    little[:, 0] = 1
+    little[0, 5:7] = torch.tensor([1e-20, 3e-20])
+    only = two.only(little, ["5", "6"])
+    assert torch.allclose(only[:, 5:7], torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
+    assert only.sum(1).tolist() == pytest.approx([1, 1])
 
 
 def test_wrong_images_are_refused(one: Scholar) -> None:
@@ -84,6 +116,30 @@ def test_dreams_of_one_class(one: Scholar) -> None:
     assert torch.equal(one.dream(10, of=seen, seed=1)[0], images[:10])
     with pytest.raises(InputError, match="knows no class 'x'"):
         one.dream(3, of="x")
+
+
+def test_a_rare_class_is_waited_for(one: Scholar, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large images are dreamt few at a time: that none of the first three shows a class says nothing."""
+    monkeypatch.setattr(Scholar, "chunk", 3)
+    order = iter(range(1000))
+
+    def imagine(conditions: torch.Tensor) -> Batch:
+        which = torch.tensor([int(next(order) % 30 == 29) for _ in conditions])
+        targets = torch.nn.functional.one_hot(which, 5).float()
+        return Batch(torch.zeros(len(which), 1, 16, 16, dtype=torch.uint8), targets, conditions)
+
+    rare = replace(one)
+    object.__setattr__(rare, "imagine", imagine)
+    assert len(rare.dream(4, of="1")[0]) == 4
+
+
+def test_through_a_link_what_it_leads_to_is_replaced(one: Scholar, two: Scholar, tmp_path: Path) -> None:
+    one.save(tmp_path / "real")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    two.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert Scholar.load(tmp_path / "real").generation == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link"}
 
 
 def test_a_scholar_without_generator_says_so(low: Task, one: Scholar, tmp_path: Path) -> None:

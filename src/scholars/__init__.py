@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from scholars.auditing import audit
     from scholars.config import Recipe, read_recipe
-    from scholars.errors import InputError, Interrupted, ScholarsError
+    from scholars.errors import InputError, Interrupted, ScholarsError, ScholarsWarning
     from scholars.evaluate import accuracy
     from scholars.experiment import run
     from scholars.fitting import Session
@@ -34,6 +34,7 @@ __all__ = [
     "Recipe",
     "Scholar",
     "ScholarsError",
+    "ScholarsWarning",
     "Session",
     "Settings",
     "Solver",
@@ -53,7 +54,7 @@ __all__ = [
 _HOMES = {
     "auditing": ("audit",),
     "config": ("Recipe", "read_recipe"),
-    "errors": ("InputError", "Interrupted", "ScholarsError"),
+    "errors": ("InputError", "Interrupted", "ScholarsError", "ScholarsWarning"),
     "evaluate": ("accuracy",),
     "experiment": ("run",),
     "fitting": ("Session",),

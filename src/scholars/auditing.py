@@ -57,7 +57,7 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
     whole = sorted(task.name for task in tasks) == sorted(names)
     # As many of each task as of any other: what was learned last is not all that counts.
     fewest = min((len(real) for real in reals), default=0)
-    real = scholar.features(torch.cat([part[:fewest] for part in reals])) if whole else None
+    real = scholar.features(torch.cat([_spread(part, fewest) for part in reals])) if whole else None
     return Audit(
         dreams=len(images),
         classes=classes,
@@ -180,5 +180,9 @@ def _glance(images: Tensor) -> Tensor:
 
 def _some(data: Images, count: int) -> Tensor:
     """At most ``count`` images, spread evenly over the data."""
-    step = max(1, len(data) // count)
-    return data.tensor[::step][:count]
+    return _spread(data.tensor, min(count, len(data)))
+
+
+def _spread(images: Tensor, count: int) -> Tensor:
+    """``count`` of no fewer images, as far from one another as can be: data may be sorted by class."""
+    return images[torch.arange(count) * len(images) // count]

@@ -104,22 +104,23 @@ def write_dreams(
     work = Workplace(out.resolve())
     job = Dreams(scholar.resolve(), count, seed, of, shard, digest_of(scholar))
     size = job.size(opened)
-    work.claim({"dreams": count, "seed": seed, "class": of, "shard": shard, "scholar": job.digest})
-    found = {number: int(note["images"]) for number, note in work.done().items()}
-    try:
-        while todo := _missing(found, count, size, exact=of is None):
-            for number, note in make(job, work, todo, address):
-                found[number] = int(note["images"])
-                if count > size:
-                    on_progress(min(count, sum(found.values())), count)
-    except InputError:
-        work.give_up()
-        raise
-    for name in names:
-        (work.made / name).mkdir(exist_ok=True)
-    if of:
-        _cut(work.made / names[opened.classes.index(of)], found, count)
-    work.finish()
+    with work.held():
+        work.claim({"dreams": count, "seed": seed, "class": of, "shard": shard, "scholar": job.digest})
+        found = {number: int(note["images"]) for number, note in work.done().items()}
+        try:
+            while todo := _missing(found, count, size, exact=of is None):
+                for number, note in make(job, work, todo, address):
+                    found[number] = int(note["images"])
+                    if count > size:
+                        on_progress(min(count, sum(found.values())), count)
+        except InputError:
+            work.give_up()
+            raise
+        for name in names:
+            (work.made / name).mkdir(exist_ok=True)
+        if of:
+            _cut(work.made / names[opened.classes.index(of)], found, count)
+        work.finish()
 
 
 def _missing(found: Mapping[int, int], count: int, size: int, exact: bool) -> list[int]:
@@ -202,28 +203,29 @@ def write_predictions(
     opened.among(torch.empty(0, len(opened.classes)), among)  # refuses a task that it never learned
     work = Workplace(out.resolve())
     job = Predictions(scholar.resolve(), among, top, digest_of(scholar))
-    with tempfile.TemporaryDirectory(prefix=f".{work.out.name}.", suffix=".tmp", dir=_parent(work.out)) as listing:
-        count, shards, digest = _write_lists(words, Path(listing), shard)
-        if not work.claim({"files": digest, "among": among, "top": top, "scholar": job.digest}):
-            (Path(listing) / _LISTS).rename(work.folder / _LISTS)
-    done = work.done()
-    seen = sum(note["images"] for note in done.values())
-    try:
-        for _, note in make(job, work, [number for number in range(shards) if number not in done], address):
-            seen += note["images"]
-            if shards > 1:
-                on_progress(seen, count)
-    except InputError:
-        work.give_up()
-        raise
-    bad = [entry for _, note in sorted(work.done().items()) for entry in note["unreadable"]]
-    if bad:
-        with (
-            store.replacing(work.made / "unreadable.csv") as path,
-            path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-        ):
-            csv.writer(file).writerows([["file", "reason"], *bad])
-    work.finish()
+    with work.held():
+        with tempfile.TemporaryDirectory(prefix=f".{work.out.name}.", suffix=".tmp", dir=work.out.parent) as listing:
+            count, shards, digest = _write_lists(words, Path(listing), shard)
+            if not work.claim({"files": digest, "among": among, "top": top, "scholar": job.digest}):
+                (Path(listing) / _LISTS).rename(work.folder / _LISTS)
+        done = work.done()
+        seen = sum(note["images"] for note in done.values())
+        try:
+            for _, note in make(job, work, [number for number in range(shards) if number not in done], address):
+                seen += note["images"]
+                if shards > 1:
+                    on_progress(seen, count)
+        except InputError:
+            work.give_up()
+            raise
+        bad = [entry for _, note in sorted(work.done().items()) for entry in note["unreadable"]]
+        if bad:
+            with (
+                store.replacing(work.made / "unreadable.csv") as path,
+                path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+            ):
+                csv.writer(file).writerows([["file", "reason"], *bad])
+        work.finish()
     if bad:
         lines = "\n".join(f"  {name}: {why}" for name, why in bad[:_NAMED])
         raise InputError(
@@ -250,11 +252,6 @@ def _write_lists(words: Iterable[str], folder: Path, each: int) -> tuple[int, in
 
 def _list_of(folder: Path, shard: int) -> Path:
     return folder / _LISTS / f"{shard:05d}.json"
-
-
-def _parent(out: Path) -> Path:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return out.parent
 
 
 def _opened(folder: Path, digest: str) -> Scholar:

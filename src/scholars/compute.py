@@ -97,9 +97,18 @@ def seed_of(seed: int, stage: str, step: int) -> int:
 @contextmanager
 def randomness(device: torch.device) -> Iterator[None]:
     """Inside, torch's generators may be seeded per position; the caller's random state is as before afterwards."""
-    devices = [device.index or 0] if device.type not in ("cpu", "mps") else []
-    with torch.random.fork_rng(devices, device_type=device.type if devices else "cuda"):
-        yield
+    index: list[int] = []
+    if device.type not in ("cpu", "mps"):
+        here = torch.get_device_module(device).current_device() if device.index is None else device.index
+        index = [here]
+    # fork_rng knows nothing of the one device of MPS.
+    before = torch.mps.get_rng_state() if device.type == "mps" else None
+    try:
+        with torch.random.fork_rng(index, device_type=device.type if index else "cuda"):
+            yield
+    finally:
+        if before is not None:
+            torch.mps.set_rng_state(before)
 
 
 def place(module: nn.Module, device: torch.device) -> None:

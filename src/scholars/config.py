@@ -81,7 +81,9 @@ class Recipe(Settings):
         "choose settings by; default: none is, and the real test part is used",
     )
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field((0,), min_length=1)
-    export_dreams: bool = Field(False, description="also write every bank of dreams as one image folder per class")
+    export_dreams: bool = Field(
+        False, description="also write every bank of dreams, of the first seed, as one image folder per class"
+    )
 
     @field_validator("tasks", mode="before")
     @classmethod

@@ -251,7 +251,7 @@ class _Run:
         finally:
             seconds = earlier + time.perf_counter() - began
             store.write_json(spent, {"seconds": seconds})
-        if self.recipe.export_dreams and method == "replay" and previous is not None:
+        if self.recipe.export_dreams and method == "replay" and previous and seed == self.recipe.seeds[0]:
             bank = dream_bank(previous, settings.replay, seed)
             write_image_folder(self.out / "dreams" / str(index), [(bank.images, bank.labels)], previous.classes)
         return learned, seconds

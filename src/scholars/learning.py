@@ -10,9 +10,7 @@ and G is fitted to the same mix of images. No earlier data is read.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,7 +31,7 @@ from scholars.solvers import Solver
 from scholars.tasks import Task
 from scholars.teaching import teach_generator, teach_solver
 from scholars.team import carry_out, fabric_of, processes
-from scholars.undertaking import claim
+from scholars.undertaking import claim, timed
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -120,17 +118,18 @@ def _taught(
 ) -> Taught:
     """Teach generator and solver, in every process that learns together; ``session`` is the first one's."""
     seconds: dict[str, float] = {}
-    with _timed(seconds, "bank"):
+    taking = partial(timed, session.folder, seconds)
+    with taking("bank"):
         mix = _mixture(task, previous, past, classes, settings, seed, fabric, session)
     generator = None
     if past == "dreams":
-        with _timed(seconds, "generator"):
+        with taking("generator"):
             conditions = (len(previous.conditions) if previous else 0) + len(task.classes)
             source = mix.for_generator()
             generator = teach_generator(source, previous, conditions, settings, position, fabric, session)
-        with _timed(seconds, "preview"):
+        with taking("preview"):
             mix = _previewed(mix, generator, task, previous, classes, settings, position, fabric, session)
-    with _timed(seconds, "solver"):
+    with taking("solver"):
         solver = teach_solver(mix.for_solver(), previous, len(classes), settings, position, fabric, session)
     return Taught(solver, generator, seconds, mix.dreamt)
 
@@ -212,7 +211,8 @@ def _mixture(
     old, afresh = remembered(previous, policy, len(classes), seed, session, fabric), 0.0
     if isinstance(old, Fresh):
         g = settings.generator.chosen
-        afresh = (1 - r) * s.batch * s.steps + (1 - painted) * g.batch * g.steps
+        each = g.critic_steps if isinstance(g, AdversarialSettings) else 1
+        afresh = (1 - r) * s.batch * s.steps + (1 - painted) * each * g.batch * g.steps
     return Mixture(r, painted, new, old, vary, vary_dreams, dreamt=round(afresh))
 
 
@@ -252,6 +252,9 @@ def _real(task: Task, classes: Sequence[str], settings: Settings, first_conditio
 
 
 def _check(task: Task, previous: Scholar | None, settings: Settings) -> None:
+    # Nothing could be dreamt of it, and the solver would have an output that is never right.
+    if empty := set(range(len(task.classes))) - set(task.train.labels.tolist()):
+        raise InputError(f"task {task.name!r}: class {task.classes[min(empty)]!r} has no training image; leave it out")
     if previous is None:
         if len(task.classes) < 2:
             raise InputError(f"task {task.name!r} has one class only; a first task needs two or more")
@@ -279,10 +282,3 @@ def _noting(metrics: dict[str, dict[str, float]], on_tick: Callable[[Tick], None
         on_tick(tick)
 
     return noted
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    began = time.perf_counter()
-    yield
-    seconds[stage] = round(time.perf_counter() - began, 3)

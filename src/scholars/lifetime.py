@@ -73,10 +73,13 @@ def teach(
         for note in _notes(task, previous):
             watch.on_note(note)
         session = Session(work, watch.on_tick, watch.stopping, save_every)
+        begun = work.exists()
         try:
             learned = learn(task, previous, settings=settings, seed=seed, session=session)
         except InputError:
-            store.discard(work)
+            # What another command left unfinished is not this one's to throw away.
+            if not begun:
+                store.discard(work)
             raise
         if settings.audit.dreams:
             found = audit(learned, [task], seed=seed, session=session)

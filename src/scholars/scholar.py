@@ -135,7 +135,9 @@ class Scholar:
     def only(self, probabilities: Tensor, names: Sequence[str]) -> Tensor:
         """The probabilities ``[B, K]`` when only these classes can be."""
         allowed = torch.tensor([name in names for name in self.classes])
-        return F.normalize(probabilities * allowed, p=1, dim=1)
+        # Where none of them has any probability left, in float32, one is as likely as another.
+        some = (probabilities + torch.finfo(probabilities.dtype).tiny) * allowed
+        return some / some.sum(dim=1, keepdim=True)
 
     def _own(self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image]) -> Tensor:
         """Images as people have them in the scholar's own shape."""
@@ -202,7 +204,7 @@ class Scholar:
             wanted = torch.ones(size, dtype=torch.bool) if of is None else whole.labels == self.classes.index(of)
             batch = Batch(*(part[wanted][: count - found] for part in whole))
             found, chunk = found + len(batch.images), chunk + 1
-            if found * PATIENCE < chunk * size and found < count:
+            if (found + 1) * PATIENCE < chunk * size and found < count:
                 looked = chunk * size
                 raise InputError(f"it hardly ever dreams of {of!r}: {found} of {looked} times; see `scholars inspect`")
             yield batch

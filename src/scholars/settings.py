@@ -13,7 +13,7 @@ from scholars.section import BatchSize, Kind, Options, Rate, Section, Steps, Wid
 class ImageSettings(Section):
     """The one shape to which every task's images are brought. Fixed by a scholar's first task."""
 
-    size: int = Field(32, ge=8, le=256, multiple_of=4, description="height and width in pixels")
+    size: int = Field(32, ge=8, le=256, multiple_of=4, description="height and width in pixels, a multiple of 4")
     channels: Literal[1, 3] = Field(3, description="1 grey, 3 RGB")
 
 

@@ -11,10 +11,13 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
+
+from filelock import FileLock, Timeout
 
 from scholars import store
 from scholars.clusters import available, cluster, imported, reason
@@ -23,7 +26,7 @@ from scholars.registry import load_plugin, plugins
 
 # Images of a shard, about: what is made anew after an interruption, and what a folder holds without being unkind.
 SHARD = 10_000
-_JOB, _DONE, _MADE = "job.json", "done", "made"
+_JOB, _DONE, _MADE, _HELD = "job.json", "done", "made", "lock"
 
 Make = Callable[[int], Mapping[str, Any]]
 
@@ -55,14 +58,37 @@ class Workplace:
         """What becomes ``out``."""
         return self.folder / _MADE
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, no other process makes ``out``; what was not claimed leaves nothing behind.
+
+        Raises InputError where ``out`` is there, or another process makes it.
+        """
+        self._check_free()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / _HELD).acquire(timeout=0):
+                try:
+                    yield
+                finally:
+                    if not (self.folder / _JOB).is_file():
+                        shutil.rmtree(self.folder, ignore_errors=True)
+        except Timeout:
+            raise InputError(f"another process is making {self.out} just now: wait until it is done") from None
+
+    def _check_free(self) -> None:
+        if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
+            raise InputError(f"{self.out} is there already: choose another --out, or remove it")
+
     def claim(self, job: Mapping[str, Any]) -> bool:
         """Whether this very job was begun here; else it is begun now. ``job`` says what is made, of what.
+
+        To be called where it is `held`.
 
         Raises InputError where ``out`` is there, or the unfinished work of another job: nothing is thrown away.
         """
         note = self.folder / _JOB
-        if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
-            raise InputError(f"{self.out} is there already: choose another --out, or remove it")
+        self._check_free()
         mine = {**job, "scholars": version("scholars")}
         if note.is_file() and self.made.is_dir():
             if store.read_json(note) != mine:
@@ -71,9 +97,11 @@ class Workplace:
                     "it, or remove the folder"
                 )
             return True
-        store.discard(self.folder)
+        for left in self.folder.iterdir():  # by a process that died before it said whose work it is
+            if left.name != _HELD:
+                shutil.rmtree(left, ignore_errors=True)
         for folder in (self.made, self.folder / _DONE):
-            folder.mkdir(parents=True)
+            folder.mkdir()
         store.write_json(note, mine)
         return False
 

@@ -116,6 +116,8 @@ def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping
     A scholar that is already there is replaced: the new one is complete on disk before the old one is moved away.
     Raises InputError where there is anything else.
     """
+    # Through a symbolic link, what it leads to is replaced, and not the link.
+    folder = folder.resolve()
     if occupied(folder) and not (folder / DESCRIPTION).is_file() and not _retired(folder).is_dir():
         raise InputError(f"{folder} is there and is not a scholar: it is left as it is; choose another place")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -258,7 +260,8 @@ def _swapped(one: Path, other: Path) -> bool:
 
 def _retired(folder: Path) -> Path:
     """Where the old scholar is for a moment, on systems that cannot swap, and is found if that moment was cut short."""
-    return folder.with_name(f".{folder.name}.old.tmp")
+    place = folder.resolve()
+    return place.with_name(f".{place.name}.old.tmp")
 
 
 def _umask() -> int:

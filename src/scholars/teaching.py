@@ -37,9 +37,10 @@ def teach_solver(
     with randomness(fabric.device):
         torch.manual_seed(seed_of(seed, "solver", -1))
         solver = build_solver(s, settings.image, classes)
+        before = build_solver(s, settings.image, len(previous.classes)) if previous else solver
     rate = s.rate
     if previous and s.start == "warm":
-        _adopt(solver, previous.solver.state_dict(), "solver")
+        _adopt(solver, previous.solver.state_dict(), before, "solver")
         rate = s.warm_rate or s.rate
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
@@ -65,9 +66,10 @@ def teach_generator(
     with randomness(fabric.device):
         torch.manual_seed(seed_of(seed, "generator", -1))
         generator = build_generator(g, settings.image, conditions)
+        before = build_generator(g, settings.image, len(previous.conditions)) if previous else generator
     generator.known = len(previous.conditions) if previous else 0
     if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):
-        _adopt(generator, previous.generator.state_dict(), "generator")
+        _adopt(generator, previous.generator.state_dict(), before, "generator")
     fit(
         generator.trainee(fabric),
         lambda: _sized(source.draw(g.chosen.batch), g.size),
@@ -81,15 +83,21 @@ def teach_generator(
     return generator
 
 
-def _adopt(module: nn.Module, weights: Mapping[str, Tensor], part: str) -> None:
-    """Start from ``weights``. What belongs to new classes or conditions comes after the known, and stays fresh."""
-    own = module.state_dict()
-    for name, value in weights.items():
-        if name not in own or any(new < old for new, old in zip(own[name].shape, value.shape, strict=True)):
+def _adopt(module: nn.Module, weights: Mapping[str, Tensor], before: nn.Module, part: str) -> None:
+    """Start from ``weights``. What belongs to new classes or conditions comes after the known, and stays fresh.
+
+    before: the network as it would be now if nothing new came. Other weights than such a network's are refused: a wider
+        layer with a narrower one in its corner computes nothing that was learned
+    """
+    then = {name: value.shape for name, value in before.state_dict().items()}
+    for name in then.keys() | weights.keys():
+        if name not in then or name not in weights or then[name] != weights[name].shape:
             raise InputError(
                 f"a warm start needs the network that was learned before: {part} {name!r} has another shape now. "
-                f"Keep {part}'s width and the image size, or use --set {part}.start=fresh"
+                f"Keep {part}'s kind and width and the image size, or use --set {part}.start=fresh"
             )
+    own = module.state_dict()
+    for name, value in weights.items():
         own[name][tuple(slice(0, n) for n in value.shape)] = value
     module.load_state_dict(own)
 

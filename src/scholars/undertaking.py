@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks.task import Images, Task
 
-_NOTE, _OUTCOME = "learning.json", "learned.json"
+_NOTE, _OUTCOME, _SPENT = "learning.json", "learned.json", "seconds.json"
 _PIECE = 4096  # images
 
 
@@ -90,6 +91,20 @@ def ended_in(folder: Path, scholar: Scholar, task: Task, settings: Settings, see
     if not undertaking or not outcome or outcome.get("scholar") != _scholar(scholar):
         return False
     return undertaking == {**_undertaking(task, None, settings, seed, "dreams"), "from": undertaking.get("from")}
+
+
+@contextmanager
+def timed(folder: Path | None, seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Say in ``seconds`` what the stage takes, with what its interrupted attempts took if learning has a ``folder``."""
+    note = folder / _SPENT if folder else None
+    spent = store.read_json(note) if note and note.is_file() else {}
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[stage] = round(spent.get(stage, 0.0) + time.perf_counter() - began, 3)
+        if note:
+            store.write_json(note, {**spent, **seconds})
 
 
 def pieces(data: Images) -> Iterator[npt.NDArray[np.uint8]]:

@@ -14,7 +14,7 @@ _MOST = 5
 
 _BEGIN = (
     (
-        "See it work, on data that needs no network (about 5 minutes):",
+        "See it work, on data that needs no network (about 3 minutes):",
         (("scholars run quickstart", "then open runs/quickstart/report.html"),),
     ),
     (
@@ -41,7 +41,7 @@ def welcome(here: Path) -> str:
     """A screenful: what to do with the runs and scholars in the folder ``here``, and how to begin."""
     found = [*_runs(here), *_scholars(here)]
     parts = [(_counted("In this folder:", len(found)), found[:_MOST])] if found else []
-    lines = ["Scholars: teach an image classifier one task after another. It keeps no old data, and does not forget."]
+    lines = ["Scholars: teach an image classifier one task after another. It keeps no old data, and forgets little."]
     for title, rows in [*parts, *_BEGIN]:
         width = max(len(command) for command, _ in rows)
         lines += ["", title]

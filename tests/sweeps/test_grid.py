@@ -73,6 +73,15 @@ def test_the_command_runs_the_same_settings_on_the_real_test_part(monkeypatch: p
     assert words[-4:] == ["--seed", "0", "--seed", "1"]
 
 
+def test_what_a_recipe_of_ones_own_holds_out_is_given_back(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("tasks: [digits, street]\nvalidation: 0.2\n")
+    plan = planned(str(recipe), ["solver.flip=true,false"])
+    words = spread(shlex.split(plan.command(plan.trials[0])))
+    changes = parse_changes(word for place, word in enumerate(words) if words[place - 1] == "--set")
+    assert (plan.trials[0].recipe.validation, read_recipe(str(recipe), changes).validation) == (0.2, None)
+
+
 @pytest.mark.parametrize(
     ("sets", "message"),
     [

@@ -15,7 +15,7 @@ from scholars.commands import completion
 from scholars.terminal import messages, out
 
 app = typer.Typer(
-    help="Teach an image classifier one task after another. It keeps no old data, and forgets nothing.",
+    help="Teach an image classifier one task after another. It keeps no old data, and forgets little.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

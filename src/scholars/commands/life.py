@@ -100,7 +100,7 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Names, image folders or .npz files; their test parts.",
+            help="Names, image folders, .npz or .csv files, or hf:owner/name; their test parts.",
             autocompletion=completion.source_names,
         ),
     ],

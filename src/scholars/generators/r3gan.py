@@ -68,7 +68,7 @@ def shorten(adam: Optimizer, *_: object) -> None:
 
     The second moment v_t is a running mean of g^2, so that length is sqrt(sum v_t / (1 - beta_2^t)) (Kingma & Ba 2015,
     algorithm 1). Adam itself takes a thousand steps to notice that gradients have another size, when beta_2 = 0.999,
-    and until then goes up to sqrt(1 / (1 - beta_2)) = 32 times as far as its rate says.
+    and until then goes up to max_k (1 - beta_1^k) / sqrt(1 - beta_2^k) = 17 times as far as its rate says.
     """
     for group in adam.param_groups:
         moved = [p for p in group["params"] if p.grad is not None and adam.state[p]]

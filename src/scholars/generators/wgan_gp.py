@@ -30,9 +30,11 @@ class WGANGP(Adversarial):
     def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 3."""
         share = chances(len(real), 1, 1, 1, device=real.device)
+        # Scores first: the autocast of older versions of torch keeps the weights that a slope casts, which have no
+        # gradient, for all that comes after it (pytorch/pytorch#158232).
+        on_real, on_fake = score_both(judge, real, fake, told)
         gradient = judge.slope(torch.lerp(fake, real, share), told)
         penalty = (gradient.float().flatten(1).norm(dim=1) - 1).square().mean()
-        on_real, on_fake = score_both(judge, real, fake, told)
         wasserstein = on_real.mean() - on_fake.mean()
         loss = -wasserstein + self.settings.penalty * penalty
         return loss, {"wasserstein": wasserstein.detach(), "penalty": penalty.detach()}

@@ -24,7 +24,7 @@ def write_comparison(folders: Sequence[Path], out: Path) -> Path:
         out,
         "comparison.html",
         title=f"{len(runs)} runs",
-        headline=_headline(list(runs), points),
+        headline=_headline(runs, points),
         chart=Chart(
             "Average accuracy at the end",
             f"Dots, a row a run. Average accuracy in percent: {ends}.",
@@ -66,14 +66,15 @@ def _points(name: str, results: Results) -> list[dict[str, Any]]:
     return found
 
 
-def _headline(names: Sequence[str], points: Sequence[Mapping[str, Any]]) -> str:
+def _headline(runs: Mapping[str, Results], points: Sequence[Mapping[str, Any]]) -> str:
     """Which run's first method ended best; how far apart they are is in the chart."""
     if not points:
-        return f"No method of {', '.join(names)} has finished yet."
+        return f"No method of {', '.join(runs)} has finished yet."
     hero = points[0]["method"]
     best = max((point for point in points if point["method"] == hero), key=lambda point: float(point["accuracy"]))
     count = sum(point["method"] == hero for point in points)
-    share = f"{number(best['accuracy'], 1)}{PERCENT} of the real test images, averaged over its tasks"
+    scored_on = runs[best["run"]].scored_on
+    share = f"{number(best['accuracy'], 1)}{PERCENT} of the {scored_on}, averaged over its tasks"
     return f"Of {count} runs by {hero}, {best['run']} ends best: right on {share}."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,7 @@ class Present:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.scholar = Scholar.load(folder)
+        self._dreaming = threading.Lock()
 
     def reload(self) -> None:
         """Answer from what is in the folder now. Questions that are being answered are not disturbed."""
@@ -56,7 +58,9 @@ class Present:
     def dreams(self, count: int, seed: int, of: str | None) -> list[dict[str, Any]]:
         """``count`` dreams as PNGs in data URIs, each with what the scholar sees in it. Raises InputError."""
         scholar = self.scholar
-        images, targets = scholar.dream(count, seed=seed, of=of)
+        # One at a time: they are drawn under torch's global generator, and equal seeds give equal dreams.
+        with self._dreaming:
+            images, targets = scholar.dream(count, seed=seed, of=of)
         best = targets.max(1)
         return [
             {"image": _png(image), "class": scholar.classes[place], "probability": round(value, 4)}

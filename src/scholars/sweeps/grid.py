@@ -66,6 +66,8 @@ class Plan:
     def command(self, trial: Trial) -> str:
         """What runs a combination with all training data, and tests it on the real test part."""
         changes = {key: value for key, value in {**self.fixed, **trial.changes}.items() if key != "validation"}
+        if read_recipe(self.recipe).validation is not None:
+            changes["validation"] = None
         words = [f"{key}={_written(value)}" for key, value in changes.items()]
         seeds = [str(seed) for seed in trial.recipe.seeds]
         own = [word for plugin in plugins() for word in ("--plugin", plugin)]

@@ -49,16 +49,16 @@ def read_hub(source: str, form: Form, classes: Sequence[str] | None) -> Task:
     label = _column(source, "label", options.get("label"), features, _labels_in(features))
     raw = {part: splits[part].cast_column(image, _library(source).Image(decode=False)) for part in parts}
     given = {part: [_class_name(source, part, features[label], value) for value in raw[part][label]] for part in parts}
-    every = getattr(features[label], "names", None) or sorted(
-        {n for names in given.values() for n in names}, key=natural
-    )
+    found = {name for names in given.values() for name in names}
+    declared = getattr(features[label], "names", None)
+    every = [name for name in declared if name in found] if declared else sorted(found, key=natural)
     names = chosen(name, every, classes)
     kept = [(part, row, own) for part in parts for row, own in enumerate(given[part]) if own in names]
 
     def read(place: str) -> bytes:
         part, _, row = place.rpartition(" ")
-        found = raw[part][int(row)][image]
-        content: bytes = found["bytes"] or file_bytes(found["path"])
+        kept_as = raw[part][int(row)][image]
+        content: bytes = kept_as["bytes"] or file_bytes(kept_as["path"])
         return content
 
     listing = Listing(

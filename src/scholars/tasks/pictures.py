@@ -109,7 +109,15 @@ def _glimpse(content: bytes) -> Glimpse:
 
 def _square_of(content: bytes, size: int) -> npt.NDArray[np.uint8]:
     with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
-        image = _eight_bits(ImageOps.exif_transpose(opened))
+        return square(opened, size)
+
+
+def square(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+    """A picture, turned as its camera was held, as ``[1, S, S]`` (grey) or ``[3, S, S]``; see `squares`.
+
+    Raises ValueError where the range of its values is not known, or where it has no pixel.
+    """
+    image = _eight_bits(ImageOps.exif_transpose(picture))
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from scholars.errors import InputError, nearest
+from scholars.tasks.pictures import square
 
 # Resizing in pieces keeps the temporary float copies small whatever the size of the data set.
 _RESIZE_CHUNK = 4096
@@ -215,7 +216,10 @@ def fit_images(images: npt.NDArray[np.uint8], channels: int, size: int) -> npt.N
 def as_array(
     images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], channels: int, size: int
 ) -> npt.NDArray[np.uint8]:
-    """Images as people have them as ``[N, channels, size, size]`` uint8. Raises InputError for other arrays."""
+    """Images as people have them as ``[N, channels, size, size]`` uint8; pictures become what their files would.
+
+    Raises InputError for other arrays, and for pictures that cannot be read.
+    """
     if isinstance(images, Tensor):
         images = images.cpu().numpy()
     if isinstance(images, np.ndarray):
@@ -224,12 +228,13 @@ def as_array(
                 f"images must be uint8 [B, C, H, W] with 1 or 3 channels, got {images.dtype} {list(images.shape)}"
             )
         return fit_images(images, channels, size)
-    mode = "L" if channels == 1 else "RGB"
-    arrays = [np.asarray(image.convert(mode)).reshape(1, image.height, image.width, channels) for image in images]
-    return np.concatenate(
-        [fit_images(a.transpose(0, 3, 1, 2), channels, size) for a in arrays]
-        or [np.empty((0, channels, size, size), np.uint8)]
-    )
+    out = np.empty((len(images), channels, size, size), dtype=np.uint8)
+    for place, image in enumerate(images):
+        try:
+            out[place] = in_channels(square(image, size), channels)
+        except (OSError, ValueError) as error:
+            raise InputError(f"image {place}: {error}") from None
+    return out
 
 
 def in_channels(square: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
