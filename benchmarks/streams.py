@@ -158,11 +158,12 @@ def written(found: dict[str, list[dict[str, Any]]], machine: dict[str, Any]) -> 
         "interval (Student's t) over the seeds. All methods of a stream have the same networks, steps, seeds. *Kept*",
         "is what had to stay between tasks: weights, and real images at 8 bits a value. Seconds are of learning alone,",
         "by the fastest seed; what had one thread had others beside it, up to three on two cores. Pictures show the",
-        "mean over the seeds, and bands from the worst of them to the best. Audits were left out (`audit.dreams=0`).",
+        "mean over the seeds, and bands from the worst of them to the best. Audits change nothing that is learned,",
+        "and were left out (`audit.dreams=0`) but in `mnist-svhn`.",
         "[recipes.md](recipes.md) says what each method is, [measurements.md](measurements.md) what the data is: SVHN",
         "is a subset, not comparable to published figures. [peers.md](peers.md) has another system on Split MNIST.",
         "",
-        f"Made by `python benchmarks/streams.py --data-dir DIR` on {datetime.now(UTC):%Y-%m-%d}: "
+        f"Written by `python benchmarks/streams.py --data-dir DIR` on {datetime.now(UTC):%Y-%m-%d}: "
         f"{machine['processor']}, 2 cores, {machine['precision']}, "
         f"torch {machine['packages']['torch']}.",
         "",

@@ -16,16 +16,16 @@ def commands() -> list[str]:
     return [one.name or one.callback.__name__ for one in app.registered_commands if one.callback]
 
 
-def said(command: str) -> str:
-    """What ``scholars COMMAND --help`` prints."""
-    return CliRunner().invoke(app, [command, "--help"], prog_name="scholars", terminal_width=80).output.strip()
+def said(*words: str) -> str:
+    """What ``scholars WORDS --help`` prints."""
+    return CliRunner().invoke(app, [*words, "--help"], prog_name="scholars", terminal_width=80).output.strip()
 
 
 def written() -> str:
     """The page."""
     parts = ["# Commands", "", "What each says with `--help`; written by `python docs/commands.py`.", ""]
-    for command in commands():
-        parts += [f"## scholars {command}", "", "```text", said(command), "```", ""]
+    for words in ((), *((command,) for command in commands())):
+        parts += [f"## {' '.join(('scholars', *words))}", "", "```text", said(*words), "```", ""]
     return "\n".join(parts)
 
 
