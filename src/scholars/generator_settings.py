@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -62,6 +62,11 @@ class VAESettings(Section):
         32, description="conv: channels of the largest feature maps, each halving doubles them; mlp: units of a layer"
     )
     latent: int = Field(64, ge=1, le=4096, description="dimensions of the code")
+    variance: Annotated[float, Field(gt=0, le=100)] | Literal["fitted"] = Field(
+        "fitted",
+        description="of pixels, -1..1, around what is painted; fitted: what fits best (Rybkin et al. 2021). With a "
+        "larger one, images are vaguer and more often show what they were asked for",
+    )
     conditional: bool = Field(True, description="draw what is asked for, by task and class (Sohn et al. 2015)")
     ema: Decay = Field(0.99, description="decay of the moving average of the weights used to sample")
 

@@ -234,6 +234,7 @@ def test_the_divergence_and_the_reconstruction_by_hand() -> None:
     assert divergence(mean, log_variance).item() == pytest.approx((4 - math.log(4)) / 2)
     images = torch.zeros(2, 1, 8, 8)
     assert reconstruction(images, images + 0.5).item() == pytest.approx(0.5 * math.log(0.25))
+    assert reconstruction(images, images + 0.5, 0.1).item() == pytest.approx(0.25 / 0.2)
 
 
 class Linear(torch.nn.Module):

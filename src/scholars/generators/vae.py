@@ -5,13 +5,15 @@ With an encoder q(z | x, y) = N(mu, diag(sigma^2)), sigma = exp(log_variance / 2
     L = -log p(x | z, y) + KL(q || N(0, I)),      z = mu + sigma * e,  e ~ N(0, I)               (eq. 7 and 10)
     KL = -1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2)                                      (appendix B)
 
-The pixels' own variance is the one that fits them best, their mean squared error (Rybkin et al. 2021, arXiv 2006.13202,
-eq. 5), so that no weight between the two terms is left to choose: -log p = D/2 * log MSE + const for D pixels.
+For D pixels of variance s^2 around what is painted, -log p = D/2 (MSE / s^2 + log s^2) + const. Unless it is set, s^2
+is what fits best, the mean squared error itself (Rybkin et al. 2021, arXiv 2006.13202, eq. 5): no weight between
+the two terms is left to choose, and -log p = D/2 log MSE + const. Codes then tell much of an image, its class, too, and one
+that is drawn seldom agrees with the condition; with a larger s^2 images are vaguer, and show what they were asked for.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +68,7 @@ class VAE(Generator):
         painted, mean, log_variance = model(images, batch.conditions)
         pixels = images[0].numel()
         # Per pixel, so that a learning rate means the same at every size.
-        return reconstruction(images, painted) + divergence(mean, log_variance) / pixels
+        return reconstruction(images, painted, self.settings.variance) + divergence(mean, log_variance) / pixels
 
 
 class Encoder(nn.Module):
@@ -96,9 +98,11 @@ class PixelEncoder(nn.Module):
         return cast(Tensor, self.body(images.flatten(1), conditions))
 
 
-def reconstruction(images: Tensor, painted: Tensor) -> Tensor:
-    """-log p(x | z) per pixel, up to a constant: 1/2 log MSE."""
-    return 0.5 * mean_of_all(F.mse_loss(painted, images)).clamp_min(1e-6).log()
+def reconstruction(images: Tensor, painted: Tensor, variance: float | Literal["fitted"] = "fitted") -> Tensor:
+    """-log p(x | z) per pixel, up to a constant: 1/2 log MSE, or MSE / (2 s^2)."""
+    if variance == "fitted":
+        return 0.5 * mean_of_all(F.mse_loss(painted, images)).clamp_min(1e-6).log()
+    return F.mse_loss(painted, images) / (2 * variance)
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
