@@ -6,8 +6,8 @@ With an encoder q(z | x, y) = N(mu, diag(sigma^2)), sigma = exp(log_variance / 2
     KL = -1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2)                                      (appendix B)
 
 For D pixels of variance s^2 around what is painted, -log p = D/2 (MSE / s^2 + log s^2) + const. Unless it is set, s^2
-is what fits best, the mean squared error itself (Rybkin et al. 2021, arXiv 2006.13202, eq. 5): no weight between
-the two terms is left to choose, and -log p = D/2 log MSE + const. Codes then tell much of an image, its class, too, and one
+is what fits best, the mean squared error itself (Rybkin et al. 2021, arXiv 2006.13202, eq. 5): -log p = D/2 log MSE +
+const, and no weight between the two terms is left to choose. Codes then tell much of an image, its class, too, and one
 that is drawn seldom agrees with the condition; with a larger s^2 images are vaguer, and show what they were asked for.
 """
 
