@@ -117,6 +117,9 @@ def test_runs_side_by_side(tmp_path: Path) -> None:
         "Of 2 runs by replay, a ends best: right on 93.0 % of the real test images, averaged over its tasks."
     ]
     assert "91.0" in page.all("td")  # of replay on svhn
+    (tmp_path / "a" / "results.json").write_text(json.dumps(results(config={"name": "tiny", "validation": 0.1})))
+    held_out = Page(write_comparison([tmp_path / "a", tmp_path / "b"], tmp_path / "c.html"))
+    assert "93.0 % of the validation images" in held_out.all("h1")[0]
     with pytest.raises(InputError, match=r"has no results\.json"):
         write_comparison([tmp_path / "a", tmp_path], tmp_path / "d.html")
     assert not (tmp_path / "d.html").exists()
