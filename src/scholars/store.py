@@ -150,6 +150,7 @@ def clear_away(path: Path) -> None:
 
     To be called where nobody else does either.
     """
+    path = path.resolve()
     for other in path.parent.glob(".*.tmp"):
         if abandoned(other, path.name) and other.is_dir():
             shutil.rmtree(other, ignore_errors=True)
