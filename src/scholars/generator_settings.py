@@ -32,6 +32,11 @@ class FlowSettings(Section):
         le=20,
         description="sample from v(none) + guidance * (v(condition) - v(none)); 1: the condition alone",
     )
+    distil: bool = Field(
+        True,
+        description="learn what the previous generator knows from its velocities at its dreams, instead of from the "
+        "dreams (Masip et al. 2024), if it is a conditional flow, too",
+    )
     ema: Decay = Field(0.995, description="decay of the moving average of the weights used to sample")
     solver: Literal["adams", "euler", "heun"] = Field(
         "adams", description="integrator of the sampling equation; heun asks the network twice a step, the others once"

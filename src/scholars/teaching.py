@@ -13,6 +13,7 @@ from scholars.compute import randomness, seed_of
 from scholars.errors import InputError, ScholarsError
 from scholars.fitting import Descent, Session, fit
 from scholars.generators import Generator, build_generator
+from scholars.generators.base import Past
 from scholars.replay import Batch, Source
 from scholars.scholar import Scholar
 from scholars.settings import Settings
@@ -67,7 +68,8 @@ def teach_generator(
         torch.manual_seed(seed_of(seed, "generator", -1))
         generator = build_generator(g, settings.image, conditions)
         before = build_generator(g, settings.image, len(previous.conditions)) if previous else generator
-    generator.known = len(previous.conditions) if previous else 0
+    if previous:
+        generator.past = Past(len(previous.conditions), previous.generator)
     if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):
         _adopt(generator, previous.generator.state_dict(), before, "generator")
     fit(
@@ -79,6 +81,8 @@ def teach_generator(
         stage="generator",
         session=session,
     )
+    # The teacher has done its part. Kept, it would keep its own, and so on.
+    generator.past = Past()
     _sound(generator, "generator")
     return generator
 

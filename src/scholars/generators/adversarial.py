@@ -138,8 +138,9 @@ class Game:
         """As wide as it was dreamt of, where it was: else it would be widened anew by every generation."""
         s = self._settings
         drawn = noise(len(told), s.latent, device=self._fabric.device)
-        if s.spread != 1 and self._generator.known:
-            drawn = drawn * torch.where(told < self._generator.known, s.spread, 1.0)[:, None]
+        known = self._generator.past.known
+        if s.spread != 1 and known:
+            drawn = drawn * torch.where(told < known, s.spread, 1.0)[:, None]
         return drawn
 
 

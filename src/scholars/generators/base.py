@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor, nn
 
@@ -12,6 +12,17 @@ from scholars.fitting import Trainee
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+
+class Past(NamedTuple):
+    """What a generator goes on from.
+
+    known: how many of its conditions, the first ones, it learns from dreams
+    teacher: the generator whose dreams they are; None for a first task
+    """
+
+    known: int = 0
+    teacher: Generator | None = None
 
 
 class Generator(nn.Module, abc.ABC):
@@ -25,10 +36,10 @@ class Generator(nn.Module, abc.ABC):
         fit(generator.trainee(fabric), draw, ...)
         images = generator.sample(conditions)
 
-    known: how many of the conditions, the first ones, are learned from dreams; set before training
+    past: what it goes on from, while it is trained
     """
 
-    known = 0
+    past = Past()
 
     @abc.abstractmethod
     def sample(self, conditions: Tensor) -> Tensor:

@@ -7,12 +7,20 @@ A network v(x, t, y) is fitted to it (eq. 23 with sigma_min = 0):
 
 and an image is drawn by integrating  dx/dt = v(x, t, y)  from noise at t = 0 to t = 1.
 
+Of what the previous generator knows, its own velocity v' at a dream x1 is learned in the place of the dream's,
+
+    L = E_{t, x0, (x1, y)} | v(x_t, t, y) - v'(x_t, t, y) |^2,
+
+which is generative distillation (Masip et al. 2024, arXiv 2311.14028): the mean of what all dreams say, without the
+chance that is in a few of them, so that dreams of dreams fade less.
+
 With classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598, eq. 6 for velocities) the condition y is withheld
 from a share of the images in training, and  v(none) + w (v(y) - v(none))  is integrated instead.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
@@ -20,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scholars.compute import to_float
+from scholars.compute import place, to_float
 from scholars.fitting import Descent, Trainee
 from scholars.generator_settings import FlowSettings
 from scholars.generators.base import Generator
@@ -47,8 +55,17 @@ class Flow(Generator):
 
     def trainee(self, fabric: Fabric) -> Trainee:
         """One descent on the flow matching loss."""
-        s = self.settings
-        return Descent(fabric, self, self._loss, rate=s.rate, ema=s.ema)
+        s, teacher = self.settings, self._teacher()
+        if teacher:
+            place(teacher.eval(), fabric.device)
+        return Descent(fabric, self, partial(self._loss, teacher, self.past.known), rate=s.rate, ema=s.ema)
+
+    def _teacher(self) -> Flow | None:
+        """The previous flow, if its velocities are to be learned: of the same images, each condition by itself."""
+        teacher, s = self.past.teacher, self.settings
+        if not s.distil or not s.conditional or not isinstance(teacher, Flow) or not teacher.settings.conditional:
+            return None
+        return teacher if (teacher.size, teacher.settings.patch) == (self.size, s.patch) else None
 
     def forward(self, x: Tensor, t: Tensor, given: Tensor) -> Tensor:
         """The velocity v(x, t, y) in patch space: x ``[B, C p^2, H/p, W/p]``, t ``[B]``, y ``[B]``, 0 for none."""
@@ -85,12 +102,17 @@ class Flow(Generator):
             velocity = torch.lerp(free, velocity, self.settings.guidance)
         return velocity
 
-    def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
+    def _loss(self, teacher: Flow | None, known: int, model: nn.Module, batch: Batch) -> Tensor:
         x1 = F.pixel_unshuffle(to_float(batch.images), self.settings.patch)
         x0 = noise(*x1.shape, device=x1.device).contiguous(memory_format=torch.channels_last)
         # Logit-normal times (Esser et al. 2024): the middle of the path is the hard part.
         t = torch.sigmoid(noise(len(x1), device=x1.device))
         given = self._given(batch.conditions)
         given = given * (chances(len(x1), device=x1.device) >= self.settings.dropout)
-        velocity = model(torch.lerp(x0, x1, t[:, None, None, None]), t, given)
-        return F.mse_loss(velocity.float(), x1 - x0)
+        seen = torch.lerp(x0, x1, t[:, None, None, None])
+        wanted = x1 - x0
+        old = (given > 0) & (given <= known)
+        if teacher is not None and bool(old.any()):
+            with torch.no_grad():
+                wanted[old] = teacher(seen[old], t[old], given[old]).float()
+        return F.mse_loss(model(seen, t, given).float(), wanted)
