@@ -88,7 +88,11 @@ class ReplaySettings(Section):
         "soft", description="label of a dream: the solver's probabilities or argmax"
     )
     temperature: float = Field(
-        1.0, gt=0, le=100, description="soft labels are softmax(logits / temperature) (Hinton et al. 2015)"
+        1.0,
+        gt=0,
+        le=100,
+        description="soft labels are softmax(logits / temperature) (Hinton et al. 2015); every task softens anew what "
+        "is left of the earlier ones: for short streams",
     )
     dreams: Literal["bank", "fresh"] = Field("bank", description="dream once and keep, or anew for every batch")
     bank: int = Field(12_000, ge=1, le=10_000_000, description="dreams drawn from the previous scholar per task")
