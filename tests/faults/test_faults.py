@@ -178,7 +178,8 @@ def test_unfinished_work_takes_three_times_the_scholar_at_most(kind: str, tmp_pa
 
     def looked() -> bool:
         kept = list((tmp_path / ".scholar.learning").glob("*"))
-        assert {path.name for path in kept} <= {"learning.json", "generator.safetensors", "solver.safetensors"}
+        notes = {"learning.json", "seconds.json"}
+        assert {path.name for path in kept} <= {*notes, "generator.safetensors", "solver.safetensors"}
         sizes.append(sum(path.stat().st_size for path in kept))
         return False
 
