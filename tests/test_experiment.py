@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from conftest import TINY
 from filelock import FileLock
+from PIL import Image
 from torchvision.datasets import ImageFolder
+from torchvision.transforms.functional import pil_to_tensor
 
 from scholars.config import Recipe, build, read_recipe
+from scholars.dreams import dream_bank
 from scholars.errors import InputError, Interrupted
 from scholars.evaluate import summary
 from scholars.experiment import Place, Watch, run
@@ -83,6 +87,11 @@ def test_the_dreams_that_were_replayed_are_an_image_folder(done: Path) -> None:
     folder = ImageFolder(str(done / "dreams" / "1"), allow_empty=True)
     assert folder.classes == list("01234")
     assert len(folder) == 600
+    # Of the first seed, as the scholars that are kept are.
+    bank = dream_bank(Scholar.load(done / "scholars" / "1"), recipe().settings().replay, 0)
+    files = sorted((Path(name) for name, _ in folder.imgs), key=lambda path: int(path.stem))
+    written = torch.stack([pil_to_tensor(Image.open(file)) for file in files])
+    assert torch.equal(written, bank.images)
 
 
 def test_methods_share_the_first_task(done: Path) -> None:

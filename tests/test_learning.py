@@ -15,6 +15,7 @@ from scholars.errors import InputError, Interrupted
 from scholars.evaluate import accuracy
 from scholars.fitting import Session
 from scholars.generator_settings import GeneratorSettings
+from scholars.generators.base import Past
 from scholars.learning import learn, union
 from scholars.replay import Batch, Source
 from scholars.scholar import Scholar
@@ -180,6 +181,12 @@ def test_a_later_task_may_bring_one_class(one: Scholar, high: Task) -> None:
 def test_a_first_task_needs_two_classes(high: Task, tiny: Settings) -> None:
     with pytest.raises(InputError, match="needs two or more"):
         learn(high.only(("7",)), settings=tiny)
+
+
+def test_a_learned_generator_has_no_teacher_any_more(two: Scholar) -> None:
+    """Else each would keep the one before, and memory the whole lineage."""
+    assert two.generator is not None
+    assert two.generator.past == Past()
 
 
 def test_a_class_without_a_training_image_is_refused(low: Task, tiny: Settings) -> None:

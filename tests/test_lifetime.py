@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -94,16 +93,6 @@ def test_a_command_that_is_refused_leaves_unfinished_work_alone(home: Path, high
     assert before
     assert {path: path.read_bytes() for path in home.with_name(".home.learning").rglob("*.safetensors")} == before
     assert same(teach(home, high), two)
-
-
-def test_what_interrupted_attempts_took_counts(home: Path, high: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock that goes on by an hour whenever it is looked at."""
-    monkeypatch.setattr("scholars.undertaking.time.perf_counter", count(0, 3600).__next__)
-    asked = iter(range(10_000))
-    with pytest.raises(Interrupted):
-        teach(home, high, watch=Watch(stopping=lambda: next(asked) >= 40))
-    seconds = teach(home, high).lineage[-1].seconds
-    assert sum(seconds.values()) > 3600 * len(seconds)
 
 
 def test_two_learners_are_refused_and_a_dead_one_does_not_matter(home: Path, high: Task) -> None:

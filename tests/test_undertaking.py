@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from scholars.errors import InputError
+from scholars.errors import InputError, Interrupted
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks import Task
-from scholars.undertaking import claim
+from scholars.undertaking import claim, timed
 
 
 def test_only_the_very_same_learning_goes_on(low: Task, one: Scholar, tiny: Settings, tmp_path: Path) -> None:
@@ -52,3 +52,25 @@ def test_a_note_that_cannot_be_read_is_nobodys(low: Task, tiny: Settings, tmp_pa
     (tmp_path / "work" / "solver.safetensors").write_text("half done")
     claim(tmp_path / "work", low, None, tiny, 0, "dreams")
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["learning.json"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "seconds"), [(True, {"bank": 3.0, "solver": 8.0}), (False, {"bank": 2.0, "solver": 4.0})]
+)
+def test_what_interrupted_attempts_took_counts(
+    kept: bool, seconds: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a bank 1 s, then its solver 4 s until it is stopped; once more, in another process: 2 s and 4 s."""
+    clock = iter([0.0, 1.0, 10.0, 14.0, 100.0, 102.0, 110.0, 114.0])
+    monkeypatch.setattr("scholars.undertaking.time.perf_counter", lambda: next(clock))
+    folder = tmp_path if kept else None
+    first: dict[str, float] = {}
+    with timed(folder, first, "bank"):
+        pass
+    with pytest.raises(Interrupted), timed(folder, first, "solver"):
+        raise Interrupted("stopped")
+    again: dict[str, float] = {}
+    for stage in ("bank", "solver"):
+        with timed(folder, again, stage):
+            pass
+    assert (first, again) == ({"bank": 1.0, "solver": 4.0}, seconds)

@@ -94,7 +94,7 @@ def _adopt(module: nn.Module, weights: Mapping[str, Tensor], before: nn.Module, 
         layer with a narrower one in its corner computes nothing that was learned
     """
     then = {name: value.shape for name, value in before.state_dict().items()}
-    for name in then.keys() | weights.keys():
+    for name in sorted(then.keys() | weights.keys()):
         if name not in then or name not in weights or then[name] != weights[name].shape:
             raise InputError(
                 f"a warm start needs the network that was learned before: {part} {name!r} has another shape now. "
