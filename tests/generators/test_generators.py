@@ -25,7 +25,7 @@ from scholars.generators.adversarial import Adversarial
 from scholars.generators.base import Past
 from scholars.generators.painting import ProjectionCritic
 from scholars.generators.vae import divergence, reconstruction
-from scholars.replay import Batch, Pool
+from scholars.replay import Pool
 from scholars.settings import ComputeSettings, ImageSettings
 
 KINDS = list(GeneratorSettings().kinds())
@@ -227,39 +227,6 @@ def test_two_velocities_say_more_than_one(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert error("adams", 1.0) < error("euler", 1.0) / 4
     assert error("adams", 1.6) < error("euler", 1.0) / 5
-
-
-class Constant(torch.nn.Module):
-    """A velocity that is the same everywhere, and says how many it was asked for."""
-
-    def __init__(self, value: float) -> None:
-        super().__init__()
-        self.value, self.asked = torch.nn.Parameter(torch.tensor(value)), 0
-
-    def forward(self, x: torch.Tensor, t: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-        self.asked += len(x)
-        return self.value.expand_as(x)
-
-
-def test_a_flow_learns_the_velocities_of_its_teacher_where_it_knows() -> None:
-    """Of what is known the teacher says 3: a student that says 3 is right of that, whatever the images are."""
-    flow = Flow(FlowSettings(width=8, dropout=0), channels=1, size=8, conditions=3)
-    teacher = Flow(FlowSettings(width=8), channels=1, size=8, conditions=2)
-    teacher.net, flow.net = Constant(3.0), Constant(3.0)
-    old, new = torch.tensor([0, 1, 1, 0]), torch.tensor([2, 2, 2, 2])
-
-    def loss(conditions: torch.Tensor) -> float:
-        batch = Batch(torch.full((4, 1, 8, 8), 255, dtype=torch.uint8), torch.zeros(4, 3), conditions)
-        return float(flow.trainee(FABRIC).step(lambda: batch, 0.0)["loss"])
-
-    flow.past = Past(known=2, teacher=teacher)
-    assert loss(old) == 0
-    assert teacher.net.asked == 4
-    assert loss(new) > 1  # E (1 - x0 - 3)^2 = 5
-    assert teacher.net.asked == 4
-    for other in (FlowSettings(width=8, dropout=0, distil=False), FlowSettings(width=8, dropout=0, patch=1)):
-        flow.settings = other
-        assert loss(old) > 1
 
 
 def test_the_divergence_and_the_reconstruction_by_hand() -> None:

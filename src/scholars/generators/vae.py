@@ -9,17 +9,22 @@ For D pixels of variance s^2 around what is painted, -log p = D/2 (MSE / s^2 + l
 is what fits best, the mean squared error itself (Rybkin et al. 2021, arXiv 2006.13202, eq. 5): -log p = D/2 log MSE +
 const, and no weight between the two terms is left to choose. Codes then tell much of an image, its class, too, and one
 that is drawn seldom agrees with the condition; with a larger s^2 images are vaguer, and show what they were asked for.
+
+Of what the previous VAE knows, its decoder x'(z, y) is learned in the place of its dreams: the code is drawn from the
+prior, so that its divergence is nothing, and what is to be painted of it is what the previous decoder paints. A dream
+of a dream is then the same picture, where an encoder would have blurred it anew.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scholars.compute import to_float
+from scholars.compute import place, to_float
 from scholars.fitting import Descent, Trainee
 from scholars.generator_settings import VAESettings
 from scholars.generators.base import Generator
@@ -37,7 +42,7 @@ class VAE(Generator):
 
     def __init__(self, settings: VAESettings, channels: int, size: int, conditions: int) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self.size = settings, size
         told = conditions if settings.conditional else 1
         decoder, encoder = (Painter, Encoder) if settings.net == "conv" else (PixelPainter, PixelEncoder)
         self.decoder: nn.Module = decoder(settings.latent, channels, size, settings.width, told)
@@ -45,7 +50,18 @@ class VAE(Generator):
 
     def trainee(self, fabric: Fabric) -> Trainee:
         """One descent on the negative evidence bound."""
-        return Descent(fabric, self, self._loss, rate=self.settings.rate, ema=self.settings.ema)
+        teacher = self._teacher()
+        if teacher:
+            place(teacher.eval(), fabric.device)
+        loss = partial(self._loss, teacher, self.past.known if teacher else 0)
+        return Descent(fabric, self, loss, rate=self.settings.rate, ema=self.settings.ema)
+
+    def _teacher(self) -> VAE | None:
+        """The previous VAE, if its decoder is to be learned: of the same images and codes, each condition by itself."""
+        teacher, s = self.past.teacher, self.settings
+        if not s.distil or not s.conditional or not isinstance(teacher, VAE) or not teacher.settings.conditional:
+            return None
+        return teacher if (teacher.size, teacher.settings.latent) == (self.size, s.latent) else None
 
     def sample(self, conditions: Tensor) -> Tensor:
         """Decode codes drawn from the prior; the mean image of each, without the pixels' noise."""
@@ -53,19 +69,30 @@ class VAE(Generator):
         images: Tensor = self.decoder(z, self._told(conditions))
         return images
 
-    def forward(self, images: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Images ``[B, C, H, W]`` in [-1, 1] -> their reconstruction, and mu and log sigma^2 ``[B, latent]``."""
-        told = self._told(conditions)
-        mean, log_variance = self.encoder(images, told).float().chunk(2, dim=1)
-        z = mean + torch.exp(log_variance / 2) * noise(*mean.shape, device=mean.device)
-        return self.decoder(z, told).float(), mean, log_variance
+    def forward(self, images: Tensor, conditions: Tensor, e: Tensor, known: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """Images ``[B, C, H, W]`` in [-1, 1] -> what is painted, and mu and log sigma^2 ``[B, latent]``.
+
+        e: ``[B, latent]``, N(0, I), whence the codes
+        known: of these conditions, the first ones, no image is encoded: their codes are e
+        """
+        told, new = self._told(conditions), conditions >= known
+        code = e.new_zeros(len(e), 2 * e.shape[1])
+        code[new] = self.encoder(images[new], told[new]).float()
+        mean, log_variance = code.chunk(2, dim=1)
+        painted: Tensor = self.decoder(mean + torch.exp(log_variance / 2) * e, told).float()
+        return painted, mean, log_variance
 
     def _told(self, conditions: Tensor) -> Tensor:
         return conditions if self.settings.conditional else torch.zeros_like(conditions)
 
-    def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        images = to_float(batch.images)
-        painted, mean, log_variance = model(images, batch.conditions)
+    def _loss(self, teacher: VAE | None, known: int, model: nn.Module, batch: Batch) -> Tensor:
+        images, told = to_float(batch.images), batch.conditions
+        e = noise(len(images), self.settings.latent, device=images.device)
+        painted, mean, log_variance = model(images, told, e, known)
+        old = told < known
+        if teacher and bool(old.any()):
+            with torch.no_grad():
+                images[old] = teacher.decoder(e[old], told[old]).float()
         pixels = images[0].numel()
         # Per pixel, so that a learning rate means the same at every size.
         return reconstruction(images, painted, self.settings.variance) + divergence(mean, log_variance) / pixels
