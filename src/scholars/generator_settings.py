@@ -101,14 +101,6 @@ class AdversarialSettings(Section):
         "pictures, of which the solver is less sure",
     )
 
-    align: float = Field(
-        0.0,
-        ge=0,
-        le=1e4,
-        description="how much the painter is held to what the previous one paints of the same noise, of what both know "
-        "(Wu et al. 2018), if that is a conditional adversary, too; 0: not at all",
-    )
-
     @model_validator(mode="after")
     def _spread_of_what_is_told(self) -> Self:
         if self.spread != 1 and not self.conditional:
@@ -116,12 +108,6 @@ class AdversarialSettings(Section):
                 "spread other than 1 needs conditional=true: else the painter does not know what was dreamt of, and is "
                 "widened anew with every task"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _aligned_by_condition(self) -> Self:
-        if self.align and not self.conditional:
-            raise ValueError("align needs conditional=true: a painter that is not told cannot tell known from new")
         return self
 
 

@@ -6,12 +6,10 @@ import copy
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from scholars.compute import open_fabric
-from scholars.fitting import Session, fit
-from scholars.generator_settings import FlowSettings, GANSettings, VAESettings
-from scholars.generators import GAN, VAE, Flow
+from scholars.generator_settings import FlowSettings, VAESettings
+from scholars.generators import VAE, Flow
 from scholars.generators.base import Past
 from scholars.replay import Batch
 from scholars.settings import ComputeSettings
@@ -90,44 +88,3 @@ class Grey(torch.nn.Module):
 
     def forward(self, noise: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         return self.value.expand(len(noise), 1, 8, 8)
-
-
-def aligned(align: float, latent: int = 4) -> GAN:
-    """A GAN that paints 0.1, whose teacher, of conditions 0 and 1 and 4 latent dimensions, painted 0.5."""
-    gan = GAN(GANSettings(width=8, latent=latent, conditional=True, align=align, rate=0.02), 1, 8, conditions=3)
-    teacher = GAN(GANSettings(width=8, latent=4, conditional=True), 1, 8, conditions=2)
-    gan.register_module("painter", Grey(0.1))
-    teacher.register_module("painter", Grey(0.5))
-    gan.past = Past(known=2, teacher=teacher)
-    return gan
-
-
-def test_how_far_a_painter_has_strayed_by_hand() -> None:
-    """Two of six images are of what is known, and 0.4 from what the teacher paints: 0.4^2 / 3."""
-    conditions = torch.tensor([2, 0, 2, 2, 1, 2])
-    values = aligned(10.0).trainee(FABRIC).step(lambda: white(conditions), 0.0)
-    assert values["strayed"].item() == pytest.approx(0.16 / 3)
-    assert aligned(10.0).trainee(FABRIC).step(lambda: white(NEW), 0.0)["strayed"] == 0
-    for free in (aligned(0.0), aligned(10.0, latent=5)):
-        assert "strayed" not in free.trainee(FABRIC).step(lambda: white(conditions), 0.0)
-
-
-def test_a_painter_is_held_to_what_it_painted_against_what_the_critic_says() -> None:
-    """The images, dreams of what is known among them, are white; held, the painter stays at its teacher's grey."""
-
-    def painted(align: float) -> float:
-        gan = aligned(align)
-
-        def draw() -> Batch:
-            return white(torch.cat([OLD, NEW]))
-
-        fit(gan.trainee(FABRIC), draw, fabric=FABRIC, steps=300, seed=0, stage="generator", session=Session())
-        return gan.get_parameter("painter.value").item()
-
-    assert painted(1000.0) == pytest.approx(0.5, abs=0.1)
-    assert painted(0.0) > 0.8
-
-
-def test_a_painter_that_is_not_told_cannot_be_held() -> None:
-    with pytest.raises(ValidationError, match="conditional=true"):
-        GANSettings(align=1.0)

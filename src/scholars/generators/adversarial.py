@@ -2,11 +2,6 @@
 
 The critic takes ``critic_steps`` steps for each of the painter's. The kinds differ in what either minimises, and how
 (gan.py, r3gan.py, wgan.py, wgan_gp.py).
-
-Of what the previous painter G' knows, the new one G may be held to paint the same of the same noise (replay alignment,
-Wu et al. 2018, arXiv 1809.02058, section 4.2), by a share a of its loss, besides what the critic says:
-
-    a * E_{z, y} [ known(y) |G(z, y) - G'(z, y)|^2 / pixels ]
 """
 
 from __future__ import annotations
@@ -17,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -47,7 +41,7 @@ class Adversarial(Generator):
 
     def __init__(self, settings: AdversarialSettings, channels: int, size: int, conditions: int) -> None:
         super().__init__()
-        self.settings, self.size = settings, size
+        self.settings = settings
         told = conditions if settings.conditional else 0
         self.painter = Painter(settings.latent, channels, size, settings.width, told)
         # The critic stays with the generator: the next generation starts from both.
@@ -89,9 +83,6 @@ class Game:
         self._fabric, self._generator, self._settings = fabric, generator, generator.settings
         self.calm = 1.0
         place(generator, fabric.device)
-        self._before = _before(generator)
-        if self._before:
-            place(self._before.eval(), fabric.device)
         # Bare modules under autocast, not Fabric's wrapped ones: a critic is asked for its slope, too.
         self._painter, self._average = copy.deepcopy(generator.painter), generator.painter
         self._critic = generator.critic
@@ -115,10 +106,9 @@ class Game:
         for remaining in reversed(range(s.critic_steps)):
             batch = draw()
             real, told = to_float(batch.images), batch.conditions
-            drawn = self._noise(told)
             with self._fabric.autocast():
                 with torch.set_grad_enabled(remaining == 0):
-                    fake = self._painter(drawn, told).float()
+                    fake = self._painter(self._noise(told), told).float()
                 loss, values = self._generator.critic_loss(self._critic, real, fake.detach(), told)
             self._critic_optimizer.zero_grad()
             self._fabric.backward(loss)
@@ -129,9 +119,8 @@ class Game:
         self._critic.requires_grad_(False)
         with self._fabric.autocast():
             painter_loss = self._generator.painter_loss(self._critic, real, fake, told)
-            strayed = self._strayed(fake, drawn, told)
         self._painter_optimizer.zero_grad()
-        self._fabric.backward(painter_loss + s.align * strayed)
+        self._fabric.backward(painter_loss)
         average_gradients(self._fabric, self._painter)
         painter_norm = gradient_norm(self._painter.parameters())
         self._painter_optimizer.step()
@@ -141,19 +130,9 @@ class Game:
             "critic_loss": loss.detach(),
             **values,
             "painter_loss": painter_loss.detach(),
-            **({"strayed": strayed.detach()} if self._before else {}),
             "critic_gradient_norm": critic_norm,
             "painter_gradient_norm": painter_norm,
         }
-
-    def _strayed(self, fake: Tensor, drawn: Tensor, told: Tensor) -> Tensor:
-        """How far from the previous painter's the images of known conditions are: squared, a pixel and image's mean."""
-        old = told < self._generator.past.known
-        if not self._before or not bool(old.any()):
-            return fake.new_zeros(())
-        with torch.no_grad():
-            painted = self._before(drawn[old], told[old]).float()
-        return F.mse_loss(fake[old], painted) * old.float().mean()
 
     def _noise(self, told: Tensor) -> Tensor:
         """As wide as it was dreamt of, where it was: else it would be widened anew by every generation."""
@@ -163,14 +142,6 @@ class Game:
         if s.spread != 1 and known:
             drawn = drawn * torch.where(told < known, s.spread, 1.0)[:, None]
         return drawn
-
-
-def _before(generator: Adversarial) -> Painter | None:
-    """The previous painter, if the new one is held to it: of the same images and noise, told each condition."""
-    teacher, s = generator.past.teacher, generator.settings
-    if not s.align or not isinstance(teacher, Adversarial) or not teacher.settings.conditional:
-        return None
-    return teacher.painter if (teacher.size, teacher.settings.latent) == (generator.size, s.latent) else None
 
 
 def critic_has_won(metrics: Mapping[str, float], what: str, cure: str) -> str | None:
