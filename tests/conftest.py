@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from scholars import registry
 from scholars.config import build
 from scholars.scholar import Scholar
 from scholars.settings import Settings
@@ -52,6 +53,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCHOLARS_CACHE", str(tmp_path_factory.mktemp("decoded")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """What a test registers is unknown to the next."""
+    before, plugins = {part: dict(kinds) for part, kinds in registry._OWN.items()}, list(registry._PLUGINS)
+    yield
+    for part, kinds in before.items():
+        registry._OWN[part] = kinds
+    registry._PLUGINS[:] = plugins
 
 
 @pytest.fixture(scope="session")

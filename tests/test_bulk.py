@@ -281,6 +281,25 @@ def test_what_is_refused_leaves_nothing(
     assert {path.name for path in tmp_path.iterdir()} == {"there", "pictures"}
 
 
+def test_killed_between_its_claim_and_its_lists_it_goes_on(
+    folder: Path, tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+    killed: list[Path] = []
+
+    def dying(self: Path, target: Path) -> Path:
+        if not killed and target.name == bulk._LISTS:
+            killed.append(target)
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", dying)
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(folder, [str(pictures)], tmp_path / "out", shard=30)
+    count = write_predictions(folder, [str(pictures)], tmp_path / "out", shard=30)
+    assert count == len(list(find_images([str(pictures)])))
+
+
 def test_two_that_make_the_same_are_refused(folder: Path, tmp_path: Path) -> None:
     place = Workplace(tmp_path / "out")
     with place.held(), pytest.raises(InputError, match="another process is making"):

@@ -253,6 +253,8 @@ def test_brackets_in_names_are_shown_as_they_are(two: Scholar, tmp_path: Path) -
 def test_options_take_several_values() -> None:
     assert spread(["run", "--seed", "0", "1", "2", "r"]) == ["run", "--seed", "0", "--seed", "1", "--seed", "2", "r"]
     assert spread(["--set", "a=1", "b=2", "--resume", "c=3"]) == ["--set", "a=1", "--set", "b=2", "--resume", "c=3"]
+    address = "hf:a/b?image=x"
+    assert spread(["learn", "--set", "a.b=1", address]) == ["learn", "--set", "a.b=1", address]
     assert spread(["run", "7", "--seed", "1", "--out", "2"]) == ["run", "7", "--seed", "1", "--out", "2"]
 
 

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 
 from scholars.compute import Machine, machine, open_fabric, randomness, seed_of
-from scholars.environment import environment, peak_memory_mb
+from scholars.environment import environment, peak_memory_mb, restart_peak_memory
 from scholars.errors import InputError
 from scholars.settings import ComputeSettings
 
@@ -54,6 +54,21 @@ def test_the_environment_is_plain_and_complete() -> None:
     facts = environment(ComputeSettings())
     assert facts.keys() >= {"python", "processor", "cores", "device", "precision", "packages"}
     assert peak_memory_mb() > 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a peak cannot be forgotten")
+def test_a_peak_is_not_that_of_earlier_work() -> None:
+    open_fabric(ComputeSettings(device="cpu"))  # from here on the C library keeps what is freed
+    pieces = [torch.ones(2**17) for _ in range(400)]  # 200 MiB
+    before = peak_memory_mb()
+    del pieces
+    restart_peak_memory()
+    assert peak_memory_mb() < before - 150
+
+
+def test_a_device_that_training_does_not_know_is_refused() -> None:
+    with pytest.raises(InputError, match=r"compute\.device='meta'.*known are cpu, cuda, mps"):
+        machine(ComputeSettings(device="meta"))
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory")

@@ -42,12 +42,24 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     assert recipe.methods == BRACKETED
 
 
+def test_the_parts_of_a_split_can_be_set(tmp_path: Path) -> None:
+    path = write(tmp_path, {"split": {"source": "digits", "tasks": 5}})
+    recipe = read_recipe(path, parse_changes(["split.order=seed", "split.tasks=2"]))
+    assert recipe.split
+    assert (recipe.split.source, recipe.split.order, recipe.split.tasks) == ("digits", "seed", 2)
+    with pytest.raises(InputError, match=r"in 'split' there is no 'ordre'\. Did you mean 'order'"):
+        read_recipe(path, {"split.ordre": "seed"})
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [
         ({"tasks": []}, "tasks"),
         ({"tasks": ["a"], "solver": {"stepz": 3}}, r"unknown key 'solver\.stepz'.*Did you mean 'steps'"),
         ({"tasks": [{"source": "a", "clases": ["x"]}]}, r"unknown key 'tasks\.0\.clases'.*'classes'"),
+        ({"tasks": ["a"], "name": "../elsewhere"}, "name: is to be the name of a folder"),
+        ({"tasks": ["a"], "name": "/etc/x"}, "name: is to be the name of a folder"),
+        ({"tasks": ["a"], "name": ".."}, "name: is to be the name of a folder"),
         ({"tasks": ["a"], "metods": ["naive"]}, "unknown key 'metods'.*'methods'"),
         ({"tasks": ["a"], "methods": ["naive", "naive"]}, "methods: names something twice"),
         ({"tasks": ["a"], "seeds": [1, 1]}, "seeds: names something twice"),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 from lightning_fabric import Fabric
 
-from scholars.dreams import chosen, dream_bank, labelled, preview, remembered, tempered
+from scholars.dreams import Reviewed, chosen, dream_bank, labelled, preview, remembered, tempered
 from scholars.errors import InputError, Interrupted
 from scholars.fitting import Session, Trainee
 from scholars.generators import Generator
-from scholars.replay import Batch
+from scholars.replay import Augmented, Batch, Mix, Pool
 from scholars.scholar import Scholar, conditions_of
 from scholars.settings import ReplaySettings
+from scholars.teaching import distillation
 
 
 def policy(**changes: object) -> ReplaySettings:
@@ -42,12 +44,45 @@ def test_a_temperature_softens_or_sharpens() -> None:
     p = torch.tensor([[0.8, 0.2]])
     assert torch.allclose(tempered(p, 2.0), torch.tensor([[2 / 3, 1 / 3]]))
     assert torch.allclose(tempered(p, 0.5), torch.tensor([[16 / 17, 1 / 17]]))
-    assert torch.allclose(tempered(torch.tensor([[1.0, 0.0]]), 2.0), torch.tensor([[1.0, 0.0]]), atol=1e-5)
+    assert torch.allclose(tempered(torch.tensor([[1.0, 0.0]]), 4.0), torch.tensor([[1.0, 0.0]]), atol=1e-6)
+    assert tempered(torch.tensor([[1.0, 1e-20]]), 2.0)[0, 1].item() == pytest.approx(1e-10)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_labels_of_any_temperature_are_met_by_a_solver_that_says_the_same(temperature: float) -> None:
+    """Learned at another temperature than theirs, labels would grow softer, or sharper, from task to task."""
+    p = torch.tensor([[0.7, 0.2, 0.1], [0.05, 0.9, 0.05]])
+    logits = torch.zeros(2, 3, requires_grad=True)
+    descent = torch.optim.Adam([logits], lr=0.05)
+    for _ in range(600):
+        descent.zero_grad()
+        torch.autograd.backward(distillation(logits, tempered(p, temperature), torch.full((2,), temperature)))
+        descent.step()
+    assert torch.allclose(logits.softmax(1), p, atol=0.01)
+
+
+def test_the_distillation_loss_by_hand() -> None:
+    """T^2 CE(softmax((log 4, 0) / 2), (2/3, 1/3)) = 4 (log 3 - 2/3 log 2), and beside it -log 0.8, at T = 1."""
+    logits = torch.tensor([[math.log(4), 0.0], [math.log(4), 0.0]])
+    targets = torch.tensor([[2 / 3, 1 / 3], [1.0, 0.0]])
+    loss = distillation(logits, targets, torch.tensor([2.0, 1.0])).item()
+    assert loss == pytest.approx((4 * (math.log(3) - 2 / 3 * math.log(2)) - math.log(0.8)) / 2)
+
+
+@pytest.mark.parametrize("dreams", ["bank", "fresh"])
+def test_dreams_have_the_temperature_that_is_set(one: Scholar, dreams: str) -> None:
+    source = remembered(one, policy(dreams=dreams, temperature=3.0), 7, seed=0, session=Session())
+    told = Pool(torch.zeros(2, 1, 16, 16, dtype=torch.uint8), torch.tensor([5, 6]), 7)
+    drawn = Augmented(Mix([(0.5, told), (0.5, source)]), noise=10).draw(8)
+    assert drawn.temperatures.tolist() == [1.0] * 4 + [3.0] * 4
+    reviewed = Reviewed(one, told, policy(temperature=3.0), 7).draw(2)
+    assert reviewed.temperatures.tolist() == [3.0, 3.0]
+    assert torch.allclose(reviewed.targets[:, :5], tempered(one.probabilities(reviewed.images), 3.0))
 
 
 def test_filters_keep_what_they_say(one: Scholar) -> None:
     targets = torch.tensor([[0.9, 0.1, 0, 0, 0], [0.4, 0.3, 0.3, 0, 0], [0.1, 0.9, 0, 0, 0]])
-    dreamt = Batch(torch.zeros(3, 1, 16, 16, dtype=torch.uint8), targets, torch.tensor([0, 0, 0]))
+    dreamt = Batch(torch.zeros(3, 1, 16, 16, dtype=torch.uint8), targets, torch.tensor([0, 0, 0]), torch.ones(3))
     sure = chosen(one, dreamt, policy(filter="confidence", confidence=0.5))
     assert sure.targets.tolist() == targets[[0, 2]].tolist()
     agreed = chosen(one, dreamt, policy(filter="agreement"))
@@ -76,7 +111,7 @@ def test_conditions_are_pairs_of_task_and_class() -> None:
 def test_a_dream_counts_as_its_task_and_the_class_that_it_shows(two: Scholar) -> None:
     """`two` knows 0..4 from its first task (conditions 0..4) and 5..9 from its second (5..9)."""
     targets = torch.eye(10)[[3, 3, 7]]
-    dreamt = Batch(torch.zeros(3, 1, 16, 16, dtype=torch.uint8), targets, torch.tensor([0, 9, 5]))
+    dreamt = Batch(torch.zeros(3, 1, 16, 16, dtype=torch.uint8), targets, torch.tensor([0, 9, 5]), torch.ones(3))
     # Asked for task 0: its 3. Asked for task 1, which has no 3: the 3 of the task that has. Asked for a 5, seen a 7.
     assert labelled(two, dreamt, policy()).conditions.tolist() == [3, 3, 7]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,33 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path: Path, ema: float,
     assert same(resumed, train(ema, Session()))
 
 
+@pytest.mark.parametrize(("save_every", "first"), [(0.0, 13), (1e9, 0)])
+def test_what_is_saved_now_and_then_is_what_a_dead_training_goes_on_from(
+    save_every: float, first: int, tmp_path: Path
+) -> None:
+    """A process that is killed says nothing and saves nothing: it goes on from where it saved by itself."""
+    drawn = iter(range(1000))
+
+    def dying() -> Batch:
+        if next(drawn) == 13:
+            raise RuntimeError("killed")
+        return POOL.draw(8)
+
+    def go(draw: Callable[[], Batch], save_every: float, session: Session) -> nn.Module:
+        module = network()
+        session = replace(session, save_every=save_every)
+        trainee = Descent(FABRIC, module, loss, rate=1e-2)
+        fit(trainee, draw, fabric=FABRIC, steps=30, seed=5, stage="test", session=session)
+        return module
+
+    with pytest.raises(RuntimeError, match="killed"):
+        go(dying, save_every, Session(tmp_path))
+    steps: list[int] = []
+    resumed = go(lambda: POOL.draw(8), 1e9, Session(tmp_path, on_tick=lambda tick: steps.append(tick.step)))
+    assert steps[0] == first
+    assert same(resumed, train(0.0, Session()))
+
+
 def test_a_finished_stage_is_not_trained_again(tmp_path: Path) -> None:
     first = train(0.9, Session(tmp_path))
     steps: list[int] = []
@@ -87,12 +116,41 @@ def test_the_callers_random_state_is_left_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_ticks_tell_the_mean_loss_and_the_last_step() -> None:
+class Counting:
+    """A trainee whose loss is the number of the step."""
+
+    calm = 1.0
+
+    def __init__(self) -> None:
+        self.modules: Mapping[str, nn.Module] = {"module": nn.Linear(1, 1)}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {}
+        self.step_number = 0
+
+    def step(self, draw: Callable[[], Batch], progress: float) -> dict[str, Tensor]:
+        draw()
+        self.step_number += 1
+        return {"loss": torch.tensor(float(self.step_number - 1)), "progress": torch.tensor(progress)}
+
+
+def test_ticks_tell_the_means_since_the_last_one() -> None:
     ticks: list[Tick] = []
-    train(0.0, Session(on_tick=ticks.append), steps=250)
-    assert ticks[-1].step == ticks[-1].steps == 250
-    assert ticks[1].step == 2
-    assert ticks[1].metrics["loss"] > ticks[-1].metrics["loss"]
+    session = Session(on_tick=ticks.append)
+    fit(Counting(), lambda: POOL.draw(8), fabric=FABRIC, steps=250, seed=0, stage="test", session=session)
+    assert [tick.step for tick in ticks] == list(range(0, 251, 2))
+    assert [tick.metrics.get("loss") for tick in ticks] == [None, *(step - 1.5 for step in range(2, 251, 2))]
+    assert ticks[1].metrics["progress"] == pytest.approx(0.5 / 250)
+
+
+def test_a_descent_steps_at_the_rate_of_its_cycle_and_never_far() -> None:
+    """At 0.325 of the training, a quarter of the way down: (1 + cos(pi / 4)) / 2 of the peak; gradients of norm 5."""
+    module = network()
+    trainee = Descent(FABRIC, module, lambda model, batch: 1000 * loss(model, batch), rate=0.1)
+    trainee.calm = 0.5
+    values = trainee.step(lambda: POOL.draw(8), 0.325)
+    (optimizer,) = trainee.optimizers.values()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * 0.1 * 0.853553)
+    assert values["gradient_norm"] > 50, "as it was before it was shortened"
+    assert gradient_norm(module.parameters()).item() == pytest.approx(5.0, rel=1e-3)
 
 
 def exploding(module: nn.Module, above: float) -> Descent:
@@ -173,4 +231,5 @@ def test_the_norm_of_all_gradients_together() -> None:
 def test_one_cycle_rises_then_falls_to_zero() -> None:
     assert one_cycle(0.0) == pytest.approx(0.04)
     assert one_cycle(0.1) == pytest.approx(1.0)
+    assert one_cycle(0.325) == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
     assert one_cycle(1.0) == pytest.approx(0.0)

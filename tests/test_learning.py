@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from scholars.evaluate import accuracy
 from scholars.fitting import Session
 from scholars.generator_settings import GeneratorSettings
 from scholars.generators.base import Past
-from scholars.learning import learn, union
-from scholars.replay import Batch, Source
+from scholars.learning import Mixture, learn, union
+from scholars.replay import Batch, Pool, Source
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.solvers import Solver
@@ -30,13 +30,79 @@ def changed(settings: Settings, **changes: object) -> Settings:
     return build(Settings, settings.model_dump(), dotted, where="tests")
 
 
+def pool(value: int) -> Pool:
+    """Images of one grey."""
+    return Pool(torch.full((5, 1, 4, 4), value, dtype=torch.uint8), torch.zeros(5, dtype=torch.int64), 2)
+
+
+def test_a_batch_is_mixed_as_the_equations_say() -> None:
+    """r new and 1 - r past, for either network its own r; of the solver's new part a share is dreams of it."""
+
+    def brighter(source: Source) -> Source:
+        return Recoloured(source, 10)
+
+    def darker(source: Source) -> Source:
+        return Recoloured(source, 20)
+
+    mix = Mixture(0.25, 0.4, pool(1), pool(2), brighter, darker, preview=(0.5, pool(3)))
+
+    def counted(source: Source) -> dict[int, int]:
+        greys = source.draw(800).images[:, 0, 0, 0]
+        return {grey: int((greys == grey).sum()) for grey in sorted(set(greys.tolist()))}
+
+    assert counted(mix.for_solver()) == {11: 100, 13: 100, 22: 600}
+    assert counted(mix.for_generator()) == {1: 320, 2: 480}
+    alone = replace(mix, past=None, preview=None)
+    assert counted(alone.for_solver()) == {11: 800}
+    assert counted(alone.for_generator()) == {1: 800}
+
+
+@dataclass(frozen=True)
+class Recoloured:
+    source: Source
+    by: int
+
+    def draw(self, count: int) -> Batch:
+        batch = self.source.draw(count)
+        return batch._replace(images=batch.images + self.by)
+
+
+def spied(monkeypatch: pytest.MonkeyPatch, task: Task, previous: Scholar, count: int, **how: Any) -> Batch:
+    """The first ``count`` images that the solver would be taught with."""
+    batches: list[Batch] = []
+
+    def spying(source: Source, *others: Any, **named: Any) -> Solver:
+        batches.append(source.draw(count))
+        return teach_solver(source, *others, **named)
+
+    monkeypatch.setattr("scholars.learning.teach_solver", spying)
+    learn(task, previous, **how)
+    return batches[0]
+
+
+def test_the_share_that_is_set_is_new(monkeypatch: pytest.MonkeyPatch, high: Task, one: Scholar) -> None:
+    batch = spied(monkeypatch, high, one, 200, settings=changed(one.settings, replay__ratio=0.2))
+    assert int((batch.conditions >= len(one.conditions)).sum()) == 40
+
+
+def test_without_forgetting_the_old_is_what_the_previous_solver_sees_in_the_new(
+    monkeypatch: pytest.MonkeyPatch, high: Task, one: Scholar
+) -> None:
+    still = changed(one.settings, solver__shift=0)
+    batch = spied(monkeypatch, high, one, 200, past="new images", settings=still)
+    new, old = batch.targets[:100], batch.targets[100:]
+    assert new[:, 5:].sum() == 100
+    assert torch.allclose(old[:, :5], one.probabilities(batch.images[100:]), atol=1e-6)
+    assert old[:, 5:].sum() == 0
+
+
 def same(a: Scholar, b: Scholar) -> bool:
-    pairs = [(a.solver, b.solver), (a.generator, b.generator)]
-    return all(
-        torch.equal(x, y)
-        for left, right in pairs
-        if left is not None and right is not None
-        for x, y in zip(left.state_dict().values(), right.state_dict().values(), strict=True)
+    """To the last bit, in all that is kept."""
+    left, right = a._weights(), b._weights()
+    return left.keys() == right.keys() and all(
+        left[part].keys() == right[part].keys()
+        and all(torch.equal(value, right[part][name]) for name, value in left[part].items())
+        for part in left
     )
 
 

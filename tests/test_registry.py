@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,16 +20,6 @@ from scholars.tasks import Task
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.fixture
-def _forgotten() -> Iterator[None]:
-    """What a test registers is unknown to the next."""
-    before = {part: dict(kinds) for part, kinds in registry._OWN.items()}
-    yield
-    for part, kinds in before.items():
-        registry._OWN[part] = kinds
-
-
-@pytest.mark.usefixtures("_forgotten")
 def test_resnet18_is_taught_saved_loaded_and_taught_again(
     low: Task, high: Task, tiny: Settings, tmp_path: Path
 ) -> None:
@@ -52,7 +41,6 @@ def test_resnet18_is_taught_saved_loaded_and_taught_again(
         Scholar.load(tmp_path / "s")
 
 
-@pytest.mark.usefixtures("_forgotten")
 def test_a_generator_of_ones_own_dreams(low: Task, high: Task, tiny: Settings, tmp_path: Path) -> None:
     registry.load_plugin(str(EXAMPLES / "blobs.py"))
     changes = {"generator.kind": "blobs", "generator.own.steps": 120, "generator.own.batch": 32}
@@ -72,7 +60,6 @@ def test_a_generator_of_ones_own_dreams(low: Task, high: Task, tiny: Settings, t
     assert (two.dream(10)[0].shape, two.settings.generator.kind) == ((10, 1, 16, 16), "blobs")
 
 
-@pytest.mark.usefixtures("_forgotten")
 def test_what_is_no_network_is_refused(low: Task, tiny: Settings) -> None:
     register_solver("list", lambda *args: [])
     register_generator("list", lambda *args: torch.nn.Linear(1, 1))

@@ -103,7 +103,7 @@ def test_noise_ends_at_black_and_white() -> None:
     source = Pool(
         torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1).expand(2, 1, 8, 8), torch.tensor([0, 1]), 2
     )
-    images, targets, _ = Augmented(source, noise=50).draw(100)
+    images, targets, *_ = Augmented(source, noise=50).draw(100)
     bright = targets[:, 1].bool()
     assert int(images[~bright].max()) < 250 and float(images[~bright].float().median()) < 30
     assert int(images[bright].min()) > 5 and float(images[bright].float().median()) > 225

@@ -126,11 +126,13 @@ def test_a_rare_class_is_waited_for(one: Scholar, monkeypatch: pytest.MonkeyPatc
     def imagine(conditions: torch.Tensor) -> Batch:
         which = torch.tensor([int(next(order) % 30 == 29) for _ in conditions])
         targets = torch.nn.functional.one_hot(which, 5).float()
-        return Batch(torch.zeros(len(which), 1, 16, 16, dtype=torch.uint8), targets, conditions)
+        return Batch(torch.zeros(len(which), 1, 16, 16, dtype=torch.uint8), targets, conditions, torch.ones(len(which)))
 
     rare = replace(one)
     object.__setattr__(rare, "imagine", imagine)
     assert len(rare.dream(4, of="1")[0]) == 4
+    with pytest.raises(InputError, match=r"hardly ever dreams of '2': 0 of \d+ times"):
+        rare.dream(4, of="2")
 
 
 def test_through_a_link_what_it_leads_to_is_replaced(one: Scholar, two: Scholar, tmp_path: Path) -> None:

@@ -33,6 +33,17 @@ def test_a_split_in_the_sources_order() -> None:
     assert np.array_equal(tasks[4].test.images[tasks[4].test.labels == 0], eights)
 
 
+def test_held_out_images_take_the_place_of_the_test_part() -> None:
+    """None of the real test part, by which nothing may be chosen; and none that is trained on."""
+    (plain,) = open_stream(recipe(tasks=["digits"]), 0)
+    (held,) = open_stream(recipe(tasks=["digits"], validation=0.1), 0)
+    parts = [{image.tobytes() for image in part.images} for part in (held.train, held.test, plain.test)]
+    assert not parts[1] & (parts[0] | parts[2])
+    assert len(held.train) + len(held.test) == len(plain.train)
+    shares = np.bincount(held.test.labels) / np.bincount(plain.train.labels)
+    assert np.allclose(shares, 0.1, atol=0.01)
+
+
 def test_a_split_in_a_given_order_and_an_uneven_one() -> None:
     tasks = open_stream(recipe(split=split(tasks=3, order=["9", "1", "0", "2", "5"])), 0)
     assert [task.classes for task in tasks] == [("9", "1"), ("0", "2"), ("5",)]

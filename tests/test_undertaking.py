@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from scholars import store
 from scholars.errors import InputError, Interrupted
+from scholars.fitting import ALONE, Session, Tick
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks import Task
@@ -63,14 +65,31 @@ def test_what_interrupted_attempts_took_counts(
     """Of a bank 1 s, then its solver 4 s until it is stopped; once more, in another process: 2 s and 4 s."""
     clock = iter([0.0, 1.0, 10.0, 14.0, 100.0, 102.0, 110.0, 114.0])
     monkeypatch.setattr("scholars.undertaking.time.perf_counter", lambda: next(clock))
-    folder = tmp_path if kept else None
+    note = tmp_path / "seconds.json" if kept else None
     first: dict[str, float] = {}
-    with timed(folder, first, "bank"):
+    with timed(note, ALONE, first, "bank"):
         pass
-    with pytest.raises(Interrupted), timed(folder, first, "solver"):
+    with pytest.raises(Interrupted), timed(note, ALONE, first, "solver"):
         raise Interrupted("stopped")
     again: dict[str, float] = {}
     for stage in ("bank", "solver"):
-        with timed(folder, again, stage):
+        with timed(note, ALONE, again, stage):
             pass
     assert (first, again) == ({"bank": 1.0, "solver": 4.0}, seconds)
+
+
+def test_of_an_attempt_that_was_killed_what_it_took_is_noted_as_often_as_it_saves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("scholars.undertaking.time.perf_counter", lambda: now)
+    note, noted = tmp_path / "seconds.json", []
+    ticks: list[Tick] = []
+    store.write_json(note, {"solver": 7.0})
+    tick = Tick("solver", 1, 2, {}, 1.0)
+    with timed(note, Session(on_tick=ticks.append, save_every=60), {}, "solver") as session:
+        for now in (30.0, 61.0, 90.0, 121.0):  # noqa: B007
+            session.on_tick(tick)
+            noted.append(store.read_json(note)["solver"])
+    assert noted == [7.0, 68.0, 68.0, 128.0]
+    assert ticks == [tick] * 4

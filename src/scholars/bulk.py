@@ -206,7 +206,9 @@ def write_predictions(
     with work.held():
         with tempfile.TemporaryDirectory(prefix=f".{work.out.name}.", suffix=".tmp", dir=work.out.parent) as listing:
             count, shards, digest = _write_lists(words, Path(listing), shard)
-            if not work.claim({"files": digest, "among": among, "top": top, "scholar": job.digest}):
+            work.claim({"files": digest, "among": among, "top": top, "scholar": job.digest})
+            # Not by whether it was claimed before: that may have been by a process killed right after.
+            if not (work.folder / _LISTS).is_dir():
                 (Path(listing) / _LISTS).rename(work.folder / _LISTS)
         done = work.done()
         seen = sum(note["images"] for note in done.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 
@@ -18,6 +19,8 @@ def main() -> None:
     """Entry point: errors become one message and an exit code."""
     sys.argv[1:] = quiet(spread(sys.argv[1:]))
     warnings.showwarning = passing_on(warn)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a file's name need not be text, and is printed all the same
     try:
         app()
     except InputError as error:

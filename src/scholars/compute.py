@@ -20,6 +20,8 @@ from scholars.settings import ComputeSettings
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+# What lightning-fabric and torch name alike.
+_DEVICES = ("cpu", "cuda", "mps")
 # <malloc.h>
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
@@ -40,6 +42,8 @@ def machine(settings: ComputeSettings) -> Machine:
     """The device and precision that ``settings`` ask for. Raises InputError where the machine has no such device."""
     try:
         device = _best_device() if settings.device == "auto" else torch.device(settings.device)
+        if device.type not in _DEVICES:
+            raise RuntimeError(f"known are {', '.join(_DEVICES)}")
         torch.empty(1, device=device)
     except (AssertionError, RuntimeError) as error:  # torch asserts that it was built for the device
         reason = str(error).partition("\n")[0]
@@ -72,10 +76,17 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, -1)
 
 
+def give_freed_memory_back() -> None:
+    """Give the system what was kept, so that what is resident is what is in use."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
 def _best_device() -> torch.device:
     if torch.accelerator.is_available():
         found = torch.accelerator.current_accelerator()
-        if found is not None:
+        if found is not None and found.type in _DEVICES:
             return found
     return torch.device("cpu")
 

@@ -62,7 +62,7 @@ class SplitSpec(Section):
 class Recipe(Settings):
     """An experiment: a stream of tasks, the methods to compare on it, the seeds."""
 
-    name: str = Field(description="the recipe's name")
+    name: str = Field(description="the recipe's name, and that of its folder in `runs`")
     description: str = Field("", description="one sentence about it")
     tasks: tuple[TaskSpec, ...] = Field((), description="the stream, in the order of learning")
     split: SplitSpec | None = Field(None, description="the stream as parts of one data set, instead of `tasks`")
@@ -84,6 +84,13 @@ class Recipe(Settings):
     export_dreams: bool = Field(
         False, description="also write every bank of dreams, of the first seed, as one image folder per class"
     )
+
+    @field_validator("name", mode="after")
+    @classmethod
+    def _one_folder(cls, value: str) -> str:
+        if value in ("", ".", "..") or not value.isprintable() or set(value) & set("/\\"):
+            raise ValueError("is to be the name of a folder")
+        return value
 
     @field_validator("tasks", mode="before")
     @classmethod
@@ -203,7 +210,10 @@ def _copy(value: Any) -> Any:
 
 
 def _fields(kind: Any) -> dict[str, Any]:
-    """Key as written in a recipe -> type of the field, of a section; empty for anything else."""
+    """Key as written in a recipe -> type of the field, of a section or of one that may be left out; else empty."""
+    for part in typing.get_args(kind):
+        if found := _fields(part):
+            return found
     if isinstance(kind, type) and issubclass(kind, Section):
         return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
     return {}

@@ -35,7 +35,14 @@ def remembered(
     if policy.dreams == "fresh":
         return Fresh(previous, policy, classes)
     bank = dream_bank(previous, policy, seed, session, fabric)
-    return Pool(bank.images, bank.targets, classes, bank.conditions, balanced=policy.balance == "classes")
+    return Pool(
+        bank.images,
+        bank.targets,
+        classes,
+        bank.conditions,
+        balanced=policy.balance == "classes",
+        temperature=policy.temperature,
+    )
 
 
 def dream_bank(
@@ -142,12 +149,16 @@ def labelled(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:
         table[:, output] = index
     for index, (task, output) in enumerate(pairs):
         table[task, output] = index
-    return Batch(dreamt.images, targets, table[tasks, dreamt.labels])
+    temperatures = torch.full((len(targets),), policy.temperature)
+    return Batch(dreamt.images, targets, table[tasks, dreamt.labels], temperatures)
 
 
 def tempered(probabilities: Tensor, temperature: float) -> Tensor:
     """softmax(logits / T) from p = softmax(logits): p^(1/T), normalised. ``[B, K]``."""
-    return probabilities if temperature == 1 else F.softmax(probabilities.clamp_min(1e-12).log() / temperature, dim=1)
+    if temperature == 1:
+        return probabilities
+    least = torch.finfo(probabilities.dtype).tiny
+    return F.softmax(probabilities.clamp_min(least).log() / temperature, dim=1)
 
 
 def familiarised(scholar: Scholar, seed: int) -> Scholar:
@@ -172,8 +183,8 @@ class Fresh:
     def draw(self, count: int) -> Batch:
         """Dream ``count`` images."""
         conditions = torch.randint(len(self.previous.conditions), (count,))
-        images, targets, shown = labelled(self.previous, self.previous.imagine(conditions), self.policy)
-        return Batch(images, F.pad(targets, (0, self.classes - targets.shape[1])), shown)
+        dreamt = labelled(self.previous, self.previous.imagine(conditions), self.policy)
+        return dreamt._replace(targets=F.pad(dreamt.targets, (0, self.classes - dreamt.targets.shape[1])))
 
 
 @dataclass(frozen=True)
@@ -191,6 +202,7 @@ class Reviewed:
 
     def draw(self, count: int) -> Batch:
         """Draw ``count`` images."""
-        images, _, conditions = self.new.draw(count)
-        targets = tempered(self.previous.probabilities(images), self.policy.temperature)
-        return Batch(images, F.pad(targets, (0, self.classes - targets.shape[1])), conditions)
+        new, temperature = self.new.draw(count), self.policy.temperature
+        targets = tempered(self.previous.probabilities(new.images), temperature)
+        targets = F.pad(targets, (0, self.classes - targets.shape[1]))
+        return new._replace(targets=targets, temperatures=torch.full((count,), temperature))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import sys
 from importlib.metadata import version
@@ -10,7 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from scholars.compute import machine
+from scholars.compute import give_freed_memory_back, machine
 from scholars.settings import ComputeSettings
 from scholars.team import processes
 
@@ -44,7 +45,12 @@ def _processor() -> str:
 
 
 def restart_peak_memory() -> None:
-    """Forget the peak so far, where the system can (Linux); elsewhere the peak is the process's own since its start."""
+    """Forget the peak so far, where the system can (Linux); elsewhere the peak is the process's own since its start.
+
+    What earlier work left behind is given back first, or it would count for what comes.
+    """
+    gc.collect()
+    give_freed_memory_back()
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

@@ -7,7 +7,6 @@ that was interrupted goes on where it stopped.
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -39,7 +38,7 @@ from scholars.records import Audit
 from scholars.scholar import Scholar
 from scholars.streams import open_stream
 from scholars.tasks import Task
-from scholars.undertaking import alone, check_folder
+from scholars.undertaking import alone, check_folder, timed
 
 SCHEMA = 1
 
@@ -237,24 +236,20 @@ class _Run:
         if method == "joint":
             # As many steps as the other methods take over the whole stream.
             solver = settings.solver.model_copy(update={"steps": settings.solver.steps * len(self.tasks)})
-            settings = settings.model_copy(update={"solver": solver})
+            # And every class as often as any other, whatever share replay gives to what is new.
+            replay = settings.replay.model_copy(update={"ratio": "auto"})
+            settings = settings.model_copy(update={"solver": solver, "replay": replay})
         past = self._past(seed, method, index)
         kept = self._checkpoints(seed, method, index)
         on_tick = self._ticker(Place(seed, method, task.name))
         session = Session(kept, on_tick, self.watch.stopping, self.save_every)
-        # What an interrupted attempt cost counts too.
-        spent = kept.with_name(f"{kept.name}-spent.json")
-        earlier = float(store.read_json(spent)["seconds"]) if spent.is_file() else 0.0
-        began = time.perf_counter()
-        try:
-            learned = learn(task, previous, settings=settings, seed=seed, past=past, session=session)
-        finally:
-            seconds = earlier + time.perf_counter() - began
-            store.write_json(spent, {"seconds": seconds})
+        seconds: dict[str, float] = {}
+        with timed(kept.with_name(f"{kept.name}-spent.json"), session, seconds, "all") as noting:
+            learned = learn(task, previous, settings=settings, seed=seed, past=past, session=noting)
         if self.recipe.export_dreams and method == "replay" and previous and seed == self.recipe.seeds[0]:
             bank = dream_bank(previous, settings.replay, seed)
             write_image_folder(self.out / "dreams" / str(index), [(bank.images, bank.labels)], previous.classes)
-        return learned, seconds
+        return learned, seconds["all"]
 
     def _audit(self, seed: int, index: int, scholar: Scholar) -> Audit:
         place = Place(seed, "replay", self.tasks[index].name)

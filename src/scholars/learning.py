@@ -26,12 +26,12 @@ from scholars.generators import Generator
 from scholars.records import TaskRecord
 from scholars.replay import Augmented, Mix, Pool, Source, ratio_of_new, shares
 from scholars.scholar import Scholar
-from scholars.settings import Settings
+from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver
 from scholars.tasks import Task
 from scholars.teaching import teach_generator, teach_solver
 from scholars.team import carry_out, fabric_of, processes
-from scholars.undertaking import claim, timed
+from scholars.undertaking import SPENT, claim, timed
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -53,7 +53,7 @@ def learn(
     task: images of any shape; brought to the scholar's own
     previous: the scholar to go on from; None starts a lineage
     settings: how to learn; default: as ``previous`` did
-    seed: with equal arguments, equal seeds give bit-identical scholars on one machine
+    seed: with equal arguments, equal seeds give bit-identical scholars on one machine's CPU with as many threads
     past: what stands for the past in every batch. With anything but dreams no generator is trained: "new images", as
         ``previous`` sees them (learning without forgetting, Li & Hoiem 2016), or the real data of some tasks, ``[]``
         for nothing (naive), all earlier tasks for exact replay
@@ -75,7 +75,9 @@ def learn(
     position = seed_of(seed, "generation", previous.generation + 1 if previous else 1)
     stored = () if isinstance(past, str) else past
     classes = union(previous.classes if previous else (), *(t.classes for t in stored), task.classes)
-    taught = carry_out(fabric, partial(_taught, task, previous, past, classes, settings, seed, position), session)
+    # Other processes have devices of their own, and would be given weights on this one's.
+    sent = previous.on(ComputeSettings(device="cpu")) if previous and processes() > 1 else previous
+    taught = carry_out(fabric, partial(_taught, task, sent, past, classes, settings, seed, position), session)
     solver, generator = taught.solver, taught.generator
     scholar = Scholar(solver, generator, classes, previous.lineage if previous else (), settings)
     record = TaskRecord(
@@ -118,19 +120,21 @@ def _taught(
 ) -> Taught:
     """Teach generator and solver, in every process that learns together; ``session`` is the first one's."""
     seconds: dict[str, float] = {}
-    taking = partial(timed, session.folder, seconds)
-    with taking("bank"):
-        mix = _mixture(task, previous, past, classes, settings, seed, fabric, session)
+    if previous:
+        previous = previous.on(settings.compute)
+    taking = partial(timed, session.folder / SPENT if session.folder else None, session, seconds)
+    with taking("bank") as noting:
+        mix = _mixture(task, previous, past, classes, settings, seed, fabric, noting)
     generator = None
     if past == "dreams":
-        with taking("generator"):
+        with taking("generator") as noting:
             conditions = (len(previous.conditions) if previous else 0) + len(task.classes)
             source = mix.for_generator()
-            generator = teach_generator(source, previous, conditions, settings, position, fabric, session)
-        with taking("preview"):
-            mix = _previewed(mix, generator, task, previous, classes, settings, position, fabric, session)
-    with taking("solver"):
-        solver = teach_solver(mix.for_solver(), previous, len(classes), settings, position, fabric, session)
+            generator = teach_generator(source, previous, conditions, settings, position, fabric, noting)
+        with taking("preview") as noting:
+            mix = _previewed(mix, generator, task, previous, classes, settings, position, fabric, noting)
+    with taking("solver") as noting:
+        solver = teach_solver(mix.for_solver(), previous, len(classes), settings, position, fabric, noting)
     return Taught(solver, generator, seconds, mix.dreamt)
 
 

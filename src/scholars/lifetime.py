@@ -114,7 +114,8 @@ def settings_of(folder: Path, origin: Path | None, changes: Mapping[str, Any]) -
 
 
 def _settings(previous: Scholar | None, changes: Mapping[str, Any] | None) -> Settings:
-    document = previous.lineage[-1].settings.model_dump(mode="json") if previous else {}
+    # But for the machine, which may be another one.
+    document = previous.lineage[-1].settings.model_dump(mode="json", exclude={"compute"}) if previous else {}
     return build(Settings, document, changes, where="settings")
 
 

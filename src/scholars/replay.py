@@ -19,11 +19,13 @@ class Batch(NamedTuple):
     images: ``[B, C, H, W]`` uint8 in 0..255
     targets: ``[B, K]`` float32, a distribution over the K known classes
     conditions: ``[B]`` int64, which (task, class) pair of the scholar each image shows
+    temperatures: ``[B]`` float32, at which the targets are given, and to be met: 1 but for what a solver labelled
     """
 
     images: Tensor
     targets: Tensor
     conditions: Tensor
+    temperatures: Tensor
 
     @property
     def labels(self) -> Tensor:
@@ -50,6 +52,7 @@ class Pool:
     targets: ``[N, k]`` float32 distributions over the first k of ``classes`` classes, or ``[N]`` int64 labels
     conditions: ``[N]`` int64; None for one condition only
     balanced: whether every class that occurs is drawn equally often
+    temperature: at which the targets are given
     """
 
     def __init__(
@@ -59,8 +62,9 @@ class Pool:
         classes: int,
         conditions: Tensor | None = None,
         balanced: bool = False,
+        temperature: float = 1.0,
     ) -> None:
-        self.images, self.targets, self.classes = images, targets, classes
+        self.images, self.targets, self.classes, self.temperature = images, targets, classes, temperature
         self.conditions = torch.zeros(len(images), dtype=torch.int64) if conditions is None else conditions
         self._reached = _reached(targets if targets.ndim == 1 else targets.argmax(1)) if balanced else None
 
@@ -83,7 +87,7 @@ class Pool:
         if targets.ndim == 1:
             targets = F.one_hot(targets, self.classes).float()
         targets = F.pad(targets, (0, self.classes - targets.shape[1]))
-        return Batch(self.images[index], targets, self.conditions[index])
+        return Batch(self.images[index], targets, self.conditions[index], torch.full((count,), self.temperature))
 
 
 def _reached(labels: Tensor) -> Tensor:
@@ -95,7 +99,7 @@ def _reached(labels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Augmented:
-    """A source whose images come to the solver a little changed; conditions are those of before.
+    """A source whose images come to the solver a little changed; conditions and temperatures are those of before.
 
     shift: moved by up to this many pixels each way
     warp: turned, stretched and slanted: by up to this share of the image's size
@@ -115,7 +119,7 @@ class Augmented:
 
     def draw(self, count: int) -> Batch:
         """Draw ``count`` images."""
-        images, targets, conditions = self.source.draw(count)
+        images, targets, *rest = self.source.draw(count)
         images = warped(shifted(images, self.shift), self.warp)
         if self.flip:
             mirrored = torch.rand(count, 1, 1, 1) < 0.5
@@ -134,7 +138,7 @@ class Augmented:
         if self.smoothing:
             # q'(k) = (1 - e) q(k) + e / K
             targets = (1 - self.smoothing) * targets + self.smoothing / targets.shape[1]
-        return Batch(images, targets, conditions)
+        return Batch(images, targets, *rest)
 
 
 def shifted(images: Tensor, pixels: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -216,7 +217,18 @@ class Scholar:
         if self.generator is None:
             raise InputError("this scholar has no generator: it was learned from stored data, and cannot dream")
         images = painted(self.generator, conditions, self.settings)
-        return Batch(images, self.probabilities(images), conditions)
+        return Batch(images, self.probabilities(images), conditions, torch.ones(len(images)))
+
+    def on(self, compute: ComputeSettings) -> Scholar:
+        """The same scholar where ``compute`` says; itself, if it is there already. This one stays where it is."""
+        if compute == self.settings.compute:
+            return self
+        device, settings = machine(compute).device, self.settings.model_copy(update={"compute": compute})
+        solver, generator = copy.deepcopy((self.solver, self.generator))
+        place(solver, device)
+        if generator:
+            place(generator, device)
+        return replace(self, solver=solver, generator=generator, settings=settings)
 
     def audited(self, audit: Audit) -> Scholar:
         """The same scholar, with what an audit of its dreams found written into its lineage."""

@@ -91,8 +91,8 @@ class ReplaySettings(Section):
         1.0,
         gt=0,
         le=100,
-        description="soft labels are softmax(logits / temperature) (Hinton et al. 2015); every task softens anew what "
-        "is left of the earlier ones: for short streams",
+        description="T of the loss of soft labels, T^2 CE(softmax(logits / T), softmax(old logits / T)) (Hinton et al. "
+        "2015): with a higher one more is learned from what a dream is not",
     )
     dreams: Literal["bank", "fresh"] = Field("bank", description="dream once and keep, or anew for every batch")
     bank: int = Field(12_000, ge=1, le=10_000_000, description="dreams drawn from the previous scholar per task")

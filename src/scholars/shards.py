@@ -80,8 +80,8 @@ class Workplace:
         if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
             raise InputError(f"{self.out} is there already: choose another --out, or remove it")
 
-    def claim(self, job: Mapping[str, Any]) -> bool:
-        """Whether this very job was begun here; else it is begun now. ``job`` says what is made, of what.
+    def claim(self, job: Mapping[str, Any]) -> None:
+        """Go on with this very job, or begin it. ``job`` says what is made, of what.
 
         To be called where it is `held`.
 
@@ -96,14 +96,13 @@ class Workplace:
                     f"{self.folder} holds the unfinished work of another command: give that one again to go on with "
                     "it, or remove the folder"
                 )
-            return True
+            return
         for left in self.folder.iterdir():  # by a process that died before it said whose work it is
             if left.name != _HELD:
                 shutil.rmtree(left, ignore_errors=True)
         for folder in (self.made, self.folder / _DONE):
             folder.mkdir()
         store.write_json(note, mine)
-        return False
 
     def done(self) -> dict[int, dict[str, Any]]:
         """What was noted of the shards that are made, by number."""

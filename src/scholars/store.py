@@ -28,6 +28,9 @@ DESCRIPTION = "scholar.json"
 _SUFFIX = ".safetensors"
 # Bytes of a JSON document: the lineage of thousands of tasks, and not the memory of a machine.
 MOST_TOLD = 2**26
+# A process can only learn its umask by setting it: once, for between two threads that do it could stay at 0.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
 
 
 @contextmanager
@@ -40,7 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         # mkstemp's files are their owner's alone; what takes their place has a new file's ordinary permissions.
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_UMASK)
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
@@ -127,7 +130,7 @@ def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping
             write_tensors(fresh / f"{part}{_SUFFIX}", tensors)
         files = {f"{part}{_SUFFIX}": _digest(fresh / f"{part}{_SUFFIX}") for part in weights}
         write_json(fresh / DESCRIPTION, {"format": FORMAT, **description, "sha256": files})
-        fresh.chmod(0o777 & ~_umask())
+        fresh.chmod(0o777 & ~_UMASK)
         if folder.exists():
             _exchange(fresh, folder)
         else:
@@ -263,12 +266,6 @@ def _retired(folder: Path) -> Path:
     """Where the old scholar is for a moment, on systems that cannot swap, and is found if that moment was cut short."""
     place = folder.resolve()
     return place.with_name(f".{place.name}.old.tmp")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _digest(path: Path) -> str:

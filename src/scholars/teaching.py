@@ -45,7 +45,7 @@ def teach_solver(
         rate = s.warm_rate or s.rate
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        return F.cross_entropy(model(batch.images).float(), batch.targets)
+        return distillation(model(batch.images).float(), batch.targets, batch.temperatures)
 
     trainee = Descent(fabric, solver, loss, rate=rate, weight_decay=s.weight_decay)
     fit(trainee, lambda: source.draw(s.batch), fabric=fabric, steps=s.steps, seed=seed, stage=stage, session=session)
@@ -85,6 +85,19 @@ def teach_generator(
     generator.past = Past()
     _sound(generator, "generator")
     return generator
+
+
+def distillation(logits: Tensor, targets: Tensor, temperatures: Tensor) -> Tensor:
+    """The mean over the batch of T^2 CE(softmax(logits / T), targets): cross-entropy, where T is 1.
+
+    Soft labels and the solver that learns them have one temperature: if only the labels had T = 2, every task would
+    halve the logits anew. T^2 keeps the gradients as large as those of what is told (Hinton et al. 2015, arXiv
+    1503.02531, section 2).
+
+    logits, targets: ``[B, K]``; temperatures: ``[B]``
+    """
+    each = F.cross_entropy(logits / temperatures[:, None], targets, reduction="none")
+    return (temperatures.square() * each).mean()
 
 
 def _adopt(module: nn.Module, weights: Mapping[str, Tensor], before: nn.Module, part: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,8 +20,8 @@ out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 
 messages = Console(stderr=True)
 urgent = Console(stderr=True)
 
-# Where torchrun, SLURM and lightning-fabric say which of several processes this is.
-_PLACES = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+# Where torchrun and lightning-fabric say which of several processes this is. SLURM says so of independent ones, too.
+_PLACES = ("RANK", "LOCAL_RANK")
 _QUIET = ("--quiet", "-q")
 
 
@@ -35,7 +36,7 @@ def spread(words: list[str]) -> list[str]:
     """``--seed 0 1 2`` -> ``--seed 0 --seed 1 --seed 2``, and likewise ``--set A=1 B=2``."""
     belongs: dict[str, Callable[[str], bool]] = {
         "--seed": lambda word: word.isdigit(),
-        "--set": lambda word: "=" in word and not word.startswith("-"),
+        "--set": lambda word: re.match(r"[a-z][\w.-]*=", word) is not None,
     }
     result: list[str] = []
     option, taken = "", 0

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from filelock import FileLock, Timeout
 
 from scholars import store
 from scholars.errors import InputError
+from scholars.fitting import Session, Tick
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks.task import Images, Task
 
-_NOTE, _OUTCOME, _SPENT = "learning.json", "learned.json", "seconds.json"
+_NOTE, _OUTCOME, SPENT = "learning.json", "learned.json", "seconds.json"
 _PIECE = 4096  # images
 
 
@@ -94,17 +96,31 @@ def ended_in(folder: Path, scholar: Scholar, task: Task, settings: Settings, see
 
 
 @contextmanager
-def timed(folder: Path | None, seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Say in ``seconds`` what the stage takes, with what its interrupted attempts took if learning has a ``folder``."""
-    note = folder / _SPENT if folder else None
+def timed(note: Path | None, session: Session, seconds: dict[str, float], stage: str) -> Iterator[Session]:
+    """Say in ``seconds`` what the stage takes, with what its interrupted attempts took if there is a ``note`` of them.
+
+    Gives the session to work with: while it ticks the note is written as often as it saves, so that what is lost with a
+    process that is killed is no more than that.
+    """
     spent = store.read_json(note) if note and note.is_file() else {}
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[stage] = round(spent.get(stage, 0.0) + time.perf_counter() - began, 3)
+    began = noted = time.perf_counter()
+
+    def so_far(now: float) -> None:
+        nonlocal noted
+        seconds[stage], noted = round(spent.get(stage, 0.0) + now - began, 3), now
         if note:
             store.write_json(note, {**spent, **seconds})
+
+    def on_tick(tick: Tick) -> None:
+        session.on_tick(tick)
+        now = time.perf_counter()
+        if now - noted >= session.save_every:
+            so_far(now)
+
+    try:
+        yield replace(session, on_tick=on_tick)
+    finally:
+        so_far(time.perf_counter())
 
 
 def pieces(data: Images) -> Iterator[npt.NDArray[np.uint8]]:

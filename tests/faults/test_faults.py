@@ -23,7 +23,9 @@ import torch
 from conftest import TINY, flat
 from failing import failing_at
 
-from scholars.errors import InputError
+from scholars import store
+from scholars.errors import InputError, ScholarsError
+from scholars.fitting import fit
 from scholars.generators import KINDS
 from scholars.lifetime import Watch, teach
 from scholars.scholar import Scholar
@@ -165,6 +167,53 @@ def test_weights_that_are_not_finite_are_never_saved(one: Scholar, high: Task, t
         with pytest.raises(Exception, match=r"diverged again: .*Nothing was saved"), pytest.warns(match="begins anew"):
             teach(tmp_path / "scholar", high, changes={"solver.start": "fresh"})
     assert same(Scholar.load(tmp_path / "scholar"), one)
+
+
+def test_weights_that_the_last_step_spoilt_are_never_saved(
+    one: Scholar, high: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the last loss that anybody looks at."""
+    one.save(tmp_path / "scholar")
+
+    def spoiling(trainee: Any, *arguments: Any, stage: str, **named: Any) -> None:
+        fit(trainee, *arguments, stage=stage, **named)
+        if stage == "solver":
+            with torch.no_grad():
+                trainee.modules["module"].head.bias[0] = float("inf")
+
+    monkeypatch.setattr("scholars.teaching.fit", spoiling)
+    with pytest.raises(ScholarsError, match=r"solver weight 'head\.bias' is not finite\. Nothing was saved"):
+        teach(tmp_path / "scholar", high)
+    assert same(Scholar.load(tmp_path / "scholar"), one)
+
+
+def test_what_replaces_a_file_is_on_the_disk_before_it_does_and_as_readable_as_any_other(
+    one: Scholar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut could leave the new name and nothing in it."""
+    order: list[tuple[str, str]] = []
+    sync, replaced = store._sync, Path.replace
+
+    def syncing(path: Path) -> None:
+        order.append(("sync", path.name))
+        sync(path)
+
+    def replacing(self: Path, target: Path) -> Path:
+        order.append(("replace", self.name))
+        return replaced(self, target)
+
+    monkeypatch.setattr(store, "_sync", syncing)
+    monkeypatch.setattr(Path, "replace", replacing)
+    store.write_text(tmp_path / "note", "words")
+    name = order[0][1]
+    assert order == [("sync", name), ("replace", name), ("sync", tmp_path.name)]
+    monkeypatch.undo()
+    one.save(tmp_path / "scholar")
+    (tmp_path / "plain").touch()
+    (tmp_path / "folder").mkdir()
+    modes = {path: path.stat().st_mode for path in (tmp_path / "scholar", *(tmp_path / "scholar").iterdir())}
+    assert modes.pop(tmp_path / "scholar") == (tmp_path / "folder").stat().st_mode
+    assert {*modes.values(), (tmp_path / "note").stat().st_mode} == {(tmp_path / "plain").stat().st_mode}
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

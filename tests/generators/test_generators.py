@@ -25,7 +25,7 @@ from scholars.generators.adversarial import Adversarial
 from scholars.generators.base import Past
 from scholars.generators.painting import ProjectionCritic
 from scholars.generators.vae import divergence, reconstruction
-from scholars.replay import Pool
+from scholars.replay import Batch, Pool
 from scholars.settings import ComputeSettings, ImageSettings
 
 KINDS = list(GeneratorSettings().kinds())
@@ -238,6 +238,54 @@ def test_the_divergence_and_the_reconstruction_by_hand() -> None:
     assert reconstruction(images, images + 0.5, 0.1).item() == pytest.approx(0.25 / 0.2)
 
 
+class Reads(torch.nn.Module):
+    """A critic that notes of each image how bright it is and what it was told of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[float, int]] = []
+
+    def forward(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        self.seen += zip(images.mean((1, 2, 3)).tolist(), told.tolist(), strict=True)
+        return images.mean((1, 2, 3))
+
+    def slope(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(images)
+
+
+class Told(torch.nn.Module):
+    """An encoder that says mu = 1 and log sigma^2 = log 4 of every image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = torch.nn.Parameter(torch.tensor([1.0, math.log(4)]))
+
+    def forward(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        return self.code.repeat_interleave(64).expand(len(images), 128)
+
+
+class Shows(torch.nn.Module):
+    """A decoder that shows its code."""
+
+    def forward(self, codes: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        return codes.view(len(codes), 1, 8, 8)
+
+
+def test_a_vae_draws_its_codes_and_weighs_its_two_terms_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """z = 1 + 2 e; of 64 pixels the error squared over 2 s^2, and 1/64 of 64 divergences from N(1, 4)."""
+    vae = VAE(VAESettings(width=8, latent=64, variance=0.5), channels=1, size=8, conditions=2)
+    vae.encoder, vae.decoder = Told(), Shows()
+    e = torch.randn(4, 64)
+    images = torch.zeros(4, 1, 8, 8)
+    painted, mean, log_variance = vae(images, torch.tensor([0, 1, 0, 1]), e)
+    assert torch.allclose(painted.flatten(1), 1 + 2 * e)
+    assert (mean.unique().tolist(), log_variance.unique().tolist()) == ([1.0], [pytest.approx(math.log(4))])
+    monkeypatch.setattr("scholars.generators.vae.noise", lambda *_, device: e)
+    white = Pool(torch.full((4, 1, 8, 8), 255, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64), 2).draw(4)
+    loss = vae.trainee(FABRIC).step(lambda: white, 0.0)["loss"].item()
+    assert loss == pytest.approx(float((2 * e).square().mean()) + (4 - math.log(4)) / 2, rel=1e-5)
+
+
 class Linear(torch.nn.Module):
     """D(x) = w.x"""
 
@@ -265,6 +313,74 @@ def test_the_gradient_penalty_of_a_linear_critic() -> None:
     assert model.painter_loss(Linear(0.25), FAKE, REAL, TOLD).item() == pytest.approx(-16.0)
 
 
+class Quadratic(torch.nn.Module):
+    """D(x) = |x|^2 / 2, whose slope is x; it remembers where its slope was wanted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def forward(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1).square().sum(1) / 2
+
+    def slope(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        self.at.append((images, told))
+        return images
+
+
+def test_the_penalty_is_taken_between_real_and_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of the way from black to white, where the slope of 64 pixels is 0.25 each: (2 - 1)^2."""
+    monkeypatch.setattr("scholars.generators.wgan_gp.chances", lambda *_, device: torch.tensor(0.25))
+    model = WGANGP(WGANGPSettings(width=8, latent=4), channels=1, size=8, conditions=2)
+    _, values = model.critic_loss(Quadratic(), REAL, FAKE, TOLD)
+    assert values["penalty"].item() == pytest.approx(1.0)
+    _, values = model.critic_loss(Quadratic(), 2 * REAL, FAKE, TOLD)
+    assert values["penalty"].item() == pytest.approx(9.0)
+
+
+def test_the_penalties_are_estimated_from_real_and_painted_ones_all_over_the_batch() -> None:
+    """The first of a batch are new and the last ones dreams: none of them alone."""
+    model = R3GAN(R3GANSettings(width=8, latent=4, penalised=0.5), channels=1, size=8, conditions=6)
+    critic, told = Quadratic(), torch.arange(6)
+    real = told.float().view(6, 1, 1, 1).expand(6, 1, 8, 8)
+    model.critic_loss(critic, real, -real, told)
+    images, asked = critic.at[0]
+    assert images[:, 0, 0, 0].tolist() == [0, 2, 4, -0.0, -2, -4]
+    assert asked.tolist() == [0, 2, 4, 0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("kind", "optimizer", "betas"),
+    [
+        ("gan", "Adam", (0.5, 0.999)),
+        ("r3gan", "Adam", (0.5, 0.999)),
+        ("wgan-gp", "Adam", (0.0, 0.9)),
+        ("wgan", "RMSprop", None),
+    ],
+)
+def test_the_game_has_its_critics_steps_and_its_rates(
+    kind: str, optimizer: str, betas: tuple[float, float] | None
+) -> None:
+    """Halfway through, with rates that were calmed to a tenth."""
+    small = {"width": 8, "latent": 4, "critic_steps": 3, "rate": 0.002, "critic_rate": 0.008}
+    chosen = GeneratorSettings.model_validate({"kind": kind, kind: small})
+    trainee = build_generator(chosen, ImageSettings(size=16), conditions=3).trainee(FABRIC)
+    trainee.calm = 0.1
+    drawn: list[int] = []
+
+    def draw() -> Batch:
+        drawn.append(8)
+        return POOL.draw(8)
+
+    trainee.step(draw, 0.5)
+    assert len(drawn) == 3
+    for name, rate in (("painter_optimizer", 0.002), ("critic_optimizer", 0.008)):
+        one = trainee.optimizers[name]
+        assert type(one).__name__ == optimizer
+        assert one.param_groups[0]["lr"] == pytest.approx(0.1 * rate * 0.5)
+        assert one.param_groups[0].get("betas") == betas
+
+
 def test_the_critic_is_asked_about_what_was_told() -> None:
     """A score that is the condition: every loss sees it beside the image that it belongs to, real and painted."""
     told = torch.arange(6)
@@ -272,6 +388,11 @@ def test_the_critic_is_asked_about_what_was_told() -> None:
     assert model.painter_loss(Linear(0.0), REAL, FAKE, told).item() == pytest.approx(-2.5)
     _, values = model.critic_loss(Linear(0.0), REAL, FAKE, told)
     assert values["wasserstein"].item() == pytest.approx(0.0)
+    told = torch.tensor([0, 0, 0, 0, 0, 5])
+    shown = torch.cat([REAL[:5], 3 * REAL[5:]])
+    critic = Reads()
+    model.critic_loss(critic, shown, FAKE, told)
+    assert critic.seen == [(1.0, 0)] * 5 + [(3.0, 5)] + [(0.0, 0)] * 5 + [(0.0, 5)]
 
 
 def test_the_relativistic_loss_and_its_penalties() -> None:

@@ -20,7 +20,10 @@ OLD, NEW = torch.tensor([0, 1, 1, 0]), torch.tensor([2, 2, 2, 2])
 
 def white(conditions: torch.Tensor) -> Batch:
     return Batch(
-        torch.full((len(conditions), 1, 8, 8), 255, dtype=torch.uint8), torch.zeros(len(conditions), 3), conditions
+        torch.full((len(conditions), 1, 8, 8), 255, dtype=torch.uint8),
+        torch.zeros(len(conditions), 3),
+        conditions,
+        torch.ones(len(conditions)),
     )
 
 

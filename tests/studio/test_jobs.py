@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +13,13 @@ import pytest
 from scholars.serve.jobs import Full, Job, Jobs
 
 LEARNER = """#!/bin/sh
-# called as: -m scholars.serve.teaching FOLDER SOURCE NAME
+# called as: -m scholars.serve.teaching FOLDER SOURCE NAME PLUGIN...
 echo '{"stage": "solver", "step": 1, "steps": 2}'
 case "$5" in
   refused) echo '{"error": "one class only"}'; exit 1;;
   killed) kill -9 $$;;
-  silent) exec sleep 60;;
+  silent) echo $$ > "$0.pid"; exec sleep 60;;
+  own) echo '{"note": "with '"$6"'"}';;
 esac
 echo '{"note": "mind this"}'
 echo '{"generation": 2, "accuracy": 0.5, "tested": 4}'
@@ -107,3 +109,44 @@ def test_closing_the_studio_stops_the_learner(folder: Path) -> None:
     job = asyncio.run(asyncio.wait_for(closed(), 30))
     assert (job.state, job.error) == ("failed", "the studio was closed")
     assert not list(folder.parent.glob("*.scratch"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((folder.parent / "learner.pid").read_text()), 0)
+
+
+def test_what_waits_when_the_studio_is_closed_is_not_kept(folder: Path) -> None:
+    async def closed() -> list[Job]:
+        jobs = Jobs(folder, lambda: None)
+        found = [jobs.add(name, folder, _scratch(folder, name)) for name in ("silent", "second", "third")]
+        worker = asyncio.create_task(jobs.run())
+        async for words in jobs.watch(found[0]):
+            if words["progress"]:
+                break
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        return found
+
+    found = asyncio.run(asyncio.wait_for(closed(), 30))
+    assert [job.error for job in found] == ["the studio was closed"] * 3
+    assert not list(folder.parent.glob("*.scratch"))
+
+
+def test_a_learner_is_given_the_networks_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scholars.serve.jobs.plugins", lambda: ("/home/me/own.py",))
+    assert taught(folder, "own")[0].notes == ["with /home/me/own.py", "mind this"]
+
+
+def test_whoever_watches_slowly_sees_the_end(folder: Path) -> None:
+    async def seen() -> list[str]:
+        jobs = Jobs(folder, lambda: None)
+        job = jobs.add("good", folder, _scratch(folder, "good"))
+        worker = asyncio.create_task(jobs.run())
+        states = []
+        async for words in jobs.watch(job):
+            states.append(words["state"])
+            while not job.ended:
+                await asyncio.sleep(0.01)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        return states
+
+    assert asyncio.run(asyncio.wait_for(seen(), 30)) == ["waiting", "done"]

@@ -91,7 +91,9 @@ def test_the_own_page_can() -> None:
 def test_another_page_cannot_make_the_browser_ask_but_may_link_here() -> None:
     image = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}
     assert visitor().get("/dreams", headers=image).status_code == 403
-    assert visitor().get("/", headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}).status_code == 200
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert [visitor().get(path, headers=link).status_code for path in ("/", "/docs")] == [200, 200]
+    assert visitor().get("/dreams", headers=link).status_code == 403, "a frame that nobody sees"
     assert visitor().get("/", headers={"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}).status_code == 200
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +22,10 @@ from scholars import store
 from scholars.errors import InputError, ScholarsError
 from scholars.evaluate import interval
 from scholars.report.words import DASH
+from scholars.sweeps import trials as running
 from scholars.sweeps.grid import Plan, planned
 from scholars.sweeps.summary import verdict, write_tables
-from scholars.sweeps.trial import Progress
+from scholars.sweeps.trial import SCRATCH, Progress
 from scholars.sweeps.trials import _conclude, failures, sweep
 
 pytest.importorskip("ray", reason="Ray, of the extra `ray`, is not installed")
@@ -237,6 +239,18 @@ def test_two_at_once_in_one_folder_are_refused(recipe: Path, tmp_path: Path) -> 
         done = scholars("sweep", recipe.name, "--set", "solver.width=8,12", "--out", "out", cwd=tmp_path)
     assert (done.returncode, "another process is running what is in" in done.stderr) == (2, True)
     assert not (tmp_path / "out").exists()
+
+
+def test_one_that_is_refused_leaves_the_files_of_the_one_that_runs(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "cluster", lambda *_: nullcontext())
+    plan, out = planned(str(recipe), SETS, [0, 1]), tmp_path / "out"
+    running._write_plan(plan, out)
+    (out / SCRATCH).mkdir()
+    with FileLock(tmp_path / ".out.lock"), pytest.raises(InputError, match="another process"):
+        sweep(plan, out, resume=True)
+    assert (out / SCRATCH).is_dir()
 
 
 def test_without_ray_it_is_said(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from scholars.registry import plugins
+
 # Jobs that may wait, and those that ended and are remembered.
 _MOST_WAITING, _REMEMBERED = 8, 50
 
@@ -52,7 +54,7 @@ class Jobs:
         self._folder, self._on_done = folder, on_done
         self._jobs: dict[str, Job] = {}
         self._waiting: asyncio.Queue[tuple[Job, Path, Path]] = asyncio.Queue()
-        self._changed = asyncio.Condition()
+        self._changed, self._turn = asyncio.Condition(), 0
 
     def get(self, identity: str) -> Job | None:
         """The job of this id."""
@@ -77,7 +79,15 @@ class Jobs:
         return job
 
     async def run(self) -> None:
-        """Teach what is queued, until cancelled: then the one that learns is asked to stop."""
+        """Teach what is queued, until cancelled: then the one that learns is asked to stop, the others are given up."""
+        try:
+            await self._run()
+        finally:
+            while not self._waiting.empty():
+                job, _, scratch = self._waiting.get_nowait()
+                await self._give_up(job, scratch)
+
+    async def _run(self) -> None:
         while True:
             job, source, scratch = await self._waiting.get()
             try:
@@ -85,31 +95,39 @@ class Jobs:
             except Exception as error:  # the next task is taught all the same
                 job.state, job.error = "failed", f"{type(error).__name__}: {error}"
             finally:
-                shutil.rmtree(scratch, ignore_errors=True)
-                if not job.ended:
-                    job.state, job.error = "failed", "the studio was closed"
-                await self._tell()
+                await self._give_up(job, scratch)
+
+    async def _give_up(self, job: Job, scratch: Path) -> None:
+        """Nothing more comes of the job: clear up after it, and say so unless it had ended well or badly before."""
+        shutil.rmtree(scratch, ignore_errors=True)
+        if not job.ended:
+            job.state, job.error = "failed", "the studio was closed"
+        await self._tell()
 
     async def watch(self, job: Job) -> AsyncIterator[dict[str, Any]]:
         """The job now, and each time that it changes, until it has ended."""
         last: dict[str, Any] | None = None
         while True:
-            now = asdict(job)
+            # Looked at together: whoever is slow to take one state must not miss the next, and not the last one.
+            now, ended, seen = asdict(job), job.ended, self._turn
             if now != last:
                 yield now
                 last = now
-            if job.ended:
+            if ended:
                 return
             async with self._changed:
-                await self._changed.wait()
+                while self._turn == seen:
+                    await self._changed.wait()
 
     async def _teach(self, job: Job, source: Path) -> None:
         job.state = "learning"
         await self._tell()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "scholars.serve.teaching", str(self._folder), str(source), job.name),
+            *(sys.executable, "-m", "scholars.serve.teaching", str(self._folder), str(source), job.name, *plugins()),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
+            # Ctrl-C is for the studio, which then asks the learner to stop and keep what it has.
+            start_new_session=True,
         )
         assert process.stdout is not None
         try:
@@ -141,4 +159,5 @@ class Jobs:
 
     async def _tell(self) -> None:
         async with self._changed:
+            self._turn += 1
             self._changed.notify_all()

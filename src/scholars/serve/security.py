@@ -19,6 +19,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 COOKIE = "scholars"
+# What a person looks at, and costs nothing.
+PAGES = ("/", "/docs")
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -61,7 +63,7 @@ class Guard:
             await send(message)
 
         most = self._most(scope["path"])
-        refusal = self._refusal(scope["method"], headers, given)
+        refusal = self._refusal(scope["method"], scope["path"], headers, given)
         length = headers.get("content-length", "")
         if refusal is None and length.isdecimal() and int(length) > most:
             refusal = 413, _too_large(most)
@@ -80,15 +82,17 @@ class Guard:
 
         await self._app(scope, counted, guarded)
 
-    def _refusal(self, method: str, headers: dict[str, str], given: str) -> tuple[int, str] | None:
+    def _refusal(self, method: str, path: str, headers: dict[str, str], given: str) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if self._token is None:
             if _name(host) not in LOOPBACK:
                 return 421, "the studio answers to localhost only; give --host to serve others, with a token"
         elif not any(_same(word, self._token) for word in _tokens(headers, given)):
             return 401, "a token is needed: open the address that `scholars serve` printed"
-        # Another site may lead a person here by a link, and nothing else: it cannot read an answer, but asking costs.
-        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and headers.get("sec-fetch-mode") != "navigate":
+        # Another site may lead a person to a page here by a link, and nothing else: it cannot read an answer, but
+        # asking costs, by a frame that nobody sees as well.
+        led = headers.get("sec-fetch-mode") == "navigate" and path in PAGES
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not led:
             return 403, "a request made by a page of another site is refused"
         origin = headers.get("origin")
         # Whatever changes something and says where it comes from comes from the studio's own page.

@@ -14,6 +14,7 @@ from typing import Any
 from scholars.errors import ScholarsError
 from scholars.fitting import Tick
 from scholars.lifetime import Watch, settings_of, teach
+from scholars.registry import load_plugin
 from scholars.tasks import open_task
 from scholars.terminal import passing_on
 
@@ -21,8 +22,11 @@ from scholars.terminal import passing_on
 _EVERY = 0.2
 
 
-def main(folder: str, source: str, name: str) -> int:
-    """Teach ``source`` under ``name`` to the scholar in ``folder``, whose generation of before is kept."""
+def main(folder: str, source: str, name: str, *plugins: str) -> int:
+    """Teach ``source`` under ``name`` to the scholar in ``folder``, whose generation of before is kept.
+
+    plugins: what registers the kinds of networks that are the scholar's own
+    """
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
     last = 0.0
@@ -36,6 +40,8 @@ def main(folder: str, source: str, name: str) -> int:
     warnings.showwarning = passing_on(lambda words: _say(note=words))
     watch = Watch(on_tick, lambda note: _say(note=note), lambda: bool(stop))
     try:
+        for plugin in plugins:
+            load_plugin(plugin)
         shape = settings_of(Path(folder), None, {}).image
         task = open_task(Path(source), size=shape.size, channels=shape.channels)
         taught = teach(folder, replace(task, name=name), keep=True, watch=watch)

@@ -70,12 +70,12 @@ def sweep(
         try:
             with cluster(means.address, workers * threads), alone(out, "running what is in"):
                 _write_plan(plan, out)
-                _carry_out(plan, errand, progress, todo, means, max(steps), on_note)
+                try:
+                    _carry_out(plan, errand, progress, todo, means, max(steps), on_note)
+                finally:
+                    store.discard(out / SCRATCH)
         except KeyboardInterrupt:
             raise Interrupted("stopped") from None
-        finally:
-            if out.is_dir():
-                store.discard(out / SCRATCH)
     return _write_state(plan, out, progress)
 
 

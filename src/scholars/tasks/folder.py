@@ -12,7 +12,7 @@ import numpy as np
 from scholars.errors import InputError, ScholarsWarning
 from scholars.tasks.listing import Form, Listing, gathered, listed, natural
 from scholars.tasks.pictures import ENDINGS, file_bytes
-from scholars.tasks.task import Task, chosen
+from scholars.tasks.task import Task, check_text, chosen
 
 # Folders within each other.
 _DEEPEST = 100
@@ -87,7 +87,10 @@ def _is_split(root: Path) -> bool:
 def _classes(root: Path, folder: Path) -> dict[str, list[Path]]:
     """The image files of each class folder in ``folder``, both in natural order."""
     entries = _entries(root, folder)
-    found = {entry.name: list(_files(root, entry, (), set())) for entry in entries if entry.is_dir()}
+    folders = [entry for entry in entries if entry.is_dir()]
+    for entry in folders:
+        check_text(entry.name, str(folder))
+    found = {entry.name: list(_files(root, entry, (), set())) for entry in folders}
     if not found:
         what = "images, but not in a folder for their class" if entries else "no folder with images"
         raise InputError(f"{folder}: holds {what}; sort them into one folder for each class: {folder / 'CLASS'}/*")

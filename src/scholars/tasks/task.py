@@ -57,6 +57,14 @@ class Images:
         return Images(self.images[index], self.labels[index])
 
 
+def check_text(name: str, where: str) -> None:
+    """Raise InputError for a name that no file could hold as text, as a folder's may be that is not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{where}: the name {name!r} is not UTF-8; rename it") from None
+
+
 @dataclass(frozen=True)
 class Task:
     """A labelled image-classification data set.
@@ -73,6 +81,8 @@ class Task:
 
     def __post_init__(self) -> None:
         """Refuse an empty part, repeated class names, and labels without a class, with InputError."""
+        for name in (self.name, *self.classes):
+            check_text(name, f"task {self.name!r}")
         if len(set(self.classes)) != len(self.classes):
             raise InputError(f"task {self.name!r}: class names repeat: {', '.join(self.classes)}")
         for part, data in (("train", self.train), ("test", self.test)):
