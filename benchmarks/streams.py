@@ -10,6 +10,8 @@ yet for it: remove its file to make it anew. Writes docs/results.md and its pict
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -84,6 +86,18 @@ def command(stream: Stream, methods: Sequence[str], seeds: Sequence[int]) -> lis
     return ["run", *stream.words, "--methods", ",".join(methods), "--seed", *map(str, seeds)]
 
 
+def identity(config: dict[str, Any]) -> str:
+    """What tells settings apart that figures depend on: not seeds, methods and names, nor other generators'."""
+    kind = config["generator"]["kind"]
+    generator = {
+        **{key: config["generator"][key] for key in ("kind", "start", "size")},
+        kind: config["generator"][kind],
+    }
+    parts = ("image", "solver", "replay", "tasks", "split", "scenario", "buffer", "validation")
+    chosen = {**{key: config[key] for key in parts}, "generator": generator}
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
+
+
 def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any] | None:
     """The results of a stream with one seed: those that are kept, and of the methods that are asked for and are not."""
     path = MEASURED / f"{name}-{seed}.json"
@@ -98,8 +112,8 @@ def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any
         with folder.with_suffix(".log").open("a") as log:
             subprocess.run([sys.executable, "-m", "scholars", *words, "--resume"], check=True, stdout=log, stderr=log)
         found = store.read_json(folder / "results.json")
-        threads = found["environment"]["threads"]
-        runs = [*(kept["runs"] if kept else []), *({**run, "threads": threads} for run in found["runs"])]
+        made = {"threads": found["environment"]["threads"], "settings": identity(found["config"])}
+        runs = [*(kept["runs"] if kept else []), *({**run, **made} for run in found["runs"])]
         kept = {**found, "runs": sorted(runs, key=lambda run: METHODS.index(run["method"]))}
         # The page gives the command; that of this run names folders of this machine.
         kept["environment"] = {key: value for key, value in found["environment"].items() if key != "command"}
@@ -109,6 +123,8 @@ def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any
 
 def section(name: str, stream: Stream, parts: list[dict[str, Any]]) -> list[str]:
     every = [run for part in parts for run in part["runs"]]
+    if len({run["settings"] for run in every}) > 1:
+        raise SystemExit(f"{name}: its rows are of several settings. Remove those of the old ones in {MEASURED}")
     seeds = list(dict.fromkeys(run["seed"] for run in every))
     methods = [method for method in METHODS if any(run["method"] == method for run in every)]
     plots.save(plots.accuracy({**parts[0], "seeds": seeds, "runs": every}), DOCS / "images" / f"stream-{name}.png")

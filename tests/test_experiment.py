@@ -17,11 +17,15 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from scholars.config import Recipe, build, read_recipe
 from scholars.dreams import dream_bank
-from scholars.errors import InputError, Interrupted
+from scholars.environment import environment
+from scholars.errors import InputError, Interrupted, ScholarsWarning
 from scholars.evaluate import summary
 from scholars.experiment import Place, Watch, run
 from scholars.fitting import Tick
+from scholars.learning import learn
 from scholars.scholar import Scholar
+from scholars.settings import Settings
+from scholars.tasks import Task
 
 TASKS = [
     {"source": "digits", "name": "low", "classes": list("01234")},
@@ -302,6 +306,31 @@ def test_an_interrupted_audit_trains_nothing_again(tmp_path: Path) -> None:
 def test_export_and_fresh_dreams_contradict_each_other() -> None:
     with pytest.raises(InputError, match=r"export_dreams.*replay\.dreams=fresh"):
         recipe(export_dreams=True, replay={"dreams": "fresh"})
+
+
+def test_a_run_that_goes_on_otherwise_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = recipe(methods=["naive"])
+    asked = iter(range(100_000))
+    with pytest.raises(Interrupted):
+        run(plan, tmp_path / "out", watch=Watch(stopping=lambda: next(asked) >= 30))
+    here = environment(plan.compute)
+    monkeypatch.setattr("scholars.experiment.environment", lambda _: {**here, "threads": 99})
+    with pytest.warns(ScholarsWarning, match=rf"its results are of both: threads was {here['threads']} and is 99$"):
+        run(plan, tmp_path / "out", resume=True)
+
+
+def test_joint_is_of_all_data_alike_whatever_share_replay_gives_to_what_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[float | str, int]] = []
+
+    def noting(task: Task, previous: Scholar | None = None, *, settings: Settings, **named: Any) -> Scholar:
+        seen.append((settings.replay.ratio, settings.solver.steps))
+        return learn(task, previous, settings=settings, **named)
+
+    monkeypatch.setattr("scholars.experiment.learn", noting)
+    run(recipe(methods=["exact", "joint"], replay={"ratio": 0.3}, solver={"steps": 6}), tmp_path / "out")
+    assert seen == [(0.3, 6), (0.3, 6), ("auto", 12)]
 
 
 def test_the_cost_of_an_interrupted_attempt_counts(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from conftest import TINY, flat
 
 from scholars.errors import InputError, Interrupted
 from scholars.learning import learn
-from scholars.lifetime import Watch, teach
+from scholars.lifetime import Watch, settings_of, teach
 from scholars.scholar import Scholar
+from scholars.settings import ComputeSettings
 from scholars.tasks import Images, Task
 
 CHANGES = flat(TINY)
@@ -46,9 +47,12 @@ def test_a_scholar_is_made_and_taught_again(tmp_path: Path, low: Task, high: Tas
 
 
 def test_settings_are_those_of_the_last_task_unless_changed(home: Path, high: Task) -> None:
-    taught = teach(home, high, changes={"solver.steps": 3})
+    taught = teach(home, high, changes={"solver.steps": 3, "compute.precision": "32-true"})
     assert taught.settings.solver.steps == 3
     assert taught.settings.replay.bank == 600
+    again = settings_of(home, None, {})
+    assert again.solver.steps == 3
+    assert again.compute == ComputeSettings(), "the machine that it is taught on may be another one"
 
 
 def test_the_scholar_of_before_can_be_kept(home: Path, high: Task, one: Scholar) -> None:

@@ -16,6 +16,7 @@ from scholars.evaluate import accuracy
 from scholars.learning import learn
 from scholars.replay import Batch
 from scholars.scholar import Scholar
+from scholars.settings import ComputeSettings
 from scholars.tasks import Task
 from scholars.tasks.pictures import file_bytes, squares
 from scholars.tasks.task import as_array
@@ -116,6 +117,18 @@ def test_dreams_of_one_class(one: Scholar) -> None:
     assert torch.equal(one.dream(10, of=seen, seed=1)[0], images[:10])
     with pytest.raises(InputError, match="knows no class 'x'"):
         one.dream(3, of="x")
+
+
+def test_a_scholar_elsewhere_is_another_and_this_one_stays(one: Scholar) -> None:
+    assert one.on(one.settings.compute) is one
+    there = one.on(ComputeSettings(device="cpu", precision="32-true"))
+    assert there.settings.compute.precision == "32-true"
+    assert one.settings.compute.precision == "auto"
+    assert there.generator
+    assert one.generator
+    mine = [*one.solver.parameters(), *one.generator.parameters()]
+    theirs = [*there.solver.parameters(), *there.generator.parameters()]
+    assert all(torch.equal(a, b) and a is not b for a, b in zip(mine, theirs, strict=True))
 
 
 def test_a_rare_class_is_waited_for(one: Scholar, monkeypatch: pytest.MonkeyPatch) -> None:

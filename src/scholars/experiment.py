@@ -7,6 +7,7 @@ that was interrupted goes on where it stopped.
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from scholars.auditing import audit
 from scholars.config import Method, Recipe
 from scholars.dreams import dream_bank
 from scholars.environment import environment, peak_memory_mb, restart_peak_memory
-from scholars.errors import InputError
+from scholars.errors import InputError, ScholarsWarning
 from scholars.evaluate import (
     Judged,
     accuracy,
@@ -41,6 +42,8 @@ from scholars.tasks import Task
 from scholars.undertaking import alone, check_folder, timed
 
 SCHEMA = 1
+# What of an environment figures depend on.
+_LIKE = ("processor", "processes", "threads", "device", "precision", "packages")
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class _Run:
             return store.read_json(self.out / "results.json")
         self.work.mkdir(parents=True, exist_ok=True)
         store.write_json(self.out / "run.json", self.recipe.model_dump(mode="json"))
+        self._note_environment()
         keep_samples(self.out, self.tasks)
         runs: list[dict[str, Any]] = []
         for seed in self.recipe.seeds:
@@ -132,6 +136,15 @@ class _Run:
                 store.write_json(self.out / "results.json", self._results(runs))
         store.discard(self.work)
         return self._results(runs)
+
+    def _note_environment(self) -> None:
+        """Warn where an interrupted run goes on elsewhere, or with other versions: its figures are of both."""
+        note, here = self.work / "environment.json", environment(self.recipe.compute)
+        before = store.read_json(note) if note.is_file() else here
+        if other := [key for key in _LIKE if before[key] != here[key]]:
+            words = "; ".join(f"{key} was {before[key]} and is {here[key]}" for key in other)
+            warnings.warn(f"this run was begun otherwise, and its results are of both: {words}", ScholarsWarning, 2)
+        store.write_json(note, here)
 
     def _method(self, seed: int, method: Method) -> dict[str, Any]:
         done: list[dict[str, Any]] = []
@@ -244,12 +257,12 @@ class _Run:
         on_tick = self._ticker(Place(seed, method, task.name))
         session = Session(kept, on_tick, self.watch.stopping, self.save_every)
         seconds: dict[str, float] = {}
-        with timed(kept.with_name(f"{kept.name}-spent.json"), session, seconds, "all") as noting:
+        with timed(kept.with_name(f"{kept.name}-spent.json"), session, seconds, "seconds") as noting:
             learned = learn(task, previous, settings=settings, seed=seed, past=past, session=noting)
         if self.recipe.export_dreams and method == "replay" and previous and seed == self.recipe.seeds[0]:
             bank = dream_bank(previous, settings.replay, seed)
             write_image_folder(self.out / "dreams" / str(index), [(bank.images, bank.labels)], previous.classes)
-        return learned, seconds["all"]
+        return learned, seconds["seconds"]
 
     def _audit(self, seed: int, index: int, scholar: Scholar) -> Audit:
         place = Place(seed, "replay", self.tasks[index].name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -165,6 +166,17 @@ def test_copies_of_one_image_cannot_be_split(tmp_path: Path) -> None:
     put(tmp_path / "a" / "1.png", 3)
     with pytest.raises(InputError, match="one image, in 2 copies"):
         read_folder(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_class_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    """It could not be written into the scholar, and that would be found out when all is learned."""
+    for name in (b"caf\xe9", b"tea"):
+        folder = tmp_path / os.fsdecode(name)
+        folder.mkdir()
+        Image.new("L", (8, 8)).save(folder / "a.png")
+    with pytest.raises(InputError, match=r"'caf.*' is not UTF-8; rename it"):
+        open_task(tmp_path, size=8)
 
 
 def test_no_folder_and_no_size(tmp_path: Path) -> None:
