@@ -15,11 +15,11 @@ from measuring.trained import Burst, Training, second_task, training
 from measuring.yardsticks import BYTES, INFERENCE, TRAINING
 from scholars import Scholar, checkpoints
 from scholars.compute import open_fabric, place
-from scholars.config import Recipe
+from scholars.config import Recipe, build
 from scholars.evaluate import judge
 from scholars.fitting import ALONE
 from scholars.generators import build_generator
-from scholars.learning import Mixture
+from scholars.learning import Mixture, learn
 from scholars.scholar import painted
 from scholars.settings import Settings
 from scholars.solvers import build_solver
@@ -56,7 +56,7 @@ def stages(recipe: Recipe, data_dir: Path | None, scratch: Path) -> Iterator[Sta
     mix, known = second_task(first, second, settings), len(first.classes)
     solver = training("solver", lambda: teach_solver(mix.for_solver(), None, known, settings, 0, fabric, ALONE))
     yield _trained("step of the solver", solver, fabric, scratch)
-    kinds = {kind: _generator(kind, mix, 2 * known, settings, fabric) for kind in settings.generator.kinds()}
+    kinds = {kind: _generator(kind, mix, first, settings, fabric) for kind in settings.generator.kinds()}
     for kind, one in kinds.items():
         yield _trained(f"step of {kind}", one, fabric, scratch)
     scholar = Scholar(build_solver(settings.solver, settings.image, known), None, first.classes, (), settings)
@@ -74,10 +74,13 @@ def _decoded(recipe: Recipe, data_dir: Path | None) -> Burst:
     return Burst(sum(len(task.train) + len(task.test) for task in tasks), time.perf_counter() - began)
 
 
-def _generator(kind: str, mix: Mixture, conditions: int, settings: Settings, fabric: Fabric) -> Training:
+def _generator(kind: str, mix: Mixture, first: Task, settings: Settings, fabric: Fabric) -> Training:
+    """A second generator's training: that of a flow and of a vae asks the first one, too."""
     chosen = settings.model_copy(update={"generator": settings.generator.model_copy(update={"kind": kind})})
-    source = mix.for_generator()
-    return training(kind, lambda: teach_generator(source, None, conditions, chosen, 0, fabric, ALONE))
+    changes = {"solver.steps": 1, f"generator.{kind}.steps": 1, "familiarity.dreams": 0}
+    previous = learn(first.sampled(9, 0), settings=build(Settings, chosen.model_dump(), changes, where="speed"))
+    source, conditions = mix.for_generator(), 2 * len(first.classes)
+    return training(kind, lambda: teach_generator(source, previous, conditions, chosen, 0, fabric, ALONE))
 
 
 def _trained(name: str, one: Training, fabric: Fabric, scratch: Path) -> Stage:

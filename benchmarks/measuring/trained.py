@@ -19,7 +19,7 @@ from scholars import store
 from scholars.errors import Interrupted
 from scholars.fitting import SAVE_EVERY, Draw, Session, Tick, Trainee, fit
 from scholars.learning import Mixture
-from scholars.replay import Augmented, Batch, Pool, Source
+from scholars.replay import Augmented, Batch, Pool, Source, ratio_of_new
 from scholars.settings import Settings
 from scholars.tasks import Task
 
@@ -110,16 +110,18 @@ class Training:
 
 
 def second_task(first: Task, second: Task, settings: Settings) -> Mixture:
-    """What a second task's batches are drawn from, half and half; images of the first task stand for dreams of it."""
+    """What a second task's batches are drawn from; images of the first task stand for dreams of it."""
     classes = len(first.classes)
     some = first.train.tensor[torch.randperm(len(first.train))[:BANK]].contiguous()
     targets = torch.softmax(torch.randn(len(some), classes), dim=1)
     bank = Pool(some, targets, classes, torch.arange(len(some)) % classes)
 
-    def vary(source: Source) -> Source:
-        return Augmented(source, settings.solver.shift, settings.solver.flip)
+    s, ratio = settings.solver, ratio_of_new(settings.replay.ratio, [classes, classes])
 
-    return Mixture(0.5, 0.5, Pool.of(second.train, range(classes), classes, classes), bank, vary, vary)
+    def vary(source: Source) -> Source:
+        return Augmented(source, s.shift, s.warp, s.flip, noise=s.noise, smoothing=s.smoothing)
+
+    return Mixture(ratio, ratio, Pool.of(second.train, range(classes), classes, classes), bank, vary, vary)
 
 
 def training(name: str, teach: Callable[[], object]) -> Training:
