@@ -104,6 +104,8 @@ def test_an_untrained_generator_is_found(good: Scholar, low: Task) -> None:
 
 def test_a_collapse_and_dying_classes_are_found(good: Scholar, low: Task) -> None:
     found = audit(reciting(good, of(low, "test")[:1].repeat(50, 1, 1, 1)), [low])
+    assert found.precision == 1.0, "all that is dreamt is real"
+    assert (found.tasks[0].recall or 0) < 0.1, "and hardly anything real is dreamt of"
     assert any("has collapsed" in warning for warning in found.warnings)
     assert sum("is dying out" in warning for warning in found.warnings) == 4
     assert [entry.confidence is None for entry in found.classes].count(True) == 4

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from scholars.errors import InputError
-from scholars.prediction import find_images, predict_files
+from scholars.prediction import FORMS, Prediction, find_images, predict_files
 from scholars.scholar import CHUNK, Scholar
 from scholars.tasks import Task
 
@@ -45,6 +48,46 @@ def test_guesses_are_the_scholars_own(files: list[Path], one: Scholar, low: Task
     assert [p.guesses[0][0] for p in found] == one.predict(images)
     assert [p.guesses[0][1] for p in found] == pytest.approx(expected.max(axis=1).tolist(), abs=0.02)
     assert all(len(p.guesses) == 2 and p.guesses[0][1] >= p.guesses[1][1] for p in found)
+
+
+def test_what_is_unfamiliar_is_told_and_written(one: Scholar, low: Task, tmp_path: Path) -> None:
+    """Half of these images are stranger than the other half: the threshold is put between."""
+    images = low.test.images[:30]
+    assert one.familiarity
+    features, logits = one.seen(torch.from_numpy(low.resized(1, 16).test.images[:30]))
+    between = one.familiarity.strangeness(features, logits).median()
+    scholar = replace(one, familiarity=replace(one.familiarity, threshold=between))
+    for index, image in enumerate(images):
+        Image.fromarray(image[0]).save(tmp_path / f"{index}.png")
+    found = list(predict_files(scholar, list(find_images([str(tmp_path)])), top=1))
+    told = [p.unfamiliar for p in found]
+    assert told == scholar.unfamiliar(images).tolist()
+    assert sum(map(bool, told)) == 15
+    assert [p.unfamiliar for p in predict_files(replace(one, familiarity=None), [p.file for p in found])] == [None] * 30
+
+
+def test_the_forms_in_which_a_prediction_is_written() -> None:
+    found = [
+        Prediction(Path("a.png"), (("cat", 0.75), ("dog", 0.25)), True),
+        Prediction(Path("b.png"), (("dog", 1.0),), False),
+        Prediction(Path("c.png"), (("dog", 1.0),), None),
+    ]
+
+    def written(form: str) -> str:
+        out = io.StringIO()
+        FORMS[form](found, out)
+        return out.getvalue().replace("\r\n", "\n")
+
+    assert written("text") == "a.png: cat 75.0 %, dog 25.0 % (unfamiliar)\nb.png: dog 100.0 %\nc.png: dog 100.0 %\n"
+    assert written("csv").splitlines()[1:] == [
+        "a.png,cat,0.750000,true",
+        "a.png,dog,0.250000,true",
+        "b.png,dog,1.000000,false",
+        "c.png,dog,1.000000,",
+    ]
+    rows = json.loads(written("json"))["predictions"]
+    assert [row["unfamiliar"] for row in rows] == [True, False, None]
+    assert rows[0]["guesses"] == [{"class": "cat", "probability": 0.75}, {"class": "dog", "probability": 0.25}]
 
 
 def test_more_than_a_chunk_keeps_its_order(files: list[Path], one: Scholar) -> None:
