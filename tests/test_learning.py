@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from scholars.config import build
+from scholars.config import build, parse_changes
 from scholars.errors import InputError, Interrupted
 from scholars.evaluate import accuracy
 from scholars.fitting import Session
@@ -122,6 +122,53 @@ def test_the_record_says_what_was_learned(two: Scholar, high: Task) -> None:
 def test_equal_seeds_agree_and_different_ones_do_not(high: Task, one: Scholar, two: Scholar) -> None:
     assert same(learn(high, one), two)
     assert not same(learn(high, one, seed=1), two)
+
+
+@pytest.fixture(scope="module")
+def hasty(one: Scholar) -> Settings:
+    """So few steps that only whether something changes can be told."""
+    few = {"solver__steps": 4, "generator__flow__steps": 3, "replay__bank": 100, "familiarity__dreams": 0}
+    return changed(one.settings, **few)
+
+
+@pytest.fixture(scope="module")
+def hastily(high: Task, one: Scholar, hasty: Settings) -> Scholar:
+    return learn(high, one, settings=hasty)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "solver.rate=0.001",
+        "solver.warm_rate=0.001",
+        "solver.weight_decay=0.5",
+        "solver.shift=0",
+        "solver.warp=0.2",
+        "solver.flip=true",
+        "solver.smoothing=0.2",
+        "solver.noise=50",
+        "solver.start=fresh",
+        "generator.start=fresh",
+        "generator.flow.distil=false",
+        "generator.flow.dropout=0.5",
+        "generator.flow.ema=0.5",
+        "replay.ratio=0.3",
+        "replay.generator_ratio=0.8",
+        "replay.labels=hard",
+        "replay.temperature=2",
+        "replay.dreams=fresh",
+        "replay.bank=50",
+        "replay.balance=classes",
+        "replay.filter=agreement",
+        "replay.preview=0.5",
+        "replay.shift=0",
+        "replay.mixup=0.5",
+        "familiarity.dreams=60",
+    ],
+)
+def test_no_setting_goes_unheeded(change: str, high: Task, one: Scholar, hasty: Settings, hastily: Scholar) -> None:
+    other = build(Settings, hasty.model_dump(), parse_changes([change]), where="tests")
+    assert not same(learn(high, one, settings=other), hastily)
 
 
 def test_the_previous_scholar_is_left_as_it_was(high: Task, one: Scholar) -> None:
