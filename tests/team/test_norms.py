@@ -1,0 +1,70 @@
+"""Batch norm over the rows of several processes, without the processes."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from scholars import norms
+
+
+def halves_of(norm: nn.BatchNorm2d, x: Tensor, g: Tensor, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
+    """What two processes with half of the rows each come to, forward and backward.
+
+    What each tells the other depends on what it was told before: after so many rounds as there are messages, all were
+    told the truth.
+    """
+    monkeypatch.setattr(norms.dist, "get_world_size", lambda: 2)
+    messages: list[list[Tensor]] = [[], []]
+    for _ in range(3):
+        before, messages = messages, [[], []]
+        found = []
+        for rank in (0, 1):
+
+            def of_all(own: Tensor, sent: list[Tensor] = messages[rank], before: list[list[Tensor]] = before) -> Tensor:
+                number = len(sent)
+                sent.append(own)
+                known = [told[number] if len(told) > number else own for told in before]
+                return torch.stack(known)
+
+            monkeypatch.setattr(norms, "_of_all", of_all)
+            mine = copy.deepcopy(norm)
+            rows = x.chunk(2)[rank].clone().requires_grad_()
+            y = norms.shared_norm(mine)(rows)
+            torch.autograd.backward(y, g.chunk(2)[rank])
+            assert rows.grad is not None
+            gradients = {name: value.grad for name, value in mine.named_parameters() if value.grad is not None}
+            found.append({"y": y.detach(), "x": rows.grad, **gradients, **dict(mine.named_buffers())})
+    return found
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_two_halves_are_the_whole(momentum: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(3, momentum=momentum)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    # Halves that differ, so that neither's own moments would do.
+    x = torch.randn(4, 3, 5, 5) + torch.tensor([0.0, 0.0, 2.0, 2.0])[:, None, None, None]
+    g = torch.randn_like(x)
+    found = halves_of(norm, x, g, monkeypatch)
+    whole = x.clone().requires_grad_()
+    y = norm(whole)
+    torch.autograd.backward(y, g)
+    torch.testing.assert_close(torch.cat([half["y"] for half in found]), y.detach())
+    torch.testing.assert_close(torch.cat([half["x"] for half in found]), whole.grad)
+    for name, value in norm.named_parameters():
+        torch.testing.assert_close(found[0][name] + found[1][name], value.grad)
+    for name, buffer in norm.named_buffers():
+        for half in found:
+            torch.testing.assert_close(half[name], buffer)
+
+
+def test_in_evaluation_it_is_the_norm_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    norm = nn.BatchNorm2d(3)
+    norm(torch.randn(4, 3, 5, 5))
+    x = torch.randn(4, 3, 5, 5)
+    assert torch.equal(norms.shared_norm(norm.eval())(x), norm(x))
