@@ -17,7 +17,7 @@ def halves_of(norm: nn.BatchNorm2d, x: Tensor, g: Tensor, monkeypatch: pytest.Mo
     What each tells the other depends on what it was told before: after so many rounds as there are messages, all were
     told the truth.
     """
-    monkeypatch.setattr(norms.dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr("scholars.norms.dist.get_world_size", lambda: 2)
     messages: list[list[Tensor]] = [[], []]
     for _ in range(3):
         before, messages = messages, [[], []]
