@@ -122,7 +122,7 @@ def test_a_task_that_cannot_be_learned_says_why(client: TestClient, home: Path) 
     job = client.post("/tasks?name=cats", content=content.getvalue()).json()
     outcome = ended(client, job["id"])
     assert outcome["state"] == "failed"
-    assert "a.png" in outcome["error"]
+    assert "cat/000001.png: is no image" in outcome["error"]
     assert Scholar.load(home).generation == 1
     assert client.post("/tasks?name=x", content=b"no zip").status_code == 422
     assert client.post("/tasks", content=b"").status_code == 422
