@@ -10,7 +10,6 @@ yet for it: remove its file to make it anew. Writes docs/results.md and its pict
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from scholars import store
-from scholars.config import METHODS
+from scholars.config import METHODS, Recipe, build
 from scholars.environment import environment
 from scholars.evaluate import summary
 from scholars.report import plots
@@ -86,16 +85,18 @@ def command(stream: Stream, methods: Sequence[str], seeds: Sequence[int]) -> lis
     return ["run", *stream.words, "--methods", ",".join(methods), "--seed", *map(str, seeds)]
 
 
-def identity(config: dict[str, Any]) -> str:
-    """What tells settings apart that figures depend on: not seeds, methods and names, nor other generators'."""
+def chosen(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings that figures depend on: not seeds, methods and names, nor other generators'."""
     kind = config["generator"]["kind"]
-    generator = {
-        **{key: config["generator"][key] for key in ("kind", "start", "size")},
-        kind: config["generator"][kind],
-    }
+    generator = {key: config["generator"][key] for key in ("kind", "start", "size", kind)}
     parts = ("image", "solver", "replay", "tasks", "split", "scenario", "buffer", "validation")
-    chosen = {**{key: config[key] for key in parts}, "generator": generator}
-    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
+    return {**{key: config[key] for key in parts}, "generator": generator}
+
+
+def completed(settings: dict[str, Any]) -> str:
+    """What `chosen` gave once, with the defaults of settings that came since."""
+    recipe = build(Recipe, {"name": "row", **settings}, None, where="a measured row")
+    return json.dumps(chosen(recipe.model_dump(mode="json")), sort_keys=True)
 
 
 def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any] | None:
@@ -112,7 +113,7 @@ def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any
         with folder.with_suffix(".log").open("a") as log:
             subprocess.run([sys.executable, "-m", "scholars", *words, "--resume"], check=True, stdout=log, stderr=log)
         found = store.read_json(folder / "results.json")
-        made = {"threads": found["environment"]["threads"], "settings": identity(found["config"])}
+        made = {"threads": found["environment"]["threads"], "settings": chosen(found["config"])}
         runs = [*(kept["runs"] if kept else []), *({**run, **made} for run in found["runs"])]
         kept = {**found, "runs": sorted(runs, key=lambda run: METHODS.index(run["method"]))}
         # The page gives the command; that of this run names folders of this machine.
@@ -123,7 +124,7 @@ def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any
 
 def section(name: str, stream: Stream, parts: list[dict[str, Any]]) -> list[str]:
     every = [run for part in parts for run in part["runs"]]
-    if len({run["settings"] for run in every}) > 1:
+    if len({completed(run["settings"]) for run in every}) > 1:
         raise SystemExit(f"{name}: its rows are of several settings. Remove those of the old ones in {MEASURED}")
     seeds = list(dict.fromkeys(run["seed"] for run in every))
     methods = [method for method in METHODS if any(run["method"] == method for run in every)]

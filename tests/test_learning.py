@@ -13,7 +13,7 @@ import torch
 from scholars.config import build, parse_changes
 from scholars.errors import InputError, Interrupted
 from scholars.evaluate import accuracy
-from scholars.fitting import Session
+from scholars.fitting import Descent, Session
 from scholars.generator_settings import GeneratorSettings
 from scholars.generators.base import Past
 from scholars.learning import Mixture, learn, union
@@ -122,6 +122,23 @@ def test_the_record_says_what_was_learned(two: Scholar, high: Task) -> None:
 def test_equal_seeds_agree_and_different_ones_do_not(high: Task, one: Scholar, two: Scholar) -> None:
     assert same(learn(high, one), two)
     assert not same(learn(high, one, seed=1), two)
+
+
+def test_the_more_is_known_the_gentler_a_solver_goes_on(
+    monkeypatch: pytest.MonkeyPatch, low: Task, two: Scholar, hasty: Settings
+) -> None:
+    """0.002 by the square root of two tasks; afresh there is nothing to be gentle with."""
+    rates: list[float] = []
+
+    def noting(*arguments: Any, rate: float, **named: Any) -> Descent:
+        rates.append(rate)
+        return Descent(*arguments, rate=rate, **named)
+
+    monkeypatch.setattr("scholars.teaching.Descent", noting)
+    learn(low, two, settings=changed(hasty, solver__warm_rate=0.002, solver__warm_decay=0.5))
+    learn(low, two, settings=changed(hasty, solver__rate=0.004, solver__warm_decay=1))
+    learn(low, None, settings=changed(hasty, solver__rate=0.004, solver__warm_decay=1))
+    assert rates == [pytest.approx(0.002 / 2**0.5), pytest.approx(0.002), 0.004]
 
 
 @pytest.fixture(scope="module")

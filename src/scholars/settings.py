@@ -40,6 +40,13 @@ class SolverSettings(Section):
         description="peak learning rate where training starts from the previous solver's weights; a lower one forgets "
         "less, and learns what is new more slowly; default: as rate",
     )
+    warm_decay: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="a warm start's rate is divided by the number of tasks known to this power: the more is known, the "
+        "less one more task may move; 1: as in a running mean",
+    )
     weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW's decoupled weight decay")
     shift: int = Field(2, ge=0, le=16, description="training images are shifted by up to this many pixels each way")
     warp: float = Field(
@@ -67,8 +74,9 @@ class SolverSettings(Section):
 
     @model_validator(mode="after")
     def _warm(self) -> Self:
-        if self.start == "fresh" and self.warm_rate is not None:
-            raise ValueError("solver.warm_rate is that of a warm start: set solver.start=warm, or leave it out")
+        if self.start == "fresh" and (self.warm_rate is not None or self.warm_decay):
+            key = "warm_decay" if self.warm_rate is None else "warm_rate"
+            raise ValueError(f"solver.{key} is that of a warm start: set solver.start=warm, or leave it out")
         return self
 
 

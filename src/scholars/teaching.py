@@ -42,7 +42,7 @@ def teach_solver(
     rate = s.rate
     if previous and s.start == "warm":
         _adopt(solver, previous.solver.state_dict(), before, "solver")
-        rate = s.warm_rate or s.rate
+        rate = (s.warm_rate or s.rate) / previous.generation**s.warm_decay
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         return distillation(model(batch.images).float(), batch.targets, batch.temperatures)
