@@ -94,29 +94,12 @@ def test_so_many_may_wait_and_no_more(folder: Path) -> None:
         jobs.add("one more", folder, folder)
 
 
-def test_closing_the_studio_stops_the_learner(folder: Path) -> None:
-    async def closed() -> Job:
+def closed(folder: Path, *names: str) -> list[Job]:
+    """The jobs of these names, when the studio was closed while the first was learned."""
+
+    async def while_it_learns() -> list[Job]:
         jobs = Jobs(folder, lambda: None)
-        job = jobs.add("silent", folder, _scratch(folder, "silent"))
-        worker = asyncio.create_task(jobs.run())
-        async for words in jobs.watch(job):
-            if words["progress"]:
-                break
-        worker.cancel()
-        await asyncio.gather(worker, return_exceptions=True)
-        return job
-
-    job = asyncio.run(asyncio.wait_for(closed(), 30))
-    assert (job.state, job.error) == ("failed", "the studio was closed")
-    assert not list(folder.parent.glob("*.scratch"))
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((folder.parent / "learner.pid").read_text()), 0)
-
-
-def test_what_waits_when_the_studio_is_closed_is_not_kept(folder: Path) -> None:
-    async def closed() -> list[Job]:
-        jobs = Jobs(folder, lambda: None)
-        found = [jobs.add(name, folder, _scratch(folder, name)) for name in ("silent", "second", "third")]
+        found = [jobs.add(name, folder, _scratch(folder, name)) for name in names]
         worker = asyncio.create_task(jobs.run())
         async for words in jobs.watch(found[0]):
             if words["progress"]:
@@ -125,8 +108,19 @@ def test_what_waits_when_the_studio_is_closed_is_not_kept(folder: Path) -> None:
         await asyncio.gather(worker, return_exceptions=True)
         return found
 
-    found = asyncio.run(asyncio.wait_for(closed(), 30))
-    assert [job.error for job in found] == ["the studio was closed"] * 3
+    return asyncio.run(asyncio.wait_for(while_it_learns(), 30))
+
+
+def test_closing_the_studio_stops_the_learner(folder: Path) -> None:
+    (job,) = closed(folder, "silent")
+    assert (job.state, job.error) == ("failed", "the studio was closed")
+    assert not list(folder.parent.glob("*.scratch"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((folder.parent / "learner.pid").read_text()), 0)
+
+
+def test_what_waits_when_the_studio_is_closed_is_not_kept(folder: Path) -> None:
+    assert [job.error for job in closed(folder, "silent", "second", "third")] == ["the studio was closed"] * 3
     assert not list(folder.parent.glob("*.scratch"))
 
 
