@@ -110,6 +110,8 @@ def test_what_is_wrong_in_a_change_is_named(change: str, message: str) -> None:
         (["replay.filter=agreement", "generator.kind=vae", "generator.vae.conditional=false"], ["generator.kind=vae"]),
         (["replay.dreams=fresh", "replay.filter=confidence"], ["replay.dreams", "replay.filter"]),
         (["replay.dreams=fresh", "replay.balance=classes"], ["replay.dreams", "replay.balance"]),
+        (["solver.start=fresh", "solver.warm_rate=0.001"], ["solver.warm_rate", "solver.start"]),
+        (["solver.start=fresh", "solver.warm_decay=1"], ["solver.warm_decay", "solver.start"]),
         (["replay.labels=hard", "replay.temperature=2"], ["replay.labels", "replay.temperature"]),
         (["generator.flow.guidance=2", "generator.flow.dropout=0"], ["guidance", "dropout"]),
         (["replay.preview=0.3", "generator.kind=wgan"], ["replay.preview=0.3", "generator.kind=wgan"]),

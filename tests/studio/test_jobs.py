@@ -14,11 +14,12 @@ from scholars.serve.jobs import Full, Job, Jobs
 
 LEARNER = """#!/bin/sh
 # called as: -m scholars.serve.teaching FOLDER SOURCE NAME PLUGIN...
+echo $$ > "$0.pid"
 echo '{"stage": "solver", "step": 1, "steps": 2}'
 case "$5" in
   refused) echo '{"error": "one class only"}'; exit 1;;
   killed) kill -9 $$;;
-  silent) echo $$ > "$0.pid"; exec sleep 60;;
+  silent) exec sleep 60;;
   own) echo '{"note": "with '"$6"'"}';;
 esac
 echo '{"note": "mind this"}'
