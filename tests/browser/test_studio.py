@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from scholars.config import build
 from scholars.learning import learn
@@ -102,6 +102,25 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     page.close()
 
 
+# Keeps all that an element ever showed.
+LISTEN = """(id) => {
+    const element = document.getElementById(id);
+    window.said = [];
+    new MutationObserver(() => said.push(element.innerText.trim())).observe(element, {childList: true});
+}"""
+
+
+def hold(page: Page, pattern: str) -> list[Route]:
+    """Where the next request of that pattern will be, unanswered."""
+    held: list[Route] = []
+
+    def kept(route: Route) -> None:
+        held.append(route)
+
+    page.route(pattern, kept, times=1)
+    return held
+
+
 def draw(page: Page, *strokes: list[tuple[float, float]]) -> None:
     """Lines on the board through points in its width and height, 0 to 1."""
     box = page.locator("#board").bounding_box()
@@ -124,6 +143,37 @@ def test_a_drawn_digit_is_named(page: Page) -> None:
     draw(page, [(0.42, 0.28), (0.52, 0.2), (0.52, 0.8)])
     expect(page.locator("#verdict")).to_contain_text("1")
     assert page.locator("#guesses li").count() == 5
+
+
+def test_an_answer_that_comes_after_the_board_was_cleared_is_not_shown(page: Page) -> None:
+    page.evaluate(LISTEN, "verdict")
+    held = hold(page, "**/predict*")
+    with page.expect_request("**/predict*"):
+        draw(page, [(0.5, 0.2), (0.5, 0.8)])
+    page.get_by_role("button", name="Clear").click()
+    late = {"generation": 1, "unfamiliar": False, "guesses": [{"class": "late", "probability": 1.0}]}
+    with page.expect_request_finished():
+        held[0].fulfill(json=late)
+    # The page is still answering, and asks one at a time: a new drawing is named once the late answer has been heard.
+    draw(page, [(0.42, 0.28), (0.52, 0.2), (0.52, 0.8)])
+    expect(page.locator("#guesses li")).to_have_count(5)
+    assert "late" not in page.evaluate("said")
+
+
+def test_the_dreams_asked_for_last_are_shown_whichever_come_first(page: Page) -> None:
+    expect(page.locator("#dreams img")).to_have_count(24)
+    held = hold(page, "**/dreams*class=1*")
+    with page.expect_request("**/dreams*class=1*"):
+        page.locator("#class").select_option("1")
+    page.locator("#class").select_option("2")
+    expect(page.locator("#dreams li").first).to_have_text("2")
+    page.evaluate(LISTEN, "dreams")
+    with page.expect_request_finished():
+        held[0].fulfill(json={"dreams": [{"image": "", "class": "late"}]})
+    before = page.locator("#dreams img").first.get_attribute("src") or ""
+    page.get_by_role("button", name="Others").click()
+    expect(page.locator("#dreams img").first).not_to_have_attribute("src", before)
+    assert "late" not in page.evaluate("said")
 
 
 @pytest.mark.parametrize("way", ["drop", "paste"])

@@ -81,6 +81,8 @@ let drawing = false;
 let asking = false;
 let waiting = null;
 let current = null;
+// Counts what was cleared: an answer that was asked for before is of a drawing that is gone.
+let sheet = 0;
 
 function paper() {
   pen.fillStyle = at("dark").checked ? "#000" : "#fff";
@@ -92,6 +94,8 @@ function paper() {
 
 function clear() {
   paper();
+  sheet += 1;
+  waiting = null;
   at("given").hidden = true;
   at("guesses").replaceChildren();
   at("verdict").textContent = "Nothing to name yet.";
@@ -149,18 +153,18 @@ function centred() {
   if (mass === 0) return null;
   const side = 140;
   const scale = (side * 20) / 28 / Math.max(right - left + 1, bottom - top + 1);
-  const sheet = make("canvas", "", { width: side, height: side });
-  const context = sheet.getContext("2d");
+  const canvas = make("canvas", "", { width: side, height: side });
+  const context = canvas.getContext("2d");
   context.fillStyle = at("dark").checked ? "#000" : "#fff";
   context.fillRect(0, 0, side, side);
   context.setTransform(scale, 0, 0, scale, side / 2 - (scale * x) / mass, side / 2 - (scale * y) / mass);
   context.drawImage(board, left, top, right - left + 1, bottom - top + 1, left, top, right - left + 1, bottom - top + 1);
-  return sheet;
+  return canvas;
 }
 
 function drawn() {
-  const sheet = centred();
-  if (sheet) sheet.toBlob((blob) => ask(blob), "image/png");
+  const [picture, of] = [centred(), sheet];
+  if (picture) picture.toBlob((blob) => of === sheet && ask(blob), "image/png");
 }
 
 // One question at a time: while one is answered, only the newest of those that come is kept.
@@ -170,12 +174,16 @@ async function ask(blob) {
     return;
   }
   asking = true;
+  const of = sheet;
   try {
     current = blob;
-    answer(await asked("/predict?top=5", { method: "POST", body: blob }));
+    const found = await asked("/predict?top=5", { method: "POST", body: blob });
+    if (of === sheet) answer(found);
   } catch (error) {
-    at("verdict").textContent = error.message;
-    at("guesses").replaceChildren();
+    if (of === sheet) {
+      at("verdict").textContent = error.message;
+      at("guesses").replaceChildren();
+    }
   }
   asking = false;
   if (waiting) {
@@ -268,14 +276,23 @@ function fill(list, dreams, named = true) {
   );
 }
 
+// What was asked for last is shown, in whatever order the answers come.
+let wish = 0;
+
 async function dream() {
+  wish += 1;
+  const mine = wish;
   at("dream-words").textContent = "dreaming ...";
+  let words = "Beneath each, what the scholar sees in it.";
+  let dreams = null;
   try {
-    fill(at("dreams"), await dreamt(24, at("seed").value || 0, at("class").value));
-    at("dream-words").textContent = "Beneath each, what the scholar sees in it.";
+    dreams = await dreamt(24, at("seed").value || 0, at("class").value);
   } catch (error) {
-    at("dream-words").textContent = error.message;
+    words = error.message;
   }
+  if (mine !== wish) return;
+  if (dreams) fill(at("dreams"), dreams);
+  at("dream-words").textContent = words;
 }
 at("dreaming").addEventListener("submit", (event) => {
   event.preventDefault();
