@@ -93,10 +93,12 @@ def chosen(config: dict[str, Any]) -> dict[str, Any]:
     return {**{key: config[key] for key in parts}, "generator": generator}
 
 
-def completed(settings: dict[str, Any]) -> str:
-    """What `chosen` gave once, with the defaults of settings that came since."""
-    recipe = build(Recipe, {"name": "row", **settings}, None, where="a measured row")
-    return json.dumps(chosen(recipe.model_dump(mode="json")), sort_keys=True)
+def completed(run: dict[str, Any], generator: bool) -> str:
+    """What `chosen` gave once, with the defaults of settings that came since; of the generator or of all else."""
+    recipe = build(Recipe, {"name": "row", **run["settings"]}, None, where="a measured row")
+    settings = chosen(recipe.model_dump(mode="json"))
+    own = settings.pop("generator")
+    return json.dumps(own if generator else settings, sort_keys=True)
 
 
 def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any] | None:
@@ -124,7 +126,9 @@ def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any
 
 def section(name: str, stream: Stream, parts: list[dict[str, Any]]) -> list[str]:
     every = [run for part in parts for run in part["runs"]]
-    if len({completed(run["settings"]) for run in every}) > 1:
+    # Only replay has a generator.
+    dreamt = {completed(run, generator=True) for run in every if run["method"] == "replay"}
+    if len(dreamt) > 1 or len({completed(run, generator=False) for run in every}) > 1:
         raise SystemExit(f"{name}: its rows are of several settings. Remove those of the old ones in {MEASURED}")
     seeds = list(dict.fromkeys(run["seed"] for run in every))
     methods = [method for method in METHODS if any(run["method"] == method for run in every)]

@@ -346,6 +346,23 @@ def test_a_warm_start_heeds_its_own_rate(one: Scholar, high: Task) -> None:
         torch.testing.assert_close(learned[: len(value)], value, rtol=0, atol=1e-5)
 
 
+def test_a_critic_goes_on_to_classify_what_it_knew_and_what_is_new(low: Task, high: Task, hasty: Settings) -> None:
+    """At rates of nearly nothing its rows of the known classes stay; those of new classes come after them."""
+    classified = changed(hasty, generator__kind="r3gan", generator__r3gan__classify=1, generator__r3gan__steps=1)
+    gentle = changed(classified, generator__r3gan__rate=1e-9, generator__r3gan__critic_rate=1e-9)
+    one = learn(low, settings=classified)
+    two = learn(high, one, settings=gentle)
+    rows = [
+        dict(scholar.generator.named_parameters())["critic.classifier.weight"]
+        for scholar in (one, two)
+        if scholar.generator
+    ]
+    assert [len(each) for each in rows] == [5, 10]
+    torch.testing.assert_close(rows[1][:5], rows[0], rtol=0, atol=1e-6)
+    with pytest.raises(InputError, match=r"generator\.start=fresh"):
+        learn(high, one, settings=changed(classified, generator__r3gan__classify=0))
+
+
 def test_a_generator_may_work_at_its_own_size(high: Task, low: Task, tiny: Settings) -> None:
     settings = changed(tiny, generator__size=12, generator__kind="wgan-gp")
     first = learn(low, settings=settings)

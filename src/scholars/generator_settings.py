@@ -126,6 +126,19 @@ class R3GANSettings(AdversarialSettings):
     conditional: bool = Field(True, description="draw what is asked for, by task and class (Miyato & Koyama 2018)")
     penalty: float = Field(1.0, ge=0, le=1e4, description="coefficient of both gradient penalties (the paper's gamma)")
     penalised: float = Field(0.25, gt=0, le=1, description="share of each batch that the penalties are estimated from")
+    classify: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="weight of a classifier in the critic, by which the painter learns to paint what it is asked for "
+        "(Odena et al. 2017); helps where a class has few images or hard ones; 0: none",
+    )
+
+    @model_validator(mode="after")
+    def _classified_as_told(self) -> Self:
+        if self.classify and not self.conditional:
+            raise ValueError("classify needs conditional=true: else nothing was asked for")
+        return self
 
 
 class WGANSettings(AdversarialSettings):

@@ -111,7 +111,7 @@ def _adopt(module: nn.Module, weights: Mapping[str, Tensor], before: nn.Module, 
         if name not in then or name not in weights or then[name] != weights[name].shape:
             raise InputError(
                 f"a warm start needs the network that was learned before: {part} {name!r} has another shape now. "
-                f"Keep {part}'s kind and width and the image size, or use --set {part}.start=fresh"
+                f"Keep {part}'s kind, width and other parts, and the image size, or use --set {part}.start=fresh"
             )
     own = module.state_dict()
     for name, value in weights.items():

@@ -32,15 +32,17 @@ KINDS = list(GeneratorSettings().kinds())
 FABRIC = open_fabric(ComputeSettings(precision="32-true"))
 WHICH = torch.arange(64) % 3
 POOL = Pool(torch.randint(0, 256, (64, 3, 16, 16), dtype=torch.uint8), WHICH, 3, WHICH)
-KIND = pytest.mark.parametrize("kind", [*sorted(KINDS), "flow mlp", "vae mlp"])
+KIND = pytest.mark.parametrize("kind", [*sorted(KINDS), "flow mlp", "vae mlp", "r3gan classify"])
 
 
 def settings(kind: str) -> GeneratorSettings:
-    """Of a kind, or of one with another network: ``flow mlp``."""
+    """Of a kind, or of one with another network: ``flow mlp``; ``r3gan classify`` has a classifier."""
     kind, _, net = kind.partition(" ")
     small: dict[str, dict[str, object]] = {name: {"width": 8, "latent": 16} for name in KINDS if name != "flow"}
     small["flow"] = {"width": 8}
-    if net:
+    if net == "classify":
+        small[kind]["classify"] = 1
+    elif net:
         small[kind]["net"] = net
     return GeneratorSettings.model_validate({"kind": kind, **small})
 
@@ -62,13 +64,14 @@ WATCHED = {
     "vae": {"loss", "gradient_norm"},
     "gan": {"critic_accuracy"},
     "r3gan": {"critic_accuracy", "penalty"},
+    "r3gan classify": {"critic_accuracy", "penalty", "classification_loss"},
     "wgan": {"wasserstein"},
     "wgan-gp": {"wasserstein", "penalty"},
 }
 GAME = {"critic_loss", "painter_loss", "critic_gradient_norm", "painter_gradient_norm"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "r3gan classify"])
 def test_what_is_logged_of_every_step(kind: str) -> None:
     """Losses, norms of gradients, what the critic makes of the images, and what keeps it smooth."""
     generator = build_generator(settings(kind), ImageSettings(size=16), conditions=3)
@@ -132,6 +135,11 @@ def test_dreams_are_painted_from_wider_noise_and_learned_from_it() -> None:
     deviations = [noise.std(1).tolist() for noise in seen]
     assert deviations[0] == pytest.approx([1.5] * 3, abs=0.25)
     assert deviations[1] == pytest.approx([1.0 if which == 2 else 1.5 for which in WHICH.tolist()], abs=0.25)
+
+
+def test_a_painter_that_is_not_told_is_not_classified() -> None:
+    with pytest.raises(ValidationError, match="conditional=true"):
+        R3GANSettings(classify=1, conditional=False)
 
 
 def test_a_painter_that_is_not_told_is_not_widened() -> None:
@@ -252,6 +260,9 @@ class Reads(torch.nn.Module):
     def slope(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         return torch.zeros_like(images)
 
+    def read(self, images: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        raise AssertionError("nobody is to classify")
+
 
 class Told(torch.nn.Module):
     """An encoder that says mu = 1 and log sigma^2 = log 4 of every image."""
@@ -299,6 +310,11 @@ class Linear(torch.nn.Module):
     def slope(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         return self.w.view(1, 1, 8, 8).expand_as(images)
 
+    def read(self, images: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is white is taken for 1 with odds of 3, what is black for 0 with odds of 4."""
+        white = images.mean((1, 2, 3))
+        return self(images, told), torch.stack([(1 - white) * math.log(4), white * math.log(3)], dim=1)
+
 
 REAL, FAKE, TOLD = torch.ones(6, 1, 8, 8), torch.zeros(6, 1, 8, 8), torch.zeros(6, dtype=torch.int64)
 
@@ -326,6 +342,9 @@ class Quadratic(torch.nn.Module):
     def slope(self, images: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         self.at.append((images, told))
         return images
+
+    def read(self, images: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        raise AssertionError("nobody is to classify")
 
 
 def test_the_penalty_is_taken_between_real_and_painted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,6 +422,29 @@ def test_the_relativistic_loss_and_its_penalties() -> None:
     assert values["critic_accuracy"].item() == 1
     assert values["penalty"].item() == pytest.approx(2 / 64)
     assert model.painter_loss(Linear(1 / 64), REAL, FAKE, TOLD).item() == pytest.approx(math.log(1 + math.e))
+
+
+def test_critic_and_painter_classify_by_hand() -> None:
+    """White, real images are read as 0 with 1/4, black ones, painted, with 4/5; the critic learns of the real alone."""
+    model = R3GAN(R3GANSettings(width=8, latent=4, penalty=0, classify=2), channels=1, size=8, conditions=2)
+    loss, values = model.critic_loss(Linear(1 / 64), REAL, FAKE, TOLD)
+    assert values["classification_loss"].item() == pytest.approx(math.log(4))
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(-1)) + 2 * math.log(4))
+    painter = model.painter_loss(Linear(1 / 64), REAL, FAKE, TOLD)
+    assert painter.item() == pytest.approx(math.log(1 + math.e) + 2 * math.log(5 / 4))
+
+
+def test_a_critic_that_classifies_scores_as_before_and_learns_to_read() -> None:
+    grey = torch.tensor([40, 210]).repeat_interleave(8)
+    images, which = grey.view(16, 1, 1, 1).expand(16, 1, 8, 8).to(torch.uint8), torch.arange(16) // 8
+    model = R3GAN(R3GANSettings(width=8, latent=4, classify=1), channels=1, size=8, conditions=2)
+    train(model, Pool(images, which, 2, which), batch=16, steps=60)
+    with torch.inference_mode():
+        scores, logits = model.critic.read(to_float(images), which)
+        assert torch.equal(scores, model.critic(to_float(images), which))
+    assert torch.equal(logits.argmax(1), which)
+    with pytest.raises(RuntimeError, match="without a classifier"):
+        ProjectionCritic(channels=1, size=8, width=4, conditions=2).read(to_float(images), which)
 
 
 @pytest.mark.parametrize(("size", "conditions"), [(8, 0), (28, 3), (32, 3)])

@@ -35,6 +35,9 @@ class Judge(Protocol):
     def slope(self, images: Tensor, told: Tensor) -> Tensor:
         """The gradient of the scores by the images, ``[B, C, H, W]``."""
 
+    def read(self, images: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+        """The scores, and logits ``[B, conditions]`` of what the images show."""
+
 
 class Adversarial(Generator):
     """A painter of ``[B, C, size, size]`` images, and the critic who has never seen a good enough one."""

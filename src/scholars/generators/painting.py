@@ -7,8 +7,6 @@ transposing strided ones (Odena et al. 2016): in equal time its images are neare
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -114,21 +112,32 @@ class ProjectionCritic(nn.Module):
     The score of x as a y is  s(x) + <e(y), f(x)>,  s and f being outputs of one `Critic`, e an embedding.
 
     conditions: how many there are; 0 for a critic that heeds none, and scores s(x)
+    classifies: whether it can also be asked which condition an image shows, as a linear classifier of f(x)
     """
 
-    def __init__(self, channels: int, size: int, width: int, conditions: int) -> None:
+    def __init__(self, channels: int, size: int, width: int, conditions: int, classifies: bool = False) -> None:
         super().__init__()
         self.judge = Critic(channels, size, width, outputs=1 + EMBEDDING * bool(conditions))
         self.condition = nn.Embedding(conditions, EMBEDDING) if conditions else None
+        self.classifier = nn.Linear(EMBEDDING, conditions) if classifies else None
 
     def forward(self, images: Tensor, conditions: Tensor) -> Tensor:
         """Images ``[B, C, H, W]`` and conditions ``[B]`` -> scores ``[B]``, in fp32."""
-        outputs = self.judge(images).float()
-        return cast(Tensor, (outputs * self._asked(outputs, conditions)).sum(dim=1))
+        return self._score(self.judge(images).float(), conditions)
+
+    def read(self, images: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+        """The scores ``[B]``, and logits ``[B, conditions]`` of what is seen; of a critic that classifies."""
+        if self.classifier is None:
+            raise RuntimeError("this critic was built without a classifier")
+        outputs = self.judge(images)
+        return self._score(outputs.float(), conditions), self.classifier(outputs[:, 1:]).float()
 
     def slope(self, images: Tensor, conditions: Tensor) -> Tensor:
         """The gradient of the scores by the images, ``[B, C, H, W]``."""
         return self.judge.slope(images, self._asked(images, conditions))
+
+    def _score(self, outputs: Tensor, conditions: Tensor) -> Tensor:
+        return (outputs * self._asked(outputs, conditions)).sum(dim=1)
 
     def _asked(self, like: Tensor, conditions: Tensor) -> Tensor:
         """(1, e(y)), with which the outputs (s, f) make the score ``[B, outputs]``."""

@@ -8,6 +8,12 @@ Real images x and painted ones G(z), both of what the critic is told, are judged
 A plain GAN that is told ten classes at once ends with one picture of each: nothing in its losses makes a class's
 pictures differ. Here a painted image is measured against a real one of its own class, and the penalties keep the
 critic from outrunning the painter (docs/measurements.md).
+
+Where a class has few images, many a painted one does not show what it was to show. With ``classify`` = w the critic
+also learns which condition c a real image shows, and the painter to be read as what it was told (Odena et al. 2017,
+arXiv 1610.09585, eq. 2; of real images alone, for what a painted one shows is not known):
+
+    critic     + w E[-log C(c | x)],               painter     + w E[-log C(c | G(z, c))]
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ from torch.optim import Optimizer
 from scholars.fitting import gradient_norm
 from scholars.generator_settings import R3GANSettings
 from scholars.generators.adversarial import Adversarial, Judge, critic_has_won, score_both
+from scholars.generators.painting import ProjectionCritic
 
 # A gradient so many times as long as usual is a jump that a critic may never land from (docs/measurements.md).
 LONGEST = 5.0
@@ -32,9 +39,20 @@ class R3GAN(Adversarial):
 
     settings: R3GANSettings
 
+    def __init__(self, settings: R3GANSettings, channels: int, size: int, conditions: int) -> None:
+        super().__init__(settings, channels, size, conditions)
+        if settings.classify:
+            self.critic = ProjectionCritic(channels, size, settings.width, conditions, classifies=True)
+
     def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 2 with the penalties, which are estimated from a part of the batch: they need passes of their own."""
-        on_real, on_fake = score_both(judge, real, fake, told)
+        classified: dict[str, Tensor] = {}
+        if self.settings.classify:
+            scores, logits = judge.read(torch.cat([real, fake]), told.repeat(2))
+            on_real, on_fake = scores.chunk(2)
+            classified["classification_loss"] = F.cross_entropy(logits[: len(real)], told)
+        else:
+            on_real, on_fake = score_both(judge, real, fake, told)
         # Evenly spread over the batch, whose first images are new and whose last ones dreams.
         few = max(1, round(self.settings.penalised * len(real)))
         some = torch.arange(few) * len(real) // few
@@ -42,14 +60,19 @@ class R3GAN(Adversarial):
         # The mean over real and painted images is half of the sum of both expectations.
         penalty = 2 * gradient.float().flatten(1).square().sum(1).mean()
         loss = F.softplus(on_fake - on_real).mean() + self.settings.penalty / 2 * penalty
+        loss = loss + sum(self.settings.classify * each for each in classified.values())
         accuracy = (on_real > on_fake).float().mean()
-        return loss, {"critic_accuracy": accuracy.detach(), "penalty": penalty.detach()}
+        values = {"critic_accuracy": accuracy, "penalty": penalty, **classified}
+        return loss, {name: value.detach() for name, value in values.items()}
 
     def painter_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> Tensor:
         """The same game from the other side."""
         with torch.no_grad():
             on_real = judge(real, told)
-        return F.softplus(on_real - judge(fake, told)).mean()
+        if not self.settings.classify:
+            return F.softplus(on_real - judge(fake, told)).mean()
+        on_fake, logits = judge.read(fake, told)
+        return F.softplus(on_real - on_fake).mean() + self.settings.classify * F.cross_entropy(logits, told)
 
     def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
         """Adam, whose gradients are shortened: between equals they grow small, and one of another size is a jump."""
