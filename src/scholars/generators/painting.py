@@ -112,14 +112,15 @@ class ProjectionCritic(nn.Module):
     The score of x as a y is  s(x) + <e(y), f(x)>,  s and f being outputs of one `Critic`, e an embedding.
 
     conditions: how many there are; 0 for a critic that heeds none, and scores s(x)
-    classifies: whether it can also be asked which condition an image shows, as a linear classifier of f(x)
+    classifies: whether it can also be asked which condition an image shows, from the maps that s and f come from
     """
 
     def __init__(self, channels: int, size: int, width: int, conditions: int, classifies: bool = False) -> None:
         super().__init__()
         self.judge = Critic(channels, size, width, outputs=1 + EMBEDDING * bool(conditions))
         self.condition = nn.Embedding(conditions, EMBEDDING) if conditions else None
-        self.classifier = nn.Linear(EMBEDDING, conditions) if classifies else None
+        last = self.judge.leave
+        self.classifier = nn.Conv2d(last.in_channels, conditions, smallest(size)[0]) if classifies else None
 
     def forward(self, images: Tensor, conditions: Tensor) -> Tensor:
         """Images ``[B, C, H, W]`` and conditions ``[B]`` -> scores ``[B]``, in fp32."""
@@ -129,8 +130,9 @@ class ProjectionCritic(nn.Module):
         """The scores ``[B]``, and logits ``[B, conditions]`` of what is seen; of a critic that classifies."""
         if self.classifier is None:
             raise RuntimeError("this critic was built without a classifier")
-        outputs = self.judge(images)
-        return self._score(outputs.float(), conditions), self.classifier(outputs[:, 1:]).float()
+        maps = self.judge.body(images)
+        scores = self._score(torch.flatten(self.judge.leave(maps), 1).float(), conditions)
+        return scores, torch.flatten(self.classifier(maps), 1).float()
 
     def slope(self, images: Tensor, conditions: Tensor) -> Tensor:
         """The gradient of the scores by the images, ``[B, C, H, W]``."""
