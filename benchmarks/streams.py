@@ -124,12 +124,16 @@ def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any
     return kept
 
 
+def check_settings(name: str, runs: list[dict[str, Any]]) -> None:
+    """Rows of one table are of one recipe; only replay has a generator. Raises SystemExit."""
+    dreamt = {completed(run, generator=True) for run in runs if run["method"] == "replay"}
+    if len(dreamt) > 1 or len({completed(run, generator=False) for run in runs}) > 1:
+        raise SystemExit(f"{name}: its rows are of several settings. Remove those of the old ones in {MEASURED}")
+
+
 def section(name: str, stream: Stream, parts: list[dict[str, Any]]) -> list[str]:
     every = [run for part in parts for run in part["runs"]]
-    # Only replay has a generator.
-    dreamt = {completed(run, generator=True) for run in every if run["method"] == "replay"}
-    if len(dreamt) > 1 or len({completed(run, generator=False) for run in every}) > 1:
-        raise SystemExit(f"{name}: its rows are of several settings. Remove those of the old ones in {MEASURED}")
+    check_settings(name, every)
     seeds = list(dict.fromkeys(run["seed"] for run in every))
     methods = [method for method in METHODS if any(run["method"] == method for run in every)]
     plots.save(plots.accuracy({**parts[0], "seeds": seeds, "runs": every}), DOCS / "images" / f"stream-{name}.png")
