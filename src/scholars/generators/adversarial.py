@@ -40,15 +40,20 @@ class Judge(Protocol):
 
 
 class Adversarial(Generator):
-    """A painter of ``[B, C, size, size]`` images, and the critic who has never seen a good enough one."""
+    """A painter of ``[B, C, size, size]`` images, and the critic who has never seen a good enough one.
 
-    def __init__(self, settings: AdversarialSettings, channels: int, size: int, conditions: int) -> None:
+    classifies: whether the critic can also be asked which condition an image shows
+    """
+
+    def __init__(
+        self, settings: AdversarialSettings, channels: int, size: int, conditions: int, classifies: bool = False
+    ) -> None:
         super().__init__()
         self.settings = settings
         told = conditions if settings.conditional else 0
         self.painter = Painter(settings.latent, channels, size, settings.width, told)
         # The critic stays with the generator: the next generation starts from both.
-        self.critic = ProjectionCritic(channels, size, settings.width, told)
+        self.critic = ProjectionCritic(channels, size, settings.width, told, classifies)
 
     @abc.abstractmethod
     def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

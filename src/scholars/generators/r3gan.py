@@ -28,7 +28,6 @@ from torch.optim import Optimizer
 from scholars.fitting import gradient_norm
 from scholars.generator_settings import R3GANSettings
 from scholars.generators.adversarial import Adversarial, Judge, critic_has_won, score_both
-from scholars.generators.painting import ProjectionCritic
 
 # A gradient so many times as long as usual is a jump that a critic may never land from (docs/measurements.md).
 LONGEST = 5.0
@@ -40,9 +39,7 @@ class R3GAN(Adversarial):
     settings: R3GANSettings
 
     def __init__(self, settings: R3GANSettings, channels: int, size: int, conditions: int) -> None:
-        super().__init__(settings, channels, size, conditions)
-        if settings.classify:
-            self.critic = ProjectionCritic(channels, size, settings.width, conditions, classifies=True)
+        super().__init__(settings, channels, size, conditions, classifies=settings.classify > 0)
 
     def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 2 with the penalties, which are estimated from a part of the batch: they need passes of their own."""
