@@ -162,6 +162,7 @@ def hastily(high: Task, one: Scholar, hasty: Settings) -> Scholar:
         "solver.shift=0",
         "solver.warp=0.2",
         "solver.flip=true",
+        "solver.invert=true",
         "solver.smoothing=0.2",
         "solver.noise=50",
         "solver.start=fresh",

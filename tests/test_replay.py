@@ -120,6 +120,17 @@ def test_flips_mirror_half_of_the_images() -> None:
     assert torch.equal(Augmented(source).draw(3).images, image.expand(3, -1, -1, -1))
 
 
+def test_half_of_the_images_become_negatives() -> None:
+    torch.manual_seed(0)
+    image = torch.arange(0, 250, 5, dtype=torch.uint8)[:48].reshape(1, 3, 4, 4)
+    source = Pool(image, torch.zeros(1, dtype=torch.int64), 1)
+    drawn = Augmented(source, invert=True).draw(400).images
+    assert drawn.dtype == torch.uint8
+    negative = (drawn.int() + image.int() == 255).flatten(1).all(1)
+    assert bool((negative | (drawn == image).flatten(1).all(1)).all())
+    assert 0.4 < float(negative.float().mean()) < 0.6
+
+
 @given(share=st.floats(0.01, 0.99), count=st.integers(1, 200), seed=st.integers(0, 2**31))
 def test_a_mix_keeps_its_shares_within_one_image(share: float, count: int, seed: int) -> None:
     torch.manual_seed(seed)

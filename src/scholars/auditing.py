@@ -101,7 +101,7 @@ def _taught_by(scholar: Scholar, dreamt: Batch, seed: int, session: Session) -> 
     known = len(scholar.classes)
     memory = labelled(scholar, dreamt, settings.replay)
     pool = Pool(memory.images, memory.targets, known, temperature=settings.replay.temperature)
-    source = Augmented(pool, s.shift, s.warp, s.flip)
+    source = Augmented(pool, s.shift, s.warp, s.flip, s.invert)
     quiet = replace(session, folder=None)
     seed = seed_of(seed, "audit", scholar.generation)
     solver = teach_solver(source, None, known, settings, seed, open_fabric(settings.compute), quiet, stage="audit")

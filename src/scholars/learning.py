@@ -194,11 +194,11 @@ def _mixture(
     new = _real(task, classes, settings, len(previous.conditions) if previous else 0)
 
     def vary(source: Source) -> Source:
-        return Augmented(source, s.shift, s.warp, s.flip, noise=s.noise, smoothing=s.smoothing)
+        return Augmented(source, s.shift, s.warp, s.flip, s.invert, noise=s.noise, smoothing=s.smoothing)
 
     def vary_dreams(source: Source) -> Source:
         shift = s.shift if policy.shift is None else policy.shift
-        return Augmented(source, shift, s.warp, s.flip, policy.mixup, s.noise)
+        return Augmented(source, shift, s.warp, s.flip, s.invert, policy.mixup, s.noise)
 
     if not isinstance(past, str):
         *parts, r = shares(policy.ratio, [len(t.classes) for t in (*past, task)])

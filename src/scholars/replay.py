@@ -104,6 +104,7 @@ class Augmented:
     shift: moved by up to this many pixels each way
     warp: turned, stretched and slanted: by up to this share of the image's size
     flip: mirrored half of the time
+    invert: made negatives half of the time: dark for light, and each colour its opposite
     mixup: alpha of mixup among the images of a draw (Zhang et al. 2018, eq. 1); 0 for none
     noise: Gaussian, of a deviation drawn for each image between 0 and this, of 255; 0 for none
     smoothing: share of each target that is given to all classes alike (Szegedy et al. 2016, section 7); 0 for none
@@ -113,6 +114,7 @@ class Augmented:
     shift: int = 0
     warp: float = 0.0
     flip: bool = False
+    invert: bool = False
     mixup: float = 0.0
     noise: float = 0.0
     smoothing: float = 0.0
@@ -124,6 +126,9 @@ class Augmented:
         if self.flip:
             mirrored = torch.rand(count, 1, 1, 1) < 0.5
             images = torch.where(mirrored, images.flip(3), images)
+        if self.invert:
+            negative = torch.rand(count, 1, 1, 1) < 0.5
+            images = torch.where(negative, 255 - images, images)
         if self.mixup:
             # x = l x_i + (1 - l) x_j,  y = l y_i + (1 - l) y_j,  l ~ Beta(alpha, alpha), each image with its own l.
             first = torch.distributions.Beta(self.mixup, self.mixup).sample((count,))

@@ -56,6 +56,11 @@ class SolverSettings(Section):
         description="training images are turned, stretched and slanted by up to this share of their size",
     )
     flip: bool = Field(False, description="training images are mirrored half of the time; wrong for digits and letters")
+    invert: bool = Field(
+        False,
+        description="training images are made negatives half of the time (Cubuk et al. 2019): for what is as often "
+        "light on dark as dark on light",
+    )
     smoothing: float = Field(
         0.0,
         ge=0,
