@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from scholars.config import build, parse_changes
 from scholars.errors import InputError, Interrupted
@@ -207,28 +208,40 @@ def test_smoothed_labels_are_of_real_images_alone(low: Task, high: Task, tiny: S
     assert float(again.probabilities(images).amax(1).mean()) > float(sure.mean())
 
 
-def test_noise_is_on_real_images_and_dreams_alike(
+def shown(monkeypatch: pytest.MonkeyPatch, task: Task, one: Scholar, settings: Settings) -> tuple[Tensor, Tensor]:
+    """Real images and dreams, as the solver sees them."""
+    batches: list[Batch] = []
+
+    def spying(source: Source, *others: Any, **named: Any) -> Solver:
+        batches.append(source.draw(200))
+        return teach_solver(source, *others, **named)
+
+    monkeypatch.setattr("scholars.learning.teach_solver", spying)
+    learn(task, one, settings=settings)
+    dreamt = batches[0].conditions < len(one.conditions)
+    return batches[0].images[~dreamt].float(), batches[0].images[dreamt].float()
+
+
+def test_noise_and_negatives_are_of_real_images_and_dreams_alike(
     monkeypatch: pytest.MonkeyPatch, low: Task, high: Task, tiny: Settings
 ) -> None:
-    """Were it on either alone, it would be what tells them apart. Neighbours differ more where there is noise."""
-    # Of a few steps, dreams of this kind are smooth.
+    """Were they of either alone, they would be what tells them apart."""
+    # Of a few steps, dreams of this kind are smooth, and dark as the digits' ground.
     one = learn(low, settings=changed(tiny, generator__kind="vae"))
 
-    def roughness(noise: float) -> tuple[float, float]:
-        batches: list[Batch] = []
+    def rough(images: Tensor) -> float:
+        return float(images.diff(dim=3).abs().mean())
 
-        def spying(source: Source, *others: Any, **named: Any) -> Solver:
-            batches.append(source.draw(200))
-            return teach_solver(source, *others, **named)
+    def bright(images: Tensor) -> float:
+        return float((images.mean((1, 2, 3)) > 127.5).float().mean())
 
-        monkeypatch.setattr("scholars.learning.teach_solver", spying)
-        learn(high, one, settings=changed(one.settings, solver__noise=noise))
-        rough = batches[0].images.float().diff(dim=3).abs().mean((1, 2, 3))
-        dreamt = batches[0].conditions < len(one.conditions)
-        return float(rough[~dreamt].mean()), float(rough[dreamt].mean())
-
-    for plain, noisy in zip(roughness(0), roughness(200), strict=True):
-        assert noisy > plain + 20
+    plain = shown(monkeypatch, high, one, one.settings)
+    noisy = shown(monkeypatch, high, one, changed(one.settings, solver__noise=200))
+    negative = shown(monkeypatch, high, one, changed(one.settings, solver__invert=True))
+    for before, with_noise, inverted in zip(plain, noisy, negative, strict=True):
+        assert rough(with_noise) > rough(before) + 20
+        assert bright(before) < 0.1
+        assert 0.3 < bright(inverted) < 0.7
 
 
 @pytest.mark.parametrize(
