@@ -9,9 +9,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scholars.config import BRACKETED, Recipe, build, parse_changes, read_recipe, shipped_recipes
+from scholars.config import BRACKETED, METHODS, Recipe, build, parse_changes, read_recipe, shipped_recipes
 from scholars.errors import InputError
 from scholars.settings import Settings
+
+
+@pytest.mark.parametrize("name", sorted(shipped_recipes()))
+def test_every_method_may_be_asked_of_a_shipped_recipe(name: str) -> None:
+    # `er` is refused where no buffer is said.
+    assert read_recipe(name, {"methods": [*METHODS]}).buffer
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))
