@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from scholars import store
-from scholars.config import METHODS, Recipe, build
+from scholars.config import METHODS, Recipe, build, parse_changes, read_recipe
 from scholars.environment import environment
 from scholars.evaluate import summary
 from scholars.report import plots
@@ -124,16 +124,19 @@ def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any
     return kept
 
 
-def check_settings(name: str, runs: list[dict[str, Any]]) -> None:
-    """Rows of one table are of one recipe; only replay has a generator. Raises SystemExit."""
-    dreamt = {completed(run, generator=True) for run in runs if run["method"] == "replay"}
-    if len(dreamt) > 1 or len({completed(run, generator=False) for run in runs}) > 1:
-        raise SystemExit(f"{name}: its rows are of several settings. Remove those of the old ones in {MEASURED}")
+def check_settings(name: str, recipe: Recipe, runs: list[dict[str, Any]]) -> None:
+    """Rows are of the recipe as it is: the page names its command. Only replay has a generator. Raises SystemExit."""
+    now = {"settings": chosen(recipe.model_dump(mode="json"))}
+    for run in runs:
+        parts = (False, True) if run["method"] == "replay" else (False,)
+        if any(completed(run, generator=part) != completed(now, generator=part) for part in parts):
+            where = f"seed {run['seed']}, {run['method']}"
+            raise SystemExit(f"{name}: the row of {where} is of other settings than the recipe. Remove it in {MEASURED}")
 
 
 def section(name: str, stream: Stream, parts: list[dict[str, Any]]) -> list[str]:
     every = [run for part in parts for run in part["runs"]]
-    check_settings(name, every)
+    check_settings(name, read_recipe(stream.words[0], parse_changes(stream.words[2:])), every)
     seeds = list(dict.fromkeys(run["seed"] for run in every))
     methods = [method for method in METHODS if any(run["method"] == method for run in every)]
     plots.save(plots.accuracy({**parts[0], "seeds": seeds, "runs": every}), DOCS / "images" / f"stream-{name}.png")

@@ -168,7 +168,7 @@ def hastily(high: Task, one: Scholar, hasty: Settings) -> Scholar:
         "solver.noise=50",
         "solver.start=fresh",
         "generator.start=fresh",
-        "generator.flow.distil=false",
+        "generator.flow.distil=true",
         "generator.flow.dropout=0.5",
         "generator.flow.ema=0.5",
         "replay.ratio=0.3",

@@ -32,8 +32,9 @@ class FlowSettings(Section):
         le=20,
         description="sample from v(none) + guidance * (v(condition) - v(none)); 1: the condition alone",
     )
+    # False: over many generations of perceptrons dreams faded less with it; those of U-Nets taught less, in more time.
     distil: bool = Field(
-        True,
+        False,
         description="learn what the previous generator knows from its velocities at its dreams, instead of from the "
         "dreams (Masip et al. 2024), if it is a conditional flow, too",
     )

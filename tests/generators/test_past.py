@@ -41,7 +41,7 @@ class Constant(torch.nn.Module):
 
 def test_a_flow_learns_the_velocities_of_its_teacher_where_it_knows() -> None:
     """Of what is known the teacher says 3: a student that says 3 is right of that, whatever the images are."""
-    flow = Flow(FlowSettings(width=8, dropout=0), channels=1, size=8, conditions=3)
+    flow = Flow(FlowSettings(width=8, dropout=0, distil=True), channels=1, size=8, conditions=3)
     teacher = Flow(FlowSettings(width=8), channels=1, size=8, conditions=2)
     teacher.net, flow.net = Constant(3.0), Constant(3.0)
 
@@ -53,7 +53,7 @@ def test_a_flow_learns_the_velocities_of_its_teacher_where_it_knows() -> None:
     assert teacher.net.asked == 4
     assert loss(NEW) > 1  # E (1 - x0 - 3)^2 = 5
     assert teacher.net.asked == 4
-    for other in (FlowSettings(width=8, dropout=0, distil=False), FlowSettings(width=8, dropout=0, patch=1)):
+    for other in (FlowSettings(width=8, dropout=0), FlowSettings(width=8, dropout=0, patch=1, distil=True)):
         flow.settings = other
         assert loss(OLD) > 1
 
