@@ -131,7 +131,9 @@ def check_settings(name: str, recipe: Recipe, runs: list[dict[str, Any]]) -> Non
         parts = (False, True) if run["method"] == "replay" else (False,)
         if any(completed(run, generator=part) != completed(now, generator=part) for part in parts):
             where = f"seed {run['seed']}, {run['method']}"
-            raise SystemExit(f"{name}: the row of {where} is of other settings than the recipe. Remove it in {MEASURED}")
+            raise SystemExit(
+                f"{name}: the row of {where} is of other settings than the recipe. Remove it in {MEASURED}"
+            )
 
 
 def section(name: str, stream: Stream, parts: list[dict[str, Any]]) -> list[str]:
