@@ -255,6 +255,7 @@ def test_options_take_several_values() -> None:
     assert spread(["--set", "a=1", "b=2", "--resume", "c=3"]) == ["--set", "a=1", "--set", "b=2", "--resume", "c=3"]
     address = "hf:a/b?image=x"
     assert spread(["learn", "--set", "a.b=1", address]) == ["learn", "--set", "a.b=1", address]
+    assert spread(["learn", "s", "--seed", "0", "2026"]) == ["learn", "s", "--seed", "0", "2026"]
     assert spread(["run", "7", "--seed", "1", "--out", "2"]) == ["run", "7", "--seed", "1", "--out", "2"]
 
 

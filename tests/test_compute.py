@@ -88,3 +88,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
     faults = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert int(faults) < 10 * 50_000_000 // 4096 // 2  # each step uses 12,207 pages
+
+
+def test_a_cpu_may_have_a_number() -> None:
+    assert open_fabric(ComputeSettings(device="cpu:0")).device.type == "cpu"

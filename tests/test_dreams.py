@@ -135,7 +135,10 @@ def test_an_interrupted_bank_stops(one: Scholar) -> None:
 class Grey(Generator):
     """Draws condition c as the grey level 20 c."""
 
+    painted = 0
+
     def sample(self, conditions: torch.Tensor) -> torch.Tensor:
+        self.painted += len(conditions)
         return (20 * conditions / 127.5 - 1)[:, None, None, None].expand(-1, 1, 16, 16)
 
     def trainee(self, fabric: Fabric) -> Trainee:
@@ -144,7 +147,9 @@ class Grey(Generator):
 
 def test_a_preview_shows_the_new_task_as_it_was_asked_for(one: Scholar) -> None:
     """`one` has the conditions 0..4; a second task of the classes "3" and "9" has 5 and 6, for the outputs 3 and 5."""
-    pool = preview(Grey(), one, [3, 5], 5, 6, one.settings, 0, Session())
+    painter = Grey()
+    pool = preview(painter, one, [3, 5], 5, 6, one.settings, 0, Session())
+    assert painter.painted == 5
     assert pool.conditions.tolist() == [5, 6, 5, 6, 5]
     assert pool.targets.tolist() == [3, 5, 3, 5, 3]
     assert pool.images[:, 0, 8, 8].tolist() == [100, 120, 100, 120, 100]

@@ -19,13 +19,13 @@ from scholars.config import Recipe, build, read_recipe
 from scholars.dreams import dream_bank
 from scholars.environment import environment
 from scholars.errors import InputError, Interrupted, ScholarsWarning
-from scholars.evaluate import summary
+from scholars.evaluate import accuracy, summary
 from scholars.experiment import Place, Watch, run
 from scholars.fitting import Tick
 from scholars.learning import learn
 from scholars.scholar import Scholar
 from scholars.settings import Settings
-from scholars.tasks import Task
+from scholars.tasks import Task, open_task
 
 TASKS = [
     {"source": "digits", "name": "low", "classes": list("01234")},
@@ -148,6 +148,21 @@ def test_learning_without_forgetting_and_a_buffer(others: dict[str, Any]) -> Non
     assert entries["lwf"]["accuracy"][1] != entries["naive"]["accuracy"][1]
     assert entries["naive"]["forward_transfer"] is not None
     assert entries["joint"]["forward_transfer"] is None
+
+
+def test_forward_transfer_is_beside_a_guess_among_all_that_may_be_answered(tmp_path: Path) -> None:
+    """Two digits that are known among ten: a guess is right once in ten times, not in two."""
+    few = {"source": "digits", "name": "few", "classes": ["3", "8"]}
+    found = run(recipe(tasks=["digits", few], methods=["replay"]), tmp_path / "out")
+    first = Scholar.load(tmp_path / "out" / "scholars" / "1")
+    ahead = accuracy(first, open_task("digits", classes=["3", "8"]))
+    assert found["runs"][0]["forward_transfer"] == pytest.approx(ahead - 1 / 10)
+
+
+def test_a_bank_that_cannot_hold_a_dream_of_each_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"replay\.bank=4 cannot hold a dream .* these are 5"):
+        run(recipe(replay={"bank": 4}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_buffer_that_cannot_hold_an_image_of_each_class_is_refused(tmp_path: Path) -> None:

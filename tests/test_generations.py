@@ -81,3 +81,11 @@ def test_a_damaged_generation_is_not_gone_back_to(home: Path, one: Scholar, two:
     with pytest.raises(InputError, match="altered or damaged"):
         return_to(home, "2")
     assert Scholar.load(home).generation == one.generation
+
+
+def test_the_generations_of_where_one_is(home: Path, high: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    teach(home, high, changes=QUICK, keep=True)
+    monkeypatch.chdir(home)
+    assert keys(Path()) == [("1", True)]
+    with pytest.raises(InputError, match="go out of it"):
+        return_to(Path(), "1")

@@ -190,6 +190,11 @@ def test_no_setting_goes_unheeded(change: str, high: Task, one: Scholar, hasty: 
     assert not same(learn(high, one, settings=other), hastily)
 
 
+def test_a_ratio_of_one_leaves_no_part_to_the_past(low: Task, high: Task, one: Scholar, hasty: Settings) -> None:
+    alone = build(Settings, hasty.model_dump(), {"replay.ratio": 1.0}, where="tests")
+    assert same(learn(high, one, settings=alone, past=[low]), learn(high, one, settings=alone, past=[]))
+
+
 def test_the_previous_scholar_is_left_as_it_was(high: Task, one: Scholar) -> None:
     before = {name: value.clone() for name, value in one.solver.state_dict().items()}
     learn(high, one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -136,3 +137,12 @@ def test_what_cannot_be_learned_leaves_the_scholar_as_it_is(home: Path, high: Ta
     with pytest.raises(InputError, match="is not a scholar"):
         teach(home.with_name("junk"), high)
     assert same(Scholar.load(home), one)
+
+
+@pytest.mark.parametrize("way", [".", "..", "sub/.."])
+def test_who_is_inside_is_sent_out(way: str, home: Path, high: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "sub").mkdir()
+    monkeypatch.chdir(home / "sub" if way == ".." else home)
+    with pytest.raises(InputError, match=f"go out of it, to {re.escape(str(home.parent))}, and name it home"):
+        teach(way, high)
+    assert not list(home.parent.glob(".*learning"))

@@ -87,7 +87,7 @@ def test_entry_points_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_plugins_that_are_not_there(tmp_path: Path) -> None:
-    for word in (str(tmp_path / "gone.py"), "no_such_module_here"):
+    for word in (str(tmp_path / "gone.py"), "no_such_module_here", "./no_ending", ""):
         with pytest.raises(InputError, match="--plugin"):
             registry.load_plugin(word)
 

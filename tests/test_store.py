@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -41,6 +42,22 @@ def test_replacing_leaves_nothing_behind(tmp_path: Path) -> None:
     assert description["classes"] == ["y"]
     assert list(weights) == ["solver"]
     assert [path.name for path in tmp_path.iterdir()] == ["scholar"]
+
+
+def test_what_is_replaced_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, describe = write(tmp_path / "scholar"), store.describe_scholar
+    others = {"solver": {"a": WEIGHTS["solver"]["a"] + 1}}
+
+    def described(place: Path) -> dict[str, Any]:
+        found = describe(place)
+        if found["classes"] == ["x"]:
+            store.write_scholar(folder, {"classes": ["y"]}, others)
+        return found
+
+    monkeypatch.setattr(store, "describe_scholar", described)
+    description, weights = store.read_scholar(folder)
+    assert description["classes"] == ["y"]
+    assert torch.equal(weights["solver"]["a"], others["solver"]["a"])
 
 
 def test_where_names_cannot_be_swapped_the_old_one_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,7 @@ def test_contradictions_are_refused_when_the_recipe_is_read(changes: dict[str, A
     [
         ({"split": split(tasks=10)}, r"split\.tasks=10: 10 classes make at most 9"),
         ({"split": split(order=["0", "one", "2"])}, "no class 'one'"),
+        ({"tasks": ["digits", {"source": "street", "limit": 2}]}, "task 'street': class '.' has no training image"),
         ({"split": split(tasks=3), "scenario": "domain"}, "scenario=domain needs as many classes in every task"),
     ],
 )

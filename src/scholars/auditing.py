@@ -28,7 +28,9 @@ PIECE = 20_000
 
 
 def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Session | None = None) -> Audit:
-    """Look at ``settings.audit.dreams`` dreams of ``scholar`` beside the real images of ``tasks``.
+    """Look at dreams of ``scholar`` beside the real images of ``tasks``.
+
+    There are ``settings.audit.dreams`` of them, or one for each class of each task if that is more.
 
     tasks: tasks of its lineage whose data is at hand; more of them, more is known. None is learned from.
 
@@ -42,7 +44,9 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
     if not settings.audit.dreams:
         raise InputError("audit.dreams=0 means no audit: set how many dreams to look at")
     tasks = [task.resized(settings.image.channels, settings.image.size) for task in tasks]
-    dreamt = joined(scholar.dreaming(settings.audit.dreams, seed=seed_of(seed, "audit", scholar.generation)))
+    # One of each class of each task at least: what was not asked for is not dying out.
+    count = max(settings.audit.dreams, len(scholar.conditions))
+    dreamt = joined(scholar.dreaming(count, seed=seed_of(seed, "audit", scholar.generation)))
     images = dreamt.images
     pupil = _taught_by(scholar, dreamt, seed, session or Session())
     judged = [judge(pupil, task) for task in tasks]
@@ -57,13 +61,14 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
     whole = sorted(task.name for task in tasks) == sorted(names)
     # As many of each task as of any other: what was learned last is not all that counts.
     fewest = min((len(real) for real in reals), default=0)
-    real = scholar.features(torch.cat([_spread(part, fewest) for part in reals])) if whole else None
+    every = scholar.features(torch.cat([_spread(part, fewest) for part in reals])) if whole else None
     return Audit(
         dreams=len(images),
         classes=classes,
         tasks=compared,
-        frechet_distance=frechet_distance(seen, real) if real is not None else None,
-        precision=covered(seen, by=real) if real is not None else None,
+        # One image has no covariance.
+        frechet_distance=frechet_distance(seen, every) if every is not None and len(every) > 1 else None,
+        precision=covered(seen, by=every) if every is not None else None,
         warnings=tuple(_warnings(scholar, classes, compared, images, reals)),
     )
 
@@ -151,7 +156,8 @@ def _warnings(
                 "or use a generator that is asked for each class (generator.KIND.conditional=true)"
             )
     variety = images.float().std(dim=0).mean()
-    if reals and variety < 0.2 * torch.stack([real.float().std(dim=0).mean() for real in reals]).min():
+    varied = [real.float().std(dim=0).mean() for real in reals if len(real) > 1]
+    if varied and variety < 0.2 * torch.stack(varied).min():
         found.append(
             f"the generator has collapsed: its dreams vary by {float(variety):.1f} grey levels, a fifth of what real "
             f"images do or less. Lower {rate}, or start it anew (--set generator.start=fresh)"

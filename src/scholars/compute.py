@@ -60,7 +60,9 @@ def open_fabric(settings: ComputeSettings) -> Fabric:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     keep_freed_memory()
     here = machine(settings)
-    devices = 1 if here.device.index is None else [here.device.index]
+    # Lightning counts CPUs, and numbers all else.
+    numbered = here.device.type != "cpu" and here.device.index is not None
+    devices = [here.device.index] if numbered else 1
     return Fabric(accelerator=here.device.type, devices=devices, precision="bf16-mixed" if here.bf16 else "32-true")
 
 

@@ -45,6 +45,15 @@ def remembered(
     )
 
 
+def check_bank(settings: Settings, conditions: int) -> None:
+    """Raise InputError for a bank that has no dream of some class of some task: it would be forgotten unseen."""
+    policy = settings.replay
+    if policy.dreams == "bank" and settings.generator.chosen.conditional and policy.bank < conditions:
+        raise InputError(
+            f"replay.bank={policy.bank} cannot hold a dream of each class of each earlier task: these are {conditions}"
+        )
+
+
 def dream_bank(
     previous: Scholar,
     policy: ReplaySettings,
@@ -106,7 +115,8 @@ def preview(
             return painted(generator, parts[chunk % len(parts)], settings)
 
     images = []
-    for part, _ in zip(in_turn(fabric, drawn), parts, strict=False):
+    # Not the other way round: what is drawn in turn would be drawn once too often.
+    for _, part in zip(parts, in_turn(fabric, drawn), strict=False):
         if agreed(fabric, session.stopping()):
             raise Interrupted("stopped while dreaming of the new task")
         images.append(part)

@@ -10,18 +10,18 @@ import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from scholars import store
 from scholars.auditing import audit
 from scholars.config import Method, Recipe
-from scholars.dreams import dream_bank
+from scholars.dreams import check_bank, dream_bank
 from scholars.environment import environment, peak_memory_mb, restart_peak_memory
 from scholars.errors import InputError, ScholarsWarning
 from scholars.evaluate import (
     Judged,
-    accuracy,
     average_accuracy,
     backward_transfer,
     forgetting,
@@ -117,6 +117,8 @@ class _Run:
         self.tasks = open_stream(recipe, recipe.seeds[0], data_dir)
         if "er" in recipe.methods:  # a buffer that is too small is refused before anything is trained
             self._past(recipe.seeds[0], "er", len(self.tasks) - 1)
+        if "replay" in recipe.methods:
+            check_bank(recipe.settings(), sum(len(task.classes) for task in self.tasks[:-1]))
         self.first: dict[int, Scholar] = {}
 
     def go(self) -> dict[str, Any]:
@@ -206,10 +208,14 @@ class _Run:
         """The accuracy on the next task, before it is learned; None where it brings a class that is not known yet."""
         if index + 1 >= len(self.tasks) or set(self.tasks[index + 1].classes) - set(scholar.classes):
             return None
-        return accuracy(scholar, self.tasks[index + 1])
+        return self._judged(scholar, self.tasks[index + 1]).accuracy
 
     def _forward(self, done: Sequence[Mapping[str, Any]]) -> float | None:
-        chance = [1 / len(task.classes) for task in self.tasks[1:]]
+        known: dict[str, None] = {}
+        chance = []
+        for before, task in pairwise(self.tasks):
+            known |= dict.fromkeys(before.classes)
+            chance.append(1 / len(task.classes if self.recipe.scenario == "task" else known))
         return forward_transfer([entry["ahead"] for entry in done[:-1]], chance)
 
     def _kept(self, scholar: Scholar, seed: int, method: Method, index: int) -> int:

@@ -40,6 +40,7 @@ def kept_generations(folder: Path) -> list[Kept]:
 
     Anything else that is called like one is passed over. Raises InputError where ``folder`` is no scholar.
     """
+    folder = folder.resolve()
     now = store.describe_scholar(folder)
     found: list[tuple[tuple[int, int], Kept]] = []
     for path in folder.parent.glob(f"{glob.escape(folder.name)}.gen-*"):
@@ -60,6 +61,7 @@ def kept_generations(folder: Path) -> list[Kept]:
 
 def place_of(folder: Path, key: str) -> Path:
     """Where the generation of this key is kept. Raises InputError for one that is not; looks at no other path."""
+    folder = folder.resolve()
     if key not in [kept.key for kept in kept_generations(folder)]:
         raise InputError(f"no generation {key!r} of {folder.name} is kept")
     return folder.with_name(f"{folder.name}.gen-{key}")
@@ -67,6 +69,7 @@ def place_of(folder: Path, key: str) -> Path:
 
 def keep(folder: Path) -> None:
     """Keep the scholar that is in ``folder`` beside it, unless this very one is kept already."""
+    folder = folder.resolve()
     now = store.describe_scholar(folder)
     scholar = Scholar.load(folder)
     for number in count(1):

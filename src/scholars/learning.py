@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from scholars.compute import seed_of
-from scholars.dreams import Fresh, Reviewed, familiarised, preview, remembered
+from scholars.dreams import Fresh, Reviewed, check_bank, familiarised, preview, remembered
 from scholars.errors import InputError
 from scholars.evaluate import accuracy
 from scholars.fitting import ALONE, Session, Tick
@@ -66,7 +66,7 @@ def learn(
     session = session or Session()
     metrics: dict[str, dict[str, float]] = {}
     session = replace(session, on_tick=_noting(metrics, session.on_tick))
-    _check(task, previous, settings)
+    _check(task, previous, settings, past)
     _check_parts(settings, past == "dreams", processes())
     if session.folder:
         claim(session.folder, task, previous, settings, seed, past)
@@ -203,7 +203,7 @@ def _mixture(
     if not isinstance(past, str):
         *parts, r = shares(policy.ratio, [len(t.classes) for t in (*past, task)])
         stored = [(share, _real(t, classes, settings, 0)) for share, t in zip(parts, past, strict=True)]
-        return Mixture(r, r, new, Mix(stored) if stored else None, vary, vary)
+        return Mixture(r, r, new, Mix(stored) if stored and r < 1 else None, vary, vary)
     if previous is None:
         return Mixture(1.0, 1.0, new, None, vary, vary_dreams)
     r = ratio_of_new(policy.ratio, [*(len(record.classes) for record in previous.lineage), len(task.classes)])
@@ -255,10 +255,10 @@ def _real(task: Task, classes: Sequence[str], settings: Settings, first_conditio
     return Pool.of(data, [classes.index(name) for name in task.classes], len(classes), first_condition)
 
 
-def _check(task: Task, previous: Scholar | None, settings: Settings) -> None:
-    # Nothing could be dreamt of it, and the solver would have an output that is never right.
-    if empty := set(range(len(task.classes))) - set(task.train.labels.tolist()):
-        raise InputError(f"task {task.name!r}: class {task.classes[min(empty)]!r} has no training image; leave it out")
+def _check(task: Task, previous: Scholar | None, settings: Settings, past: Past) -> None:
+    task.check_classes()
+    if previous and past == "dreams":
+        check_bank(settings, len(previous.conditions))
     if previous is None:
         if len(task.classes) < 2:
             raise InputError(f"task {task.name!r} has one class only; a first task needs two or more")

@@ -60,9 +60,10 @@ def teach(
     on with it bit for bit. Raises InputError for what cannot be learned, or while another process teaches this folder;
     Interrupted when asked to stop.
     """
-    folder, watch = Path(folder), watch or Watch()
+    folder, watch = _from_outside(Path(folder)), watch or Watch()
     with alone(folder, "teaching"):
-        work = folder.with_name(f".{folder.name}.learning")
+        whole = folder.resolve()
+        work = whole.with_name(f".{whole.name}.learning")
         for path in (folder, work):
             store.clear_away(path)
         previous = _previous(folder, origin)
@@ -101,11 +102,19 @@ def return_to(folder: Path, key: str) -> Scholar:
 
     Raises InputError where that generation was not kept, or while another process teaches this folder.
     """
-    with alone(folder, "teaching"):
+    with alone(_from_outside(folder), "teaching"):
         earlier = Scholar.load(place_of(folder, key))
         keep_generation(folder)
         earlier.save(folder)
     return earlier
+
+
+def _from_outside(folder: Path) -> Path:
+    """The folder, unless it is named by where one is: who is inside when it is replaced is left in the old one."""
+    if folder.name in ("", ".."):
+        whole = folder.resolve()
+        raise InputError(f"{folder} is replaced as a whole: go out of it, to {whole.parent}, and name it {whole.name}")
+    return folder
 
 
 def settings_of(folder: Path, origin: Path | None, changes: Mapping[str, Any]) -> Settings:

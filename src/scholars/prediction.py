@@ -20,6 +20,7 @@ from torch import Tensor
 from scholars.errors import InputError
 from scholars.scholar import Scholar
 from scholars.settings import ImageSettings
+from scholars.store import expanded
 from scholars.tasks.folder import image_files
 from scholars.tasks.listing import listed
 from scholars.tasks.pictures import file_bytes, squares
@@ -69,7 +70,7 @@ def find_images(words: Iterable[str]) -> Iterator[Path]:
     Raises InputError for a word that leads to none, when it is come to.
     """
     for word in words:
-        path = Path(word).expanduser()
+        path = expanded(word)
         if path.is_dir():
             files = image_files(path)
         elif path.exists():

@@ -57,7 +57,7 @@ class Audit(Section):
     tasks: tuple[TaskAudit, ...] = Field(description="the tasks whose real images were at hand")
     frechet_distance: float | None = Field(
         description="between dreams and real test images, features of the scholar's solver; None unless all tasks of "
-        "the lineage were at hand"
+        "the lineage were at hand, with two test images or more"
     )
     precision: float | None = Field(description="share of dreams on the real test images' manifold; None likewise")
     warnings: tuple[str, ...] = Field(description="what is wrong, and its cure")

@@ -66,9 +66,9 @@ def _load(word: str) -> None:
     if path.suffix != ".py":
         try:
             importlib.import_module(word)
-        except ModuleNotFoundError as error:
+        except Exception as error:  # no such module, no such name, or whatever a stranger's raises
             raise InputError(
-                f"--plugin {word}: {error}; give a .py file, or the name of an installed module"
+                f"--plugin {word!r}: {type(error).__name__}: {error}; give a .py file or the name of a module"
             ) from error
         return
     spec = importlib.util.spec_from_file_location(path.stem, path)

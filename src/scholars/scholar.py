@@ -128,10 +128,11 @@ class Scholar:
         """The probabilities ``[B, K]`` when only the classes of a learned task can be; None for all."""
         if task is None:
             return probabilities
-        tasks = {record.name: record.classes for record in self.lineage}
+        tasks = [record.name for record in self.lineage]
         if task not in tasks:
             raise InputError(f"this scholar never learned a task {task!r}. {nearest(task, tasks)}")
-        return self.only(probabilities, tasks[task])
+        # A task may have been learned again, with other classes.
+        return self.only(probabilities, [name for r in self.lineage if r.name == task for name in r.classes])
 
     def only(self, probabilities: Tensor, names: Sequence[str]) -> Tensor:
         """The probabilities ``[B, K]`` when only these classes can be."""

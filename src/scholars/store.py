@@ -164,6 +164,14 @@ def abandoned(path: Path, name: str) -> bool:
     return bool(re.fullmatch(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}\.tmp", path.name))
 
 
+def expanded(path: str | Path) -> Path:
+    """``~/x`` and ``~user/x`` -> where that is. Raises InputError for a user that there is not."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def occupied(folder: Path) -> bool:
     """Whether anything is at this place: more than an empty folder. See `write_scholar`."""
     if not folder.exists():
@@ -180,9 +188,18 @@ def describe_scholar(folder: Path) -> dict[str, Any]:
 
 def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
     """Read a scholar's folder: description and weights by part. Raises InputError if anything is missing or altered."""
-    if not folder.exists() and _retired(folder).is_dir():
-        folder = _retired(folder)
-    description = describe_scholar(folder)
+    while True:
+        place = folder if folder.exists() or not _retired(folder).is_dir() else _retired(folder)
+        description = describe_scholar(place)
+        try:
+            return description, _described_weights(place, description)
+        except InputError:
+            # It may have been replaced by its next generation while it was read.
+            if describe_scholar(place) == description:
+                raise
+
+
+def _described_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
     version = description.get("format")
     if version != FORMAT:
         raise InputError(
@@ -203,7 +220,7 @@ def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tens
         if _digest(path) != digest:
             raise InputError(f"{path} was altered or damaged: its SHA-256 is not the one in {DESCRIPTION}")
         weights[name.removesuffix(_SUFFIX)] = read_tensors(path)[0]
-    return description, weights
+    return weights
 
 
 def _instead(folder: Path) -> str:

@@ -23,6 +23,8 @@ def open_stream(recipe: Recipe, seed: int, data_dir: str | Path | None = None) -
     names = [task.name for task in tasks]
     if len(set(names)) != len(names):
         raise InputError(f"tasks need different names, got {', '.join(names)}: give them with 'name:'")
+    for task in tasks:
+        task.check_classes()
     if len(tasks[0].classes) < 2:
         raise InputError(f"task {names[0]!r} has one class only; the first task of a stream needs two or more")
     return [task.validated(recipe.validation) for task in tasks] if recipe.validation else tasks

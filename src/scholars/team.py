@@ -14,7 +14,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from importlib.metadata import version
 from itertools import count
@@ -72,8 +72,10 @@ def together(compute: ComputeSettings, devices: int | None = None, nodes: int | 
         try:
             yield
         except ScholarsError:
-            fabric.broadcast(None)
-            dist.destroy_process_group()
+            # Where it is that one of them is lost, the others cannot be told.
+            with suppress(RuntimeError):
+                fabric.broadcast(None)
+                dist.destroy_process_group()
             raise
         else:
             # After any other failure the others may be in the midst of a step: they end because this process does.

@@ -33,11 +33,12 @@ def quiet(words: list[str]) -> list[str]:
 
 
 def spread(words: list[str]) -> list[str]:
-    """``--seed 0 1 2`` -> ``--seed 0 --seed 1 --seed 2``, and likewise ``--set A=1 B=2``."""
+    """``--seed 0 1 2`` -> ``--seed 0 --seed 1 --seed 2``, where several are taken, and likewise ``--set A=1 B=2``."""
     belongs: dict[str, Callable[[str], bool]] = {
-        "--seed": lambda word: word.isdigit(),
         "--set": lambda word: re.match(r"[a-z][\w.-]*=", word) is not None,
     }
+    if next((word for word in words if word in ("run", "sweep", "learn", "dream")), "") in ("run", "sweep"):
+        belongs["--seed"] = str.isdigit
     result: list[str] = []
     option, taken = "", 0
     for word in words:

@@ -9,7 +9,6 @@ from streams import check_settings, chosen
 
 from scholars.config import parse_changes, read_recipe
 
-
 RECIPE = read_recipe("split-svhn")
 
 

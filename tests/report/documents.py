@@ -40,9 +40,18 @@ def results(**changes: Any) -> dict[str, Any]:
             one_run(1, "joint", [[0.98, 0.92]]),
         ],
         "summary": {
-            "naive": {"average_accuracy": {"mean": 0.595, "std": 0.0424, "n": 2}, "gap_closed": 0.0},
-            "replay": {"average_accuracy": {"mean": 0.93, "std": 0.0141, "n": 2}, "gap_closed": 0.9306},
-            "joint": {"average_accuracy": {"mean": 0.955, "std": 0.0071, "n": 2}, "gap_closed": 1.0},
+            "naive": {
+                "average_accuracy": {"mean": 0.595, "std": 0.0424, "n": 2, "interval": 0.3812},
+                "gap_closed": 0.0,
+            },
+            "replay": {
+                "average_accuracy": {"mean": 0.93, "std": 0.0141, "n": 2, "interval": 0.1271},
+                "gap_closed": 0.9306,
+            },
+            "joint": {
+                "average_accuracy": {"mean": 0.955, "std": 0.0071, "n": 2, "interval": 0.0635},
+                "gap_closed": 1.0,
+            },
         },
         "environment": {
             "command": "scholars run tiny",

@@ -62,15 +62,17 @@ def test_plain_values_come_back(values: list[str]) -> None:
 def test_the_command_runs_the_same_settings_on_the_real_test_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_PLUGINS", [])  # what other tests loaded would be part of it
     sets = ["generator.kind=vae,flow", "replay.preview=0.1,auto", "validation=0.3", "solver.flip=false"]
-    plan = planned("quickstart", sets, [0, 1])
+    plan = planned("quickstart", sets, [0, 1], ["er", "replay"])
     trial = plan.trials[2]
     words = spread(shlex.split(plan.command(trial)))
     assert words[:3] == ["scholars", "run", "quickstart"]
     changes = parse_changes(word for place, word in enumerate(words) if words[place - 1] == "--set")
-    read = read_recipe("quickstart", {**changes, "seeds": [0, 1], "methods": ["replay"], "validation": 0.3})
+    assert words[-6:-2] == ["--seed", "0", "--seed", "1"]
+    assert words[-2] == "--methods"
+    methods = words[-1].split(",")
+    read = read_recipe("quickstart", {**changes, "seeds": [0, 1], "methods": methods, "validation": 0.3})
     assert read == trial.recipe
     assert "validation" not in changes
-    assert words[-4:] == ["--seed", "0", "--seed", "1"]
 
 
 def test_what_a_recipe_of_ones_own_holds_out_is_given_back(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ A network v(x, t, y) is fitted to it (eq. 23 with sigma_min = 0):
 
 and an image is drawn by integrating  dx/dt = v(x, t, y)  from noise at t = 0 to t = 1.
 
-If so set, its own velocity v' at a dream x1 of what the previous generator knows is learned in the place of the dream's,
+If so set, the previous generator's own velocity v' at a dream x1 is learned in the place of the dream's,
 
     L = E_{t, x0, (x1, y)} | v(x_t, t, y) - v'(x_t, t, y) |^2,
 

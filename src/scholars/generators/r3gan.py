@@ -11,7 +11,7 @@ critic from outrunning the painter (docs/measurements.md).
 
 Where a class has few images, many a painted one does not show what it was to show. With ``classify`` = w the critic
 also learns which condition c a real image shows, and the painter to be read as what it was told (Odena et al. 2017,
-arXiv 1610.09585, eq. 2; of real images alone, for what a painted one shows is not known):
+arXiv 1610.09585, eq. 3; of real images alone, for what a painted one shows is not known):
 
     critic     + w E[-log C(c | x)],               painter     + w E[-log C(c | G(z, c))]
 """

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from scholars.report.methods import legend, look
 from scholars.report.results import Results, mean, parse
-from scholars.report.words import ARROW, megabytes, number, percent, spread
+from scholars.report.words import ARROW, PERCENT, megabytes, number, percent, spread
 
 _MOST_TASKS = 5  # with more of them, a column each would not fit
 
@@ -23,7 +23,10 @@ def summary_table(results: Mapping[str, Any]) -> Table:
     if len(found.tasks) > _MOST_TASKS:
         columns = [(f"mean of {len(found.tasks)} tasks", list(range(len(found.tasks))))]
     table = _table(f"Accuracy in % on {found.scored_on}, right after learning a task {ARROW} at the end")
-    table.caption = Text("; ".join(legend(method) for method in found.methods) + ".")
+    caption = "; ".join(legend(method) for method in found.methods) + "."
+    if len(found.seeds) > 1:
+        caption += f" Average: ± half the 95{PERCENT} interval over {len(found.seeds)} seeds."
+    table.caption = Text(caption)
     table.add_column("method", no_wrap=True)
     for name, _ in columns:
         # Names come from people and their files: a Text is never read as markup.

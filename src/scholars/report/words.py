@@ -28,10 +28,10 @@ def megabytes(value: float | None) -> str:
 
 
 def spread(value: Spread) -> str:
-    """``96.8 ± 0.3``; the mean alone where there is one seed."""
-    if value.std is None or value.n < 2 or value.mean is None:
+    """``96.8 ± 0.3``, half the width of the 95 % interval; the mean alone where there is one seed."""
+    if value.interval is None:
         return percent(value.mean)
-    return f"{percent(value.mean)} ± {percent(value.std)}"
+    return f"{percent(value.mean)} ± {percent(value.interval)}"
 
 
 def headline(results: Results) -> str:

@@ -56,6 +56,7 @@ def studio(folder: Path, token: str | None = None) -> Guard:
 
     token: what a visitor must know; None: only this machine is answered
     """
+    folder = folder.resolve()  # where the server was started says nothing of what it is called
     present = Present(folder)
     batcher: Batcher[bytes, tuple[Named, int]] = Batcher(present.named)
     jobs = Jobs(folder, present.reload)

@@ -71,7 +71,9 @@ class Plan:
         words = [f"{key}={_written(value)}" for key, value in changes.items()]
         seeds = [str(seed) for seed in trial.recipe.seeds]
         own = [word for plugin in plugins() for word in ("--plugin", plugin)]
-        return shlex.join(["scholars", *own, "run", self.recipe, "--set", *words, "--seed", *seeds])
+        methods = ",".join(trial.recipe.methods)
+        what = ["run", self.recipe, "--set", *words, "--seed", *seeds, "--methods", methods]
+        return shlex.join(["scholars", *own, *what])
 
 
 def planned(

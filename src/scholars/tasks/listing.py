@@ -172,6 +172,7 @@ def _decode(listing: Listing, order: Sequence[int], form: Form, size: int, cache
             # The system frees the lock of a process that died; see `_tidy`.
             with FileLock(Path(folder) / _LOCK):
                 _write(listing, order, form, size, work)
+                _note_use(work, listing.where)
                 shutil.rmtree(cached, ignore_errors=True)
                 # Another process may have been as quick.
                 with contextlib.suppress(OSError):
@@ -248,11 +249,11 @@ def _refuse(listing: Listing, bad: Mapping[str, str]) -> None:
 def decoded_pictures() -> Path:
     """Where pictures are kept once they are decoded: ``$SCHOLARS_CACHE``, else the user's cache directory."""
     asked = os.environ.get("SCHOLARS_CACHE")
-    return Path(asked).expanduser() if asked else platformdirs.user_cache_path("scholars", appauthor=False) / "decoded"
+    return store.expanded(asked) if asked else platformdirs.user_cache_path("scholars", appauthor=False) / "decoded"
 
 
 def _note_use(used: Path, source: Path | str) -> None:
-    """Say whose pictures these are, now. A folder without this note is as good as gone."""
+    """Say whose pictures these are, and that they are used now."""
     about = {"source": str(source.resolve() if isinstance(source, Path) else source), "path": isinstance(source, Path)}
     store.write_json(used / "about.json", about)
 

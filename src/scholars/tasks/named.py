@@ -19,6 +19,7 @@ import platformdirs
 from torchvision import datasets
 
 from scholars.errors import InputError
+from scholars.store import expanded
 from scholars.tasks.arrays import read_arrays
 from scholars.tasks.task import Images, Task
 
@@ -146,7 +147,7 @@ def data_directory(given: str | Path | None) -> Path:
     asked, by = (given, "--data-dir") if given is not None else (os.environ.get("SCHOLARS_DATA"), "$SCHOLARS_DATA")
     if not asked:
         return platformdirs.user_cache_path("scholars", appauthor=False)
-    root = Path(asked).expanduser()
+    root = expanded(asked)
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist; make it"
         raise InputError(f"data directory {root} (from {by}) {what}, or name another with --data-dir")

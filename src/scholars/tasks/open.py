@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scholars.errors import InputError, nearest
 from scholars.source_names import NAMES
+from scholars.store import expanded
 from scholars.tasks.arrays import read_arrays
 from scholars.tasks.folder import read_folder
 from scholars.tasks.hub import PREFIX, read_hub
@@ -44,7 +45,7 @@ def open_task(
     form = Form(channels, size, on_progress)
     if isinstance(source, str) and source.startswith(PREFIX):
         return read_hub(source, form, classes)
-    path = Path(source).expanduser()
+    path = expanded(source)
     # Path("") is the current folder, which nobody means by giving an empty name.
     if source != "" and path.exists():
         if path.is_dir():

@@ -108,6 +108,12 @@ class Task:
 
         return replace(self, train=part(self.train), test=part(self.test))
 
+    def check_classes(self) -> None:
+        """Raise InputError for a class of which nothing could be learned, and nothing dreamt."""
+        if empty := set(range(len(self.classes))) - set(self.train.labels.tolist()):
+            missing = self.classes[min(empty)]
+            raise InputError(f"task {self.name!r}: class {missing!r} has no training image; leave it out")
+
     def only(self, classes: Sequence[str]) -> Task:
         """The part of this task that shows ``classes``, relabelled in the given order. Raises InputError."""
         classes = chosen(self.name, self.classes, classes)
