@@ -31,4 +31,4 @@ docs: install  ## the documentation as a site, in build/docs; a warning is an er
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 clean:
-	rm -rf build $(VENV) runs
+	rm -rf build $(VENV)

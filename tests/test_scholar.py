@@ -75,6 +75,11 @@ def test_probabilities_sum_to_one_and_heed_among(two: Scholar, low: Task) -> Non
     assert np.allclose(everything.sum(1), 1, atol=1e-5)
     among = two.predict_proba(low.test.images, among="digits")
     assert np.allclose(among, everything, atol=1e-5)  # both of its tasks have that name: it was learned again
+    first, second = two.lineage
+    told = replace(two, lineage=(first.model_copy(update={"name": "low"}), second))
+    among = told.predict_proba(low.test.images, among="low")
+    assert np.allclose(among[:, :5], everything[:, :5] / everything[:, :5].sum(1, keepdims=True), atol=1e-5)
+    assert not among[:, 5:].any()
     with pytest.raises(InputError, match="never learned a task 'nist'"):
         two.predict(low.test.images, among="nist")
 

@@ -189,6 +189,14 @@ def test_an_image_is_dropped_or_pasted(page: Page, tmp_path: Path, way: str) -> 
     expect(page.locator("#given")).to_be_hidden()
 
 
+def test_what_could_not_be_named_cannot_be_kept(page: Page) -> None:
+    draw(page, [(0.5, 0.2), (0.5, 0.8)])
+    expect(page.locator("#pin")).to_be_visible()
+    page.evaluate(GIVEN["drop"], list(b"no image"))
+    expect(page.locator("#verdict")).to_contain_text("the image is no image")
+    expect(page.locator("#pin")).to_be_hidden()
+
+
 FILE = (
     "const data = new DataTransfer(); "
     "data.items.add(new File([new Uint8Array(content)], 'a.png', {type: 'image/png'}));"

@@ -12,6 +12,7 @@ from scholars.evaluate import (
     gap_closed,
     interval,
     learning_accuracy,
+    summary,
 )
 
 MATRIX = [[0.9], [0.5, 0.8], [0.6, 0.7, 0.95]]
@@ -58,3 +59,15 @@ def test_the_interval_by_a_table_of_t() -> None:
     """Three values with a standard deviation of 1; t of 97.5 % with two degrees of freedom is 4.303."""
     assert interval([1.0, 2.0, 3.0]) == pytest.approx(4.3027 / 3**0.5, abs=1e-3)
     assert interval([5.0]) is None
+
+
+def test_a_gap_is_of_the_seeds_that_all_three_have() -> None:
+    """Seed 1 has no naive run: of seed 0 alone, 0.8 is three quarters of the way from 0.2 to 1."""
+    runs = [
+        {"seed": seed, "method": method, "average_accuracy": value}
+        for seed, method, value in [(0, "replay", 0.8), (1, "replay", 0.1), (0, "naive", 0.2), (0, "joint", 1.0)]
+    ]
+    found = summary([*runs, {"seed": 1, "method": "er", "average_accuracy": 0.9}])
+    assert found["replay"]["gap_closed"] == pytest.approx(0.75)
+    assert found["replay"]["average_accuracy"]["n"] == 2
+    assert found["er"]["gap_closed"] is None

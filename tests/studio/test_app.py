@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from PIL import Image
@@ -17,6 +20,7 @@ from scholars.scholar import Scholar
 from scholars.serve import app as app_module
 from scholars.serve.app import studio
 from scholars.serve.security import HEADERS
+from scholars.serve.uploads import Intake
 from scholars.tasks import Task
 
 
@@ -129,6 +133,26 @@ def test_a_task_that_cannot_be_learned_says_why(client: TestClient, home: Path) 
     files = [("files", ("../../evil/a.png", b"x"))]
     assert "leads out" in client.post("/tasks?name=x", files=files).json()["detail"]
     assert client.get("/jobs/nothing").status_code == 404
+
+
+@pytest.mark.parametrize("form", [True, False])
+def test_a_full_disk_is_said(client: TestClient, monkeypatch: pytest.MonkeyPatch, form: bool, high: Task) -> None:
+    def full(self: Intake, target: Path) -> BinaryIO:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Intake, "begin", full)
+    sent: dict[str, Any] = {"files": [("files", ("cat/a.png", b"x"))]} if form else {"content": zipped(high)}
+    answer = client.post("/tasks?name=x", **sent)
+    assert answer.status_code == (507 if form else 422)
+    assert "No space left on device" in answer.json()["detail"]
+
+
+def test_what_a_plugin_prints_is_no_message_of_the_learners(tmp_path: Path) -> None:
+    (tmp_path / "chatty.py").write_text("print('hello')")
+    words = ["-m", "scholars.serve.teaching", "nowhere", str(tmp_path), "x", str(tmp_path / "chatty.py")]
+    done = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert [list(json.loads(line)) for line in done.stdout.splitlines()] == [["error"]]
+    assert "hello" in done.stderr
 
 
 def test_every_answer_has_the_security_headers(client: TestClient) -> None:

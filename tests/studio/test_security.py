@@ -77,7 +77,7 @@ def test_what_is_too_large_for_one_with_the_token_leaves_no_cookie() -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://other.example", "http://127.0.0.1:3000", "null", "http://127.0.0.1:8000.example"]
+    "origin", ["http://other.example", "http://127.0.0.1:3000", "null", "http://127.0.0.1:8000.example", "http://[x"]
 )
 def test_another_page_can_change_nothing(origin: str) -> None:
     assert visitor().post("/", headers={"origin": origin}).status_code == 403

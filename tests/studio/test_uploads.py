@@ -46,6 +46,11 @@ def test_names_that_lead_out_are_refused(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.png"))
 
 
+def test_a_file_and_a_folder_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="are a file and a folder of the same name"):
+        taken(tmp_path, ("cat/a.png", b"1"), ("cat/000001.png/b.png", b"2"))
+
+
 def test_links_are_refused(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("cat/a.png")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16

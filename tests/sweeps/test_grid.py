@@ -64,7 +64,9 @@ def test_the_command_runs_the_same_settings_on_the_real_test_part(monkeypatch: p
     sets = ["generator.kind=vae,flow", "replay.preview=0.1,auto", "validation=0.3", "solver.flip=false"]
     plan = planned("quickstart", sets, [0, 1], ["er", "replay"])
     trial = plan.trials[2]
-    words = spread(shlex.split(plan.command(trial)))
+    words = spread(shlex.split(plan.command(trial, "my data")))
+    assert words[-4:] == ["--out", "runs/quickstart-best", "--data-dir", "my data"]
+    words = words[:-4]
     assert words[:3] == ["scholars", "run", "quickstart"]
     changes = parse_changes(word for place, word in enumerate(words) if words[place - 1] == "--set")
     assert words[-6:-2] == ["--seed", "0", "--seed", "1"]

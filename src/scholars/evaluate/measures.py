@@ -65,21 +65,28 @@ def gap_closed(method: float, naive: float, joint: float) -> float | None:
 
 
 def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Per method: mean, sample standard deviation, number and 95 % interval of the average accuracies; gap closed."""
-    accuracies: dict[str, list[float]] = {}
+    """Per method: mean, sample standard deviation, number and 95 % interval of the average accuracies; gap closed.
+
+    The gap is that of the seeds that the method has in common with both brackets.
+    """
+    accuracies: dict[str, dict[int, float]] = {}
     for entry in runs:
-        accuracies.setdefault(entry["method"], []).append(entry["average_accuracy"])
-    means = {method: fmean(values) for method, values in accuracies.items()}
-    bracketed = "naive" in means and "joint" in means
+        accuracies.setdefault(entry["method"], {})[entry["seed"]] = entry["average_accuracy"]
+
+    def gap(method: str) -> float | None:
+        three = [accuracies.get(name, {}) for name in (method, "naive", "joint")]
+        common = set.intersection(*map(set, three))
+        return gap_closed(*(fmean(found[seed] for seed in common) for found in three)) if common else None
+
     return {
         method: {
             "average_accuracy": {
-                "mean": means[method],
-                "std": stdev(values) if len(values) > 1 else 0.0,
-                "n": len(values),
-                "interval": interval(values),
+                "mean": fmean(found.values()),
+                "std": stdev(found.values()) if len(found) > 1 else 0.0,
+                "n": len(found),
+                "interval": interval(list(found.values())),
             },
-            "gap_closed": gap_closed(means[method], means["naive"], means["joint"]) if bracketed else None,
+            "gap_closed": gap(method),
         }
-        for method, values in accuracies.items()
+        for method, found in accuracies.items()
     }

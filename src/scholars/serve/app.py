@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.requests import ClientDisconnect
 
 from scholars.errors import InputError
 from scholars.lifetime import return_to
@@ -75,6 +76,14 @@ def studio(folder: Path, token: str | None = None) -> Guard:
     @app.exception_handler(InputError)
     async def refused(request: Request, error: InputError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 422)
+
+    @app.exception_handler(OSError)
+    async def not_kept(request: Request, error: OSError) -> JSONResponse:
+        return JSONResponse({"detail": f"the studio cannot write or read: {error.strerror or error}"}, 507)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=499)  # which nobody hears
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:

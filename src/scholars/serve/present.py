@@ -29,11 +29,14 @@ class Present:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.scholar = Scholar.load(folder)
-        self._dreaming = threading.Lock()
+        # Dreams are drawn under torch's global generator, and so are the first weights of a network that is loaded:
+        # one at a time, equal seeds give equal dreams.
+        self._random = threading.Lock()
 
     def reload(self) -> None:
         """Answer from what is in the folder now. Questions that are being answered are not disturbed."""
-        self.scholar = Scholar.load(self.folder)
+        with self._random:
+            self.scholar = Scholar.load(self.folder)
 
     def described(self) -> dict[str, Any]:
         """What `scholars inspect --json` says, the scholar's name, and the generations one can go back to."""
@@ -58,8 +61,7 @@ class Present:
     def dreams(self, count: int, seed: int, of: str | None) -> list[dict[str, Any]]:
         """``count`` dreams as PNGs in data URIs, each with what the scholar sees in it. Raises InputError."""
         scholar = self.scholar
-        # One at a time: they are drawn under torch's global generator, and equal seeds give equal dreams.
-        with self._dreaming:
+        with self._random:
             images, targets = scholar.dream(count, seed=seed, of=of)
         best = targets.max(1)
         return [

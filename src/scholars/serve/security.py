@@ -96,7 +96,7 @@ class Guard:
             return 403, "a request made by a page of another site is refused"
         origin = headers.get("origin")
         # Whatever changes something and says where it comes from comes from the studio's own page.
-        if method not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
+        if method not in ("GET", "HEAD") and origin is not None and _netloc(origin) != host:
             return 403, f"a request from {origin} is refused"
         return None
 
@@ -106,6 +106,13 @@ def _name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _tokens(headers: dict[str, str], given: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -27,6 +28,13 @@ def main(folder: str, source: str, name: str, *plugins: str) -> int:
 
     plugins: what registers the kinds of networks that are the scholar's own
     """
+    # What a plugin prints is nothing for the parent.
+    told = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def say(**words: Any) -> None:
+        print(json.dumps(words), file=told, flush=True)
+
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
     last = 0.0
@@ -35,10 +43,10 @@ def main(folder: str, source: str, name: str, *plugins: str) -> int:
         nonlocal last
         if tick.step == tick.steps or time.monotonic() - last > _EVERY:
             last = time.monotonic()
-            _say(stage=tick.stage, step=tick.step, steps=tick.steps)
+            say(stage=tick.stage, step=tick.step, steps=tick.steps)
 
-    warnings.showwarning = passing_on(lambda words: _say(note=words))
-    watch = Watch(on_tick, lambda note: _say(note=note), lambda: bool(stop))
+    warnings.showwarning = passing_on(lambda words: say(note=words))
+    watch = Watch(on_tick, lambda note: say(note=note), lambda: bool(stop))
     try:
         for plugin in plugins:
             load_plugin(plugin)
@@ -46,15 +54,11 @@ def main(folder: str, source: str, name: str, *plugins: str) -> int:
         task = open_task(Path(source), size=shape.size, channels=shape.channels)
         taught = teach(folder, replace(task, name=name), keep=True, watch=watch)
     except (ScholarsError, OSError) as error:
-        _say(error=str(error))
+        say(error=str(error))
         return 1
     record = taught.lineage[-1]
-    _say(generation=taught.generation, accuracy=record.accuracy, tested=record.test_count)
+    say(generation=taught.generation, accuracy=record.accuracy, tested=record.test_count)
     return 0
-
-
-def _say(**words: Any) -> None:
-    print(json.dumps(words), flush=True)
 
 
 if __name__ == "__main__":

@@ -54,9 +54,13 @@ class Intake:
 
     def begin(self, target: Path) -> BinaryIO:
         """Make a file for `add`; one at a time is written."""
-        target.parent.mkdir(parents=True, exist_ok=True)
         self._size = 0
-        return target.open("xb")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            return target.open("xb")
+        except (FileExistsError, NotADirectoryError):
+            name = target.relative_to(self.folder)
+            raise InputError(f"{str(name)!r} and another name are a file and a folder of the same name") from None
 
     def add(self, file: BinaryIO, piece: bytes) -> None:
         """Write on, as far as it may. Raises InputError where it is too much."""

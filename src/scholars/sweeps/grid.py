@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from scholars.config import Recipe, parse_changes, read_recipe
@@ -63,7 +64,7 @@ class Plan:
         """The method whose accuracy decides: the first."""
         return self.trials[0].recipe.methods[0]
 
-    def command(self, trial: Trial) -> str:
+    def command(self, trial: Trial, data_dir: str | Path | None = None) -> str:
         """What runs a combination with all training data, and tests it on the real test part."""
         changes = {key: value for key, value in {**self.fixed, **trial.changes}.items() if key != "validation"}
         if read_recipe(self.recipe).validation is not None:
@@ -73,6 +74,8 @@ class Plan:
         own = [word for plugin in plugins() for word in ("--plugin", plugin)]
         methods = ",".join(trial.recipe.methods)
         what = ["run", self.recipe, "--set", *words, "--seed", *seeds, "--methods", methods]
+        what += ["--out", str(Path("runs") / f"{trial.recipe.name}-best")]
+        what += ["--data-dir", str(data_dir)] if data_dir is not None else []
         return shlex.join(["scholars", *own, *what])
 
 

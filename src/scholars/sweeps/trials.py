@@ -21,7 +21,6 @@ from typing import Any
 from scholars import store
 from scholars.clusters import cluster, imported
 from scholars.compute import machine
-from scholars.config import Recipe
 from scholars.errors import InputError, Interrupted, ScholarsError
 from scholars.experiment import is_done
 from scholars.fitting import SAVE_EVERY
@@ -56,7 +55,7 @@ def sweep(
     out, means = Path(out).resolve(), means or Means()
     imported()
     _check_folder(plan, out, resume)
-    steps = [_steps(trial.recipe, plan.scored, data_dir) for trial in plan.trials]
+    steps = _steps(plan, data_dir)
     if means.stop_early and max(steps) <= FIRST_LOOK:
         raise InputError(
             f"--stop-early looks after {FIRST_LOOK} tasks for the first time, and no trial learns more than that: "
@@ -76,7 +75,7 @@ def sweep(
                     store.discard(out / SCRATCH)
         except KeyboardInterrupt:
             raise Interrupted("stopped") from None
-    return _write_state(plan, out, progress)
+    return _write_state(plan, out, data_dir, progress)
 
 
 def _carry_out(
@@ -93,7 +92,7 @@ def _carry_out(
     store.discard(errand.out / SCRATCH)
 
     def noted(one: Progress, note: str) -> None:
-        _write_state(plan, errand.out, progress)
+        _write_state(plan, errand.out, errand.data_dir, progress)
         on_note(f"trial {one.number} of {len(progress)}, {described(one.changes)}: {note}")
 
     for one in todo:
@@ -131,10 +130,18 @@ def _shared_out(means: Means, trials: int) -> tuple[int, int]:
     return means.workers or max(1, here // threads), threads
 
 
-def _steps(recipe: Recipe, scored: str, data_dir: str | Path | None) -> int:
-    """How many tasks a trial learns, over all its seeds. Raises InputError where its data cannot be opened."""
-    machine(recipe.compute)
-    return len(recipe.seeds) * (1 if scored == "joint" else len(open_stream(recipe, recipe.seeds[0], data_dir)))
+def _steps(plan: Plan, data_dir: str | Path | None) -> list[int]:
+    """How many tasks each trial learns, over all its seeds. Raises InputError where its data cannot be opened."""
+    steps, opened = list[int](), dict[str, int]()
+    for recipe in (trial.recipe for trial in plan.trials):
+        machine(recipe.compute)
+        # Opened once, however many trials learn it: data may be large, or drawn.
+        stream = recipe.model_dump_json(include={"tasks", "split", "scenario", "image", "validation", "seeds"})
+        if stream not in opened:
+            tasks = open_stream(recipe, recipe.seeds[0], data_dir)
+            opened[stream] = len(recipe.seeds) * (1 if plan.scored == "joint" else len(tasks))
+        steps.append(opened[stream])
+    return steps
 
 
 def _check_folder(plan: Plan, out: Path, resume: bool) -> None:
@@ -170,7 +177,7 @@ def _progress(plan: Plan, out: Path) -> list[Progress]:
     return [Progress(number, dict(trial.changes)) for number, trial in enumerate(plan.trials, start=1)]
 
 
-def _write_state(plan: Plan, out: Path, progress: Sequence[Progress]) -> dict[str, Any]:
+def _write_state(plan: Plan, out: Path, data_dir: str | Path | None, progress: Sequence[Progress]) -> dict[str, Any]:
     recipe = plan.trials[0].recipe
     found = best(progress)
     document = {
@@ -182,7 +189,9 @@ def _write_state(plan: Plan, out: Path, progress: Sequence[Progress]) -> dict[st
         "methods": list(recipe.methods),
         "scored": plan.scored,
         "validation": recipe.validation,
-        "best": {"trial": found.number, "command": plan.command(plan.trials[found.number - 1])} if found else None,
+        "best": {"trial": found.number, "command": plan.command(plan.trials[found.number - 1], data_dir)}
+        if found
+        else None,
         "trials": [asdict(one) for one in progress],
     }
     store.write_json(out / SWEEP, document)

@@ -176,13 +176,16 @@ async function ask(blob) {
   asking = true;
   const of = sheet;
   try {
-    current = blob;
     const found = await asked("/predict?top=5", { method: "POST", body: blob });
-    if (of === sheet) answer(found);
+    if (of === sheet) {
+      current = blob;
+      answer(found);
+    }
   } catch (error) {
     if (of === sheet) {
       at("verdict").textContent = error.message;
       at("guesses").replaceChildren();
+      at("pin").hidden = true;
     }
   }
   asking = false;
@@ -350,21 +353,23 @@ at("teaching").addEventListener("submit", async (event) => {
   at("start").disabled = false;
 });
 
+async function taught(before) {
+  await open();
+  await Promise.all([dream(), again()]);
+  fill(at("before"), before, false);
+  fill(at("after"), await dreamt(30, 0).catch(() => []), false);
+  at("compare").hidden = before.length === 0;
+}
+
 function follow(id, before) {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const events = new EventSource(`/jobs/${id}`);
     events.addEventListener("message", async (event) => {
       const job = JSON.parse(event.data);
       tell(job);
       if (job.state === "done" || job.state === "failed") {
         events.close();
-        if (job.state === "done") {
-          await open();
-          await Promise.all([dream(), again()]);
-          fill(at("before"), before, false);
-          fill(at("after"), await dreamt(30, 0).catch(() => []), false);
-          at("compare").hidden = before.length === 0;
-        }
+        if (job.state === "done") await taught(before).catch(reject);
         resolve();
       }
     });
