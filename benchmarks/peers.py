@@ -59,12 +59,16 @@ def ours(out: Path, data_dir: Path, setting: str, seed: int) -> dict[str, Any]:
     words = ["run", *setting.split(), "--out", str(folder), "--data-dir", str(data_dir), "--methods", "replay"]
     words += ["--seed", str(seed), "--set", "audit.dreams=0", "--resume"]
     subprocess.run([sys.executable, "-m", "scholars", *words], check=True, stdout=subprocess.DEVNULL)
-    (run,) = store.read_json(folder / "results.json")["runs"]
+    found = store.read_json(folder / "results.json")
     score = accuracy(Scholar.load(folder / "scholars" / "5"), open_task("mnist", data_dir=data_dir))
-    return {"accuracy": score, "seconds": round(run["seconds"], 1)}
+    conditions = {"threads": found["environment"]["threads"], "torch": found["environment"]["packages"]["torch"]}
+    return {"accuracy": score, "seconds": round(found["runs"][0]["seconds"], 1), **conditions}
 
 
 def written(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
+    """The page; raises SystemExit where rows were measured with different threads: they cannot be compared."""
+    if len(threads := {row["threads"] for row in rows}) > 1:
+        raise SystemExit(f"rows of {' and '.join(map(str, sorted(threads)))} threads: remove those of the one or other")
     lines = [
         "# Beside a peer",
         "",
@@ -73,11 +77,11 @@ def written(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
         "took turns on one machine. Accuracy in % over all ten digits after the last task, mean and half width of the",
         "95 % interval over seeds.",
         "",
-        f"Made by `python benchmarks/peers.py --data-dir DIR` on {machine['date']}: {machine['processor']}, "
-        f"{machine['threads']} thread(s) each, torch {machine['packages']['torch']}.",
+        f"Made by `python benchmarks/peers.py --data-dir DIR`, ended on {machine['date']}: {machine['processor']}, "
+        f"{threads.pop()} thread(s) each.",
         "",
-        "| system | setting | accuracy | seconds of training | seeds |",
-        "|---|---|---|---|---|",
+        "| system | setting | accuracy | seconds of training | seeds | torch |",
+        "|---|---|---|---|---|---|",
     ]
     groups: dict[tuple[str, str | int], list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row["seconds"]):
@@ -88,7 +92,10 @@ def written(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
         shown = f"`{setting}`" if isinstance(setting, str) else f"{setting} epoch{'s'[: setting != 1]} a task"
         spread = "" if half is None else f" ± {half:.2f}"
         seconds = fmean(row["seconds"] for row in own)
-        lines.append(f"| {system} | {shown} | {fmean(scores):.2f}{spread} | {seconds:.0f} | {len(own)} |")
+        lines.append(
+            f"| {system} | {shown} | {fmean(scores):.2f}{spread} | {seconds:.0f} | {len(own)} | "
+            f"{', '.join(sorted({row['torch'] for row in own}))} |"
+        )
     lines += [
         "",
         "What follows a recipe's name is how it was shortened, to about the peer's shortest time; it was chosen on",

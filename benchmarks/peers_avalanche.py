@@ -36,7 +36,8 @@ def main() -> None:
     seconds = time.perf_counter() - began
     found = strategy.eval(stream.test_stream)
     (accuracy,) = (value for name, value in found.items() if name.startswith("Top1_Acc_Stream"))
-    sys.stdout.write(json.dumps({"accuracy": accuracy, "seconds": round(seconds, 1)}) + "\n")
+    conditions = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    sys.stdout.write(json.dumps({"accuracy": accuracy, "seconds": round(seconds, 1), **conditions}) + "\n")
 
 
 if __name__ == "__main__":
