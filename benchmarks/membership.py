@@ -132,6 +132,7 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     }
     rng = np.random.default_rng(options.seed)
     return {
+        "conditions": conditions(options),
         "trained": len(draw.task.train),
         "each": count,
         "accuracy": scholar.lineage[-1].accuracy,
@@ -181,19 +182,34 @@ def figures(members: Array, others: Array) -> tuple[float, float, float]:
     return float(auc(false, true)), float((true - false).max()), float(at)
 
 
-def written(rows: dict[str, Any], options: argparse.Namespace) -> str:
+def conditions(options: argparse.Namespace) -> dict[str, Any]:
+    """What a row was measured with, and when."""
     machine: Any = environment(Settings().compute)
+    return {
+        "dreams": options.dreams,
+        "seed": options.seed,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "torch": machine["packages"]["torch"],
+        **{key: machine[key] for key in ("processor", "threads", "precision")},
+    }
+
+
+def written(rows: dict[str, Any]) -> str:
+    """The page. Raises SystemExit for rows of several conditions, but for their dates."""
+    every = [row["conditions"] for row in rows.values()]
+    if len({json.dumps({**one, "date": ""}, sort_keys=True) for one in every}) > 1:
+        raise SystemExit("rows of several conditions: remove those of the old ones from benchmarks/measured")
+    here, dates = every[0], sorted({one["date"] for one in every})
     made = (
-        f"Made by `python benchmarks/membership.py --data-dir DIR --dreams {options.dreams} --seed {options.seed}` on "
-        f"{datetime.now(UTC):%Y-%m-%d}, on: {machine['processor']}, "
-        f"{machine['threads']} thread{'s'[: machine['threads'] > 1]}, {machine['precision']}, "
-        f"torch {machine['packages']['torch']}."
+        f"Made by `python benchmarks/membership.py --data-dir DIR --dreams {here['dreams']} --seed {here['seed']}` on "
+        f"{' and '.join(dates)}, on: {here['processor']}, {here['threads']} thread{'s'[: here['threads'] > 1]}, "
+        f"{here['precision']}, torch {here['torch']}."
     )
     intervals = (
         f"In brackets are 95 % intervals ({RESAMPLES:,} bootstrap samples of the images; of one scholar, so that they "
         "do not speak of other seeds). *Guess* is what attackers who merely guess stay below in 95 % of cases."
     )
-    lines = [BEGINNING, "", f"{made} {METHOD} {options.dreams:,} dreams of each. {intervals}", "", HEAD]
+    lines = [BEGINNING, "", f"{made} {METHOD} {here['dreams']:,} dreams of each. {intervals}", "", HEAD]
     for name, row in rows.items():
         for attack, found in row["attacks"].items():
             value, low, high = found["auc"]
@@ -231,7 +247,7 @@ def main() -> None:
             rows[name] = measured(name, options)
             print(name, json.dumps(rows[name]), flush=True)
             store.write_json(kept, rows)
-    (DOCS / "membership.md").write_text(written(rows, options), encoding="utf-8")
+    (DOCS / "membership.md").write_text(written(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -96,7 +96,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/replay"))
     options = parser.parse_args()
     kept = Path(__file__).parent / "measured" / f"replay-{options.generator}.json"
-    rows: list[dict[str, Any]] = store.read_json(kept)["rows"] if kept.is_file() else []
+    document: dict[str, Any] = store.read_json(kept) if kept.is_file() else {"steps": options.steps, "rows": []}
+    if document["steps"] != options.steps:
+        raise SystemExit(f"{kept} has rows of {document['steps']} steps: remove it, or give --steps so")
+    rows: list[dict[str, Any]] = document["rows"]
     base = {"generator": {"kind": options.generator}, "solver": {"steps": options.steps}}
     settings = build(Settings, base, None, where="benchmark")
     (first, svhn), (second, mnist) = (
@@ -133,7 +136,7 @@ def main() -> None:
             row |= {"dreams": {entry.name: round(100 * entry.accuracy, 1) for entry in found.tasks}}
         rows.append(row)
         print(json.dumps(row), flush=True)
-        store.write_json(kept, {"rows": rows})
+        store.write_json(kept, document)
         write(rows, options, len(svhn.test), len(mnist.test), len(first.train))
     write(rows, options, len(svhn.test), len(mnist.test), len(first.train))
 

@@ -29,7 +29,7 @@ from scholars.environment import environment
 from scholars.settings import ComputeSettings, Settings
 
 PAGE = Path(__file__).parent.parent / "docs" / "studio.md"
-MARK = "<!-- made by benchmarks/serve.py -->"
+MARK, END = "<!-- made by benchmarks/serve.py -->", "<!-- until here -->"
 
 
 def small(folder: Path) -> Path:
@@ -110,8 +110,9 @@ def main() -> None:
     ]
     print("\n".join(lines))
     if options.write:
-        before = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
-        PAGE.write_text(f"{before}{MARK}\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARK)
+        after = rest.partition(END)[2]
+        PAGE.write_text(f"{before}{MARK}\n\n" + "\n".join(lines) + f"\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

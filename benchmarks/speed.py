@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ from scholars import store
 from scholars.compute import machine
 from scholars.config import read_recipe
 from scholars.environment import environment
+from scholars.experiment import is_done
 from scholars.settings import Settings
 
 HERE = Path(__file__).parent
@@ -88,6 +90,8 @@ def _pair(processes: int, what: str, seconds: float) -> float:
 def run(name: str, options: argparse.Namespace) -> Row:
     """A whole run by the command line, in a process of its own."""
     folder = options.out / name
+    if is_done(folder):  # of another day
+        shutil.rmtree(folder)
     words = ["run", *RUNS[name], "--out", str(folder), "--resume"]
     data = ["--data-dir", str(options.data_dir)] if options.data_dir else []
     subprocess.run([sys.executable, "-m", "scholars", *words, *data], check=True)
@@ -151,11 +155,17 @@ def main() -> int:
     if options.check:
         return 1 if check(options) else 0
     document: dict[str, Any] = store.read_json(KEPT) if KEPT.is_file() else {"stages": {}, "yardsticks": {}}
+    here = environment(read_recipe("mnist-svhn").compute)
+    like = ("processor", "threads", "precision", "packages")
+    if options.only and any(document.get("environment", here)[key] != here[key] for key in like):
+        raise SystemExit(f"{KEPT} is of another machine, or other versions: measure all, without --only")
     fresh = measure(options)
     document["stages"] |= fresh["stages"]
     document["yardsticks"] |= fresh["yardsticks"]
-    document["environment"] = environment(read_recipe("mnist-svhn").compute)
-    document["date"] = datetime.now(UTC).date().isoformat()
+    document["environment"] = here
+    # A part that was measured anew does not make the rest younger.
+    began = document["date"].partition(" to ")[0] + " to " if options.only and "date" in document else ""
+    document["date"] = began + datetime.now(UTC).date().isoformat()
     if options.team:
         document["team"] = team(options)
     for name in [] if options.runs is None else options.runs or list(RUNS):
