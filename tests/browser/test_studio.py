@@ -98,7 +98,8 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     page.goto(address)
     expect(page.locator("#about")).to_contain_text("Generation")
     yield page
-    assert errors == []
+    # The browser notes every image that is refused, too.
+    assert [error for error in errors if "status of 422" not in error] == []
     page.close()
 
 
@@ -189,8 +190,9 @@ def test_an_image_is_dropped_or_pasted(page: Page, tmp_path: Path, way: str) -> 
     expect(page.locator("#given")).to_be_hidden()
 
 
-def test_what_could_not_be_named_cannot_be_kept(page: Page) -> None:
-    draw(page, [(0.5, 0.2), (0.5, 0.8)])
+def test_what_could_not_be_named_cannot_be_kept(page: Page, tmp_path: Path) -> None:
+    Image.fromarray(open_task("digits").test.images[0][0]).save(tmp_path / "digit.png")
+    page.evaluate(GIVEN["drop"], list((tmp_path / "digit.png").read_bytes()))
     expect(page.locator("#pin")).to_be_visible()
     page.evaluate(GIVEN["drop"], list(b"no image"))
     expect(page.locator("#verdict")).to_contain_text("the image is no image")
