@@ -67,3 +67,10 @@ def test_another_file(place: Path) -> None:
     (place / "notes.txt").write_text("no images")
     with pytest.raises(InputError, match=r"notes\.txt: is neither an image folder nor an \.npz or \.csv file"):
         open_task("notes.txt")
+
+
+def test_the_home_of_nobody_is_refused() -> None:
+    with pytest.raises(InputError, match="~nobody-of-this-name/photos: "):
+        open_task("~nobody-of-this-name/photos")
+    with pytest.raises(InputError, match="~nobody-of-this-name"):
+        open_task("mnist", data_dir="~nobody-of-this-name")
