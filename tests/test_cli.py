@@ -103,6 +103,9 @@ def test_reports_are_made_again_and_of_scholars(recipe: Path, two: Scholar, tmp_
     done = scholars("report", "kept", "--test", "digits", cwd=tmp_path)
     assert "Report: kept.html" in done.stdout
     assert "right now on" in (tmp_path / "kept.html").read_text(encoding="utf-8")
+    (tmp_path / "kept.html").unlink()
+    assert scholars("report", ".", cwd=tmp_path / "kept").returncode == 0
+    assert (tmp_path / "kept.html").is_file()
     Scholar.load(tmp_path / "kept")  # nothing was added to its folder
 
 

@@ -252,9 +252,9 @@ def test_a_generator_kind_is_one_setting_away(tmp_path: Path) -> None:
 
 def test_summary_is_of_seeds() -> None:
     runs = [
-        {"method": method, "average_accuracy": value}
+        {"method": method, "seed": seed, "average_accuracy": value}
         for method, values in {"replay": (0.8, 0.9), "naive": (0.5, 0.5), "joint": (0.9, 1.0)}.items()
-        for value in values
+        for seed, value in enumerate(values)
     ]
     # Two values 0.05 from their mean; t of 97.5 % with one degree of freedom is 12.706.
     expected = {"mean": 0.85, "std": 0.0707107, "n": 2, "interval": 12.7062 * 0.05}

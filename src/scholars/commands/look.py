@@ -45,7 +45,8 @@ def report(
         shape = Scholar.load(alone).settings.image
         tasks = [open_watched(messages, source, shape, data_dir, None) for source in tests or []]
         # Not inside: a scholar's folder holds what its description names, and nothing else.
-        page = write_portrait(alone, path or alone.resolve().with_name(f"{alone.resolve().name}.html"), tasks)
+        named = alone if alone.name.strip(".") else alone.resolve()
+        page = write_portrait(alone, path or named.with_name(f"{alone.resolve().name}.html"), tasks)
     elif tests:
         raise InputError("--test is for a scholar: what a run was judged on is in its folder")
     elif alone:
