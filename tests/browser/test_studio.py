@@ -146,17 +146,25 @@ def test_a_drawn_digit_is_named(page: Page) -> None:
     assert page.locator("#guesses li").count() == 5
 
 
-def test_an_answer_that_comes_after_the_board_was_cleared_is_not_shown(page: Page) -> None:
+@pytest.mark.parametrize("way", ["clear", "drop", "paste"])
+def test_an_answer_that_comes_when_something_else_is_asked_about_is_not_shown(
+    page: Page, tmp_path: Path, way: str
+) -> None:
     page.evaluate(LISTEN, "verdict")
     held = hold(page, "**/predict*")
     with page.expect_request("**/predict*"):
         draw(page, [(0.5, 0.2), (0.5, 0.8)])
-    page.get_by_role("button", name="Clear").click()
+    if way == "clear":
+        page.get_by_role("button", name="Clear").click()
+    else:
+        Image.fromarray(open_task("digits").test.images[0][0]).save(tmp_path / "digit.png")
+        page.evaluate(GIVEN[way], list((tmp_path / "digit.png").read_bytes()))
     late = {"generation": 1, "unfamiliar": False, "guesses": [{"class": "late", "probability": 1.0}]}
     with page.expect_request_finished():
         held[0].fulfill(json=late)
-    # The page is still answering, and asks one at a time: a new drawing is named once the late answer has been heard.
-    draw(page, [(0.42, 0.28), (0.52, 0.2), (0.52, 0.8)])
+    # The page is still answering, and asks one at a time: what is next is named once the late answer has been heard.
+    if way == "clear":
+        draw(page, [(0.42, 0.28), (0.52, 0.2), (0.52, 0.8)])
     expect(page.locator("#guesses li")).to_have_count(5)
     assert "late" not in page.evaluate("said")
 

@@ -81,8 +81,13 @@ let drawing = false;
 let asking = false;
 let waiting = null;
 let current = null;
-// Counts what was cleared: an answer that was asked for before is of a drawing that is gone.
+// Counts what is asked about: an answer that was asked for before is of what is gone.
 let sheet = 0;
+
+function another() {
+  sheet += 1;
+  waiting = null;
+}
 
 function paper() {
   pen.fillStyle = at("dark").checked ? "#000" : "#fff";
@@ -94,8 +99,7 @@ function paper() {
 
 function clear() {
   paper();
-  sheet += 1;
-  waiting = null;
+  another();
   at("given").hidden = true;
   at("guesses").replaceChildren();
   at("verdict").textContent = "Nothing to name yet.";
@@ -109,6 +113,7 @@ const place = (event) => {
 };
 
 board.addEventListener("pointerdown", (event) => {
+  another();
   at("given").hidden = true;
   board.setPointerCapture(event.pointerId);
   drawing = true;
@@ -212,8 +217,11 @@ function answer(found) {
 
 function give(file) {
   if (!file) return;
+  another();
+  const of = sheet;
   const reader = new FileReader();
   reader.addEventListener("load", () => {
+    if (of !== sheet) return;
     at("given").src = reader.result;
     at("given").hidden = false;
   });
