@@ -3,8 +3,9 @@
 python benchmarks/streams.py --data-dir DIR [--only split-mnist ...] [--seeds 0 1 2] [--methods replay joint ...]
 
 Every seed of a stream is a `scholars run`, in a process of its own, of those methods that benchmarks/measured has not
-yet for it: remove its file to make it anew. Writes docs/results.md and its pictures. What was interrupted goes on, in
---out. Several of these may run at once, each with its own --only or --seeds, OMP_NUM_THREADS=1 and a core of its own.
+yet for it: remove its file to make it anew. Writes docs/results.md, its pictures, and the table of them in the README.
+What was interrupted goes on, in --out. Several of these may run at once, each with its own --only or --seeds,
+OMP_NUM_THREADS=1 and a core of its own.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from scholars.config import METHODS, Recipe, build, parse_changes, read_recipe
 from scholars.environment import environment
 from scholars.evaluate import summary
 from scholars.report import plots
-from scholars.report.results import mean
-from scholars.report.words import megabytes, number, percent
+from scholars.report.results import Spread, mean
+from scholars.report.words import DASH, megabytes, number, percent, spread
 from scholars.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
 MEASURED = Path(__file__).parent / "measured"
+README = DOCS.parent / "README.md"
+START, END = "<!-- made by benchmarks/streams.py -->\n", "<!-- until here -->\n"
 THREE_KINDS = "van de Ven & Tolias 2019, arXiv 1904.07734"
 
 
@@ -101,10 +104,14 @@ def completed(run: dict[str, Any], generator: bool) -> str:
     return json.dumps(own if generator else settings, sort_keys=True)
 
 
+def kept_rows(name: str, seed: int) -> dict[str, Any] | None:
+    path = MEASURED / f"{name}-{seed}.json"
+    return store.read_json(path) if path.is_file() else None
+
+
 def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any] | None:
     """The results of a stream with one seed: those that are kept, and of the methods that are asked for and are not."""
-    path = MEASURED / f"{name}-{seed}.json"
-    kept = store.read_json(path) if path.is_file() else None
+    kept = kept_rows(name, seed)
     have = [run["method"] for run in kept["runs"]] if kept else []
     lacking = [method for method in options.methods if method not in have]
     if lacking and name in options.only and seed in options.seeds:
@@ -120,7 +127,10 @@ def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any
         kept = {**found, "runs": sorted(runs, key=lambda run: METHODS.index(run["method"]))}
         # The page gives the command; that of this run names folders of this machine.
         kept["environment"] = {key: value for key, value in found["environment"].items() if key != "command"}
-        store.write_json(path, {key: value for key, value in kept.items() if key not in ("summary", "config")})
+        store.write_json(
+            MEASURED / f"{name}-{seed}.json",
+            {key: value for key, value in kept.items() if key not in ("summary", "config")},
+        )
     return kept
 
 
@@ -180,6 +190,29 @@ def section(name: str, stream: Stream, parts: list[dict[str, Any]]) -> list[str]
     return [*lines, "", f"![Accuracy on each task after each task](images/stream-{name}.png)", ""]
 
 
+def overview(found: dict[str, list[dict[str, Any]]]) -> str:
+    """A row a stream, a column a method: the mean of its seeds, how sure it is, how many they are if not three."""
+    lines = [f"| `scholars run` | {' | '.join(METHODS)} | seconds of replay |", "|" + "---|" * (len(METHODS) + 2)]
+    for name, parts in found.items():
+        every = [run for part in parts for run in part["runs"]]
+        cells: dict[str, str] = dict.fromkeys(METHODS, DASH)
+        for method, figures in summary(every).items():
+            average = Spread.model_validate(figures["average_accuracy"])
+            few = "" if average.n == 3 else f" ({average.n} {'seed' if average.n == 1 else 'seeds'})"
+            cells[method] = spread(average) + few
+        cells["replay"] = f"**{cells['replay']}**"
+        seconds = min((run["seconds"] for run in every if run["method"] == "replay"), default=None)
+        lines.append(f"| `{' '.join(STREAMS[name].words)}` | {' | '.join(cells.values())} | {number(seconds)} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_overview(page: str, found: dict[str, list[dict[str, Any]]]) -> str:
+    """The page with the table between its marks made anew."""
+    before, _, rest = page.partition(START)
+    _, _, after = rest.partition(END)
+    return before + START + overview(found) + END + after
+
+
 def written(found: dict[str, list[dict[str, Any]]], machine: dict[str, Any]) -> str:
     lines = [
         "# The standard streams",
@@ -221,6 +254,7 @@ def main() -> None:
             if part := measured(name, seed, options):
                 found.setdefault(name, []).append(part)
     (DOCS / "results.md").write_text(written(found, environment(Settings().compute)), encoding="utf-8")
+    README.write_text(with_overview(README.read_text(encoding="utf-8"), found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from streams import check_settings, chosen
+from streams import README, STREAMS, check_settings, chosen, kept_rows, overview, with_overview
 
 from scholars.config import parse_changes, read_recipe
+from scholars.report.words import DASH
 
 RECIPE = read_recipe("split-svhn")
 
@@ -41,3 +42,23 @@ def test_rows_of_other_settings_are_refused(change: str) -> None:
 def test_dreams_of_another_generator_are_refused() -> None:
     with pytest.raises(SystemExit, match="the row of seed 1, replay"):
         check_settings("some", RECIPE, [row("joint"), row("replay", "generator.r3gan.steps=7")])
+
+
+def test_a_row_of_the_overview_says_of_how_many_seeds_it_is() -> None:
+    def run(method: str, seed: int, accuracy: float) -> dict[str, Any]:
+        return {"method": method, "seed": seed, "average_accuracy": accuracy, "seconds": 7.0 + seed}
+
+    parts = [{"runs": [run("replay", seed, 0.90 + 0.01 * seed), run("naive", seed, 0.5)]} for seed in (0, 1, 2)]
+    parts[0]["runs"].append(run("er", 0, 0.8))
+    row = overview({"four-digits": parts}).splitlines()[2]
+    # 91 +- t * s / sqrt(3), with t = 4.303 for two degrees of freedom, s = 1.
+    cells = ["`four-digits`", "**91.0 ± 2.5**", "50.0 ± 0.0", DASH, DASH, DASH, "80.0 (1 seed)", "7"]
+    assert row == f"| {' | '.join(cells)} |"
+
+
+def test_the_readme_has_what_was_measured() -> None:
+    rows = {name: [part for seed in (0, 1, 2) if (part := kept_rows(name, seed))] for name in STREAMS}
+    page = README.read_text(encoding="utf-8")
+    found = {name: parts for name, parts in rows.items() if parts}
+    assert len(found) >= 8
+    assert with_overview(page, found) == page, "run: python benchmarks/streams.py --data-dir DIR --only"
