@@ -73,8 +73,8 @@ STREAMS = {
         "Split MNIST, task-incremental",
         ["split-mnist", "--set", "scenario=task"],
         published=[("DGR", "99.5", THREE_KINDS)],
-        note="Taught over all outputs, as where classes are told apart; only the answer is among the two of a test image's "
-        "task. Who trains those two alone, as the published figures were made, spares `naive` most of its forgetting.",
+        note="Taught over all outputs, as where classes are told apart; only the answer is among the two of a test "
+        "image's task. The published figures were made by training those two alone, which spares `naive` much.",
     ),
     "permuted-mnist": Stream(
         "Permuted MNIST, ten tasks, domain-incremental",
