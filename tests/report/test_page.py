@@ -61,6 +61,12 @@ def test_headline_has_the_figures(tmp_path: Path) -> None:
     ]
 
 
+def test_a_generator_is_named_where_one_was_trained(tmp_path: Path) -> None:
+    assert "tiny · flow generator · seeds 0, 1" in report(tmp_path, results()).all("p")
+    without = results(runs=[one_run(0, "naive", [[0.9], [0.8, 0.9]])], summary={}, seeds=[0])
+    assert "tiny · seed 0" in report(tmp_path, without).all("p")
+
+
 def test_what_is_scored_on_validation_images_says_so(tmp_path: Path) -> None:
     said = "No test image was looked at"
     page = report(tmp_path, results(config={"name": "tiny", "validation": 0.1}))
