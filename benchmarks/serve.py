@@ -23,13 +23,14 @@ import httpx
 import numpy as np
 from PIL import Image
 
+from measuring.marked import marked
+
 from scholars import learn, open_task
 from scholars.config import build
 from scholars.environment import environment
 from scholars.settings import ComputeSettings, Settings
 
 PAGE = Path(__file__).parent.parent / "docs" / "studio.md"
-MARK, END = "<!-- made by benchmarks/serve.py -->", "<!-- until here -->"
 
 
 def small(folder: Path) -> Path:
@@ -110,9 +111,8 @@ def main() -> None:
     ]
     print("\n".join(lines))
     if options.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARK)
-        after = rest.partition(END)[2]
-        PAGE.write_text(f"{before}{MARK}\n\n" + "\n".join(lines) + f"\n\n{END}{after}", encoding="utf-8")
+        page = marked(PAGE.read_text(encoding="utf-8"), "serve.py", "\n".join(lines) + "\n")
+        PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

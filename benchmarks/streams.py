@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from measuring.marked import marked
+
 from scholars import store
 from scholars.config import METHODS, Recipe, build, parse_changes, read_recipe
 from scholars.environment import environment
@@ -32,7 +34,6 @@ from scholars.settings import Settings
 DOCS = Path(__file__).parent.parent / "docs"
 MEASURED = Path(__file__).parent / "measured"
 README = DOCS.parent / "README.md"
-START, END = "<!-- made by benchmarks/streams.py -->\n", "<!-- until here -->\n"
 THREE_KINDS = "van de Ven & Tolias 2019, arXiv 1904.07734"
 
 
@@ -211,13 +212,6 @@ def overview(found: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_overview(page: str, found: dict[str, list[dict[str, Any]]]) -> str:
-    """The page with the table between its marks made anew."""
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
-    return before + START + overview(found) + END + after
-
-
 def written(found: dict[str, list[dict[str, Any]]], machine: dict[str, Any]) -> str:
     lines = [
         "# The standard streams",
@@ -259,7 +253,8 @@ def main() -> None:
             if part := measured(name, seed, options):
                 found.setdefault(name, []).append(part)
     (DOCS / "results.md").write_text(written(found, environment(Settings().compute)), encoding="utf-8")
-    README.write_text(with_overview(README.read_text(encoding="utf-8"), found), encoding="utf-8")
+    page = marked(README.read_text(encoding="utf-8"), "streams.py", overview(found))
+    README.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

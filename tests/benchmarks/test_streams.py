@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from streams import README, STREAMS, check_settings, chosen, kept_rows, overview, with_overview
+from measuring.marked import marked
+from streams import README, STREAMS, check_settings, chosen, kept_rows, overview
 
 from scholars.config import parse_changes, read_recipe
 from scholars.report.words import DASH
@@ -56,9 +57,21 @@ def test_a_row_of_the_overview_says_of_how_many_seeds_it_is() -> None:
     assert row == f"| {' | '.join(cells)} |"
 
 
+def test_what_is_outside_the_marks_stays() -> None:
+    page = "by hand\n<!-- made by benchmarks/a.py -->\nold\n<!-- until here -->\nby hand, <!-- until here -->\n"
+    made = marked(page, "a.py", "new\n")
+    assert made == page.replace("old\n", "\nnew\n\n")
+    assert marked(made, "a.py", "new\n") == made
+    for without in ("nothing\n", page.replace("<!-- until here -->\n", "")):
+        with pytest.raises(ValueError):
+            marked(without, "a.py", "new\n")
+
+
 def test_the_readme_has_what_was_measured() -> None:
     rows = {name: [part for seed in (0, 1, 2) if (part := kept_rows(name, seed))] for name in STREAMS}
     page = README.read_text(encoding="utf-8")
     found = {name: parts for name, parts in rows.items() if parts}
     assert len(found) >= 8
-    assert with_overview(page, found) == page, "run: python benchmarks/streams.py --data-dir DIR --only"
+    assert marked(page, "streams.py", overview(found)) == page, (
+        "run: python benchmarks/streams.py --data-dir DIR --only"
+    )
