@@ -21,9 +21,8 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from PIL import Image
-
 from measuring.marked import marked
+from PIL import Image
 
 from scholars import learn, open_task
 from scholars.config import build
