@@ -75,7 +75,7 @@ STREAMS = {
         ["split-mnist", "--set", "scenario=task"],
         published=[("DGR", "99.5", THREE_KINDS)],
         note="Taught over all outputs, as where classes are told apart; only the answer is among the two of a test "
-        "image's task. The published figures were made by training those two alone, which spares `naive` much.",
+        "image's task. The published figures were made by training those two alone.",
     ),
     "permuted-mnist": Stream(
         "Permuted MNIST, ten tasks, domain-incremental",
