@@ -311,7 +311,7 @@ def table(
     injected = [found[name] for name in ("ENOSPC", "EIO")]
     well = sum(one["identical"] for one in killed)
     lines = [
-        "# Killed, and out of room",
+        "# Killed, and out of disk space",
         "",
         f"Made by `python benchmarks/faults.py --kills {options.kills} --seed {options.seed}` on "
         f"{datetime.now(UTC):%Y-%m-%d}, on: {machine['processor']}, threads: {machine['threads']}, "
@@ -320,7 +320,7 @@ def table(
         "A small scholar learns Digits, five classes and then the other five, by `scholars learn`, and is saved every "
         f"{OFTEN:g} s. It gets SIGKILL: at a random moment; a random moment after a random checkpoint was begun; a "
         "random moment after the new scholar began to be written beside the old one. Every fifth kill hits the first "
-        "generation, where the old scholar is none at all. Then the same command is given again.",
+        "generation, where there is no old scholar. Then the same command is given again.",
         "",
         "*Whole*: what is in the folder is the old scholar or the new one, complete, every file's SHA-256 as written. "
         "*Identical*: after the same command the weights are bit for bit those of a scholar that nobody killed, and "

@@ -277,7 +277,7 @@ def fuzz(name: str, seconds: int, out: Path) -> None:
 def written(rows: dict[str, dict[str, Any]], machine: dict[str, Any]) -> str:
     total = sum(row["inputs"] for row in rows.values())
     lines = [
-        "# What nobody meant to be read",
+        "# Fuzzing",
         "",
         f"Made by `python benchmarks/fuzz.py` on {datetime.now(UTC):%Y-%m-%d}, on: "
         f"{machine['processor']}, Python {machine['python']}, torch {machine['packages']['torch']}, and atheris,",

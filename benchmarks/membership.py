@@ -42,10 +42,10 @@ An attack of this kind is called *membership inference*. Measured here is a simp
 ([Chen et al. 2020](https://arxiv.org/abs/1909.03935), GAN-Leaks, the full black-box attack): many dreams are drawn, and
 the nearer the nearest of them is, the more the image is suspected. Members are images that the scholar was trained on,
 non-members as many of the same distribution that it never saw."""
-METHOD = """Default settings; one scholar of each row.
+METHOD = """Default settings; one scholar per row.
 Members and non-members were drawn anew at random from both parts of MNIST (other people wrote its test part), and of
 SVHN photo by photo (the subset of 10,554 digits, a fifth of the photos held out, one digit of each photo asked about):
-else an attacker could tell the parts, or a neighbour could tell on an image."""
+otherwise an attacker could tell the parts apart, or a digit of the same photo could give an image away."""
 HEAD = """| learned | by | area under the curve | advantage | members found at 1 % false alarms |
 |---|---|---|---|---|"""
 END = """**How to read it.** An area of 0.5 is a coin toss, 1 is certainty. The advantage is the largest difference
@@ -53,9 +53,9 @@ between the share of members and the share of non-members that are suspected (Ye
 never negative, for the threshold is chosen afterwards, in the attacker's favour. The last column is what counts where a
 single person could be harmed: how many members are found when one non-member in a hundred is suspected wrongly.
 
-**What it does not say.** This attacker is simple. Who has the files has the weights, too, among them those of a critic
+**What it does not say.** This attacker is simple. Anyone with the files has the weights, among them those of a critic
 that saw the training images. Attacks that train models of their own do better. None of this is a guarantee such as
-differential privacy gives: who must not tell whose images were used should not hand the scholar on.
+differential privacy gives: if it must stay secret whose images were used, do not share the scholar.
 """
 
 

@@ -98,7 +98,7 @@ def written(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        "What follows a recipe's name is how it was shortened, to about the peer's shortest time; it was chosen on",
+        "The settings after a recipe's name shorten it to about Avalanche's shortest time; they were chosen on",
         "held-out training images. Avalanche's strategy has its defaults: it was not tuned beyond the epochs.",
     ]
     return "\n".join(lines) + "\n"

@@ -74,7 +74,7 @@ STREAMS = {
         "Split MNIST, task-incremental",
         ["split-mnist", "--set", "scenario=task"],
         published=[("DGR", "99.5", THREE_KINDS)],
-        note="Taught over all outputs, as where classes are told apart; only the answer is among the two of a test "
+        note="Trained over all outputs, as if class-incremental; only the answer is limited to the two of a test "
         "image's task. The published figures were made by training those two alone.",
     ),
     "permuted-mnist": Stream(
@@ -219,11 +219,11 @@ def written(found: dict[str, list[dict[str, Any]]], machine: dict[str, Any]) -> 
         "Average accuracy over all tasks after the last one, in %, on real test parts: mean and half width of the 95 %",
         "interval (Student's t) over the seeds. All methods of a stream have the same networks, steps, seeds. *Kept*",
         "is what had to stay between tasks: weights, and real images at 8 bits a value. Seconds are of learning alone,",
-        "by the fastest seed; what had one thread had others beside it, up to three on two cores. Pictures show the",
+        "for the fastest seed; runs with one thread shared the two cores with up to three others. Pictures show the",
         "mean over the seeds, and bands from the worst of them to the best. Audits change nothing that is learned,",
         "and were left out (`audit.dreams=0`). *Gap closed* is of the seeds that a method has in common with `naive`",
-        "and `joint`. *Peak* of a method that was run after others may hold what they had left in memory: that is",
-        "given back first now, and most rows are of before.",
+        "and `joint`. *Peak* of a method that ran after others may include memory they had not released. It is",
+        "released now, but most rows are older.",
         "[recipes.md](recipes.md) says what each method is, [measurements.md](measurements.md) what the data is: SVHN",
         "is a subset, not comparable to published figures. [peers.md](peers.md) has another system on Split MNIST.",
         "",

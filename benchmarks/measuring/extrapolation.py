@@ -162,7 +162,7 @@ def _tasks(fits: Mapping[str, Fit]) -> Iterator[str]:
         yield f"| {growth.title} | {values} | {limit} | {DASH if at is None else f'{at:,}'} | {growth.plan} |"
     yield from (
         "",
-        "What is first in the table breaks first. A budget that is the same for every task leaves less and less of it",
+        "The earlier a row, the sooner it breaks. A budget that is the same for every task leaves less and less of it",
         "to each class, long before time, memory or disk run out. Lineage and embeddings are far from any limit.",
         "",
     )

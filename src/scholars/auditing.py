@@ -32,7 +32,7 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
 
     There are ``settings.audit.dreams`` of them, or one for each class of each task if that is more.
 
-    tasks: tasks of its lineage whose data is at hand; more of them, more is known. None is learned from.
+    tasks: tasks of its lineage whose data is at hand; the more, the more is known. None is learned from.
 
     Raises InputError for a scholar that cannot dream, or a task that it never learned.
     """

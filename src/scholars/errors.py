@@ -19,7 +19,7 @@ class Interrupted(ScholarsError):
 
 
 class ScholarsWarning(UserWarning):
-    """What was coped with, and its owner should know. The command line prints it and goes on."""
+    """A problem that was handled, but that the user should know of. The command line prints it and goes on."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

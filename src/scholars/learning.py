@@ -57,8 +57,8 @@ def learn(
     past: what stands for the past in every batch. With anything but dreams no generator is trained: "new images", as
         ``previous`` sees them (learning without forgetting, Li & Hoiem 2016), or the real data of some tasks, ``[]``
         for nothing (naive), all earlier tasks for exact replay
-    session: where unfinished work is kept, who is told about progress. What is found in its folder goes on if it is of
-        this very learning; that of another is thrown away
+    session: where unfinished work is kept, who is told about progress. Work found in its folder is resumed if it
+        belongs to this very call, else discarded
 
     Raises InputError for a task or settings that do not fit ``previous``, Interrupted when asked to stop.
     """

@@ -25,7 +25,7 @@ class SolverSettings(Section):
 
     kind: Kind = Field(
         "cnn",
-        description="cnn; mlp, for images whose neighbouring pixels have nothing in common; or one of your own "
+        description="cnn; mlp, for images whose neighbouring pixels are unrelated (permuted MNIST); or one of your own "
         "(docs/own-networks.md)",
     )
     options: Options = Field({}, description="what a solver of your own is told")
@@ -72,8 +72,8 @@ class SolverSettings(Section):
         0.0,
         ge=0,
         le=255,
-        description="greatest deviation of the noise on training images, of 255; hides from the solver what tells a "
-        "dream from a real image",
+        description="largest standard deviation of the noise on training images, on the 0..255 scale; hides from the "
+        "solver what distinguishes dreams from real images",
     )
     start: Literal["warm", "fresh"] = Field("warm", description="start from the previous solver's weights, or anew")
 
@@ -105,9 +105,9 @@ class ReplaySettings(Section):
         gt=0,
         le=100,
         description="T of the loss of soft labels, T^2 CE(softmax(logits / T), softmax(old logits / T)) (Hinton et al. "
-        "2015): with a higher one more is learned from what a dream is not",
+        "2015): a higher one learns more from the less probable classes",
     )
-    dreams: Literal["bank", "fresh"] = Field("bank", description="dream once and keep, or anew for every batch")
+    dreams: Literal["bank", "fresh"] = Field("bank", description="bank: dream once, keep; fresh: anew for every batch")
     bank: int = Field(12_000, ge=1, le=10_000_000, description="dreams drawn from the previous scholar per task")
     balance: Literal["none", "classes"] = Field(
         "none", description="draw dreams from the bank as they came, or each class (as labelled) equally often"
@@ -120,8 +120,8 @@ class ReplaySettings(Section):
     confidence: float = Field(0.5, ge=0, lt=1, description="least probability that filter=confidence keeps")
     preview: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = Field(
         "auto",
-        description="share of the new task's images that are dreams of it, too, for the solver: without them it would "
-        "tell new classes from old by what is real; auto: half where there are new classes and a conditional adversary",
+        description="share of the solver's images of the new task that are dreams of it: else it could tell new "
+        "classes from old by what is real; auto: half where there are new classes and a conditional adversary",
     )
     shift: int | None = Field(
         None, ge=0, le=16, description="dreams are shifted by up to this many pixels; default: as solver.shift"

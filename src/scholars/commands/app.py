@@ -38,12 +38,12 @@ SaveEvery = Annotated[
     float, typer.Option("--save-every", metavar="SECONDS", min=0, help="How often unfinished work is saved.")
 ]
 Devices = Annotated[
-    int | None, typer.Option(min=1, help="Learn by that many processes on this machine, a device or core each.")
+    int | None, typer.Option(min=1, help="Learn in this many processes on this machine, one per device or core.")
 ]
-Nodes = Annotated[int | None, typer.Option(min=1, help="On that many machines; see docs/scaling.md.")]
+Nodes = Annotated[int | None, typer.Option(min=1, help="Learn on this many machines; see docs/scaling.md.")]
 Events = Annotated[
     Path | None,
-    typer.Option("--tensorboard", metavar="DIR", help="Write what training reports for TensorBoard, too."),
+    typer.Option("--tensorboard", metavar="DIR", help="Also write the training metrics for TensorBoard."),
 ]
 Address = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster to work on, or auto; see docs/sweep.md.")
@@ -80,7 +80,7 @@ def _first(
         list[str] | None, typer.Option("--plugin", help="A .py file or module with networks of your own; repeatable.")
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Only results, warnings and errors; may stand anywhere.")
+        bool, typer.Option("--quiet", "-q", help="Only results, warnings and errors; allowed anywhere in the command.")
     ] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")

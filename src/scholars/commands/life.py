@@ -38,9 +38,9 @@ def learn_task(
     ],
     name: Annotated[str | None, typer.Option(help="What to call the task; default: the source's name.")] = None,
     classes: Annotated[str | None, typer.Option(help="Only these classes: a,b,c.")] = None,
-    test: Annotated[str | None, typer.Option(help="A source whose test part is used instead.")] = None,
+    test: Annotated[str | None, typer.Option(help="Take the test part from this source instead.")] = None,
     origin: Annotated[Path | None, typer.Option("--from", help="Start from a copy of this scholar.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the scholar of before as SCHOLAR.gen-N.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the previous generation, as SCHOLAR.gen-N.")] = False,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal scholars.")] = 0,
     generator: GeneratorKind = None,
@@ -50,7 +50,7 @@ def learn_task(
     devices: Devices = None,
     nodes: Nodes = None,
 ) -> None:
-    """Teach a scholar one more task. What it knew before it dreams of; no old data is read."""
+    """Teach a scholar one more task. It dreams of what it knew before; no old data is read."""
     from scholars.config import parse_changes
 
     given = parse_changes(changes or [])
@@ -133,7 +133,7 @@ def inspect(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a scholar knows. Its classes, lineage and networks, and how its dreams were when they were audited."""
+    """Say what a scholar knows. Its classes, lineage and networks, and the audits of its dreams."""
     with loading():
         from scholars.inspecting import described, lineage_tree
         from scholars.progress import open_watched

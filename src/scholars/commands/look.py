@@ -24,7 +24,7 @@ def report(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Write a page to look at: of a run, a scholar, or several runs.
+    """Write an HTML report of a run, a scholar, or several runs.
 
     One file of HTML, which opens from disk and needs no network.
     """
@@ -62,7 +62,7 @@ def report(
 
 @app.command()
 def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Look whether everything is here that is needed, and try it. Exit code 1 if something is wrong."""
+    """Check that everything needed is here and works. Exit code 1 if something is wrong."""
     from rich.table import Table
     from rich.text import Text
 

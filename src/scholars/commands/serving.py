@@ -15,10 +15,10 @@ from scholars.terminal import urgent
 @app.command()
 def serve(
     scholar: ScholarFolder,
-    host: Annotated[str, typer.Option(help="The address to listen at; any but this machine's own needs the token.")] = (
+    host: Annotated[str, typer.Option(help="The address to listen on; any but this machine's own needs the token.")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
 ) -> None:
     """Open the studio: use and teach a scholar in a browser. There is an HTTP API, too."""
     try:

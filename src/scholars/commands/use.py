@@ -26,13 +26,13 @@ def predict(
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print file,class,probability,unfamiliar lines.")] = False,
     path: Annotated[
-        Path | None, typer.Option("--out", help="A folder for .csv files of 10,000 images each: for millions.")
+        Path | None, typer.Option("--out", help="A folder, for .csv files of 10,000 predictions each: for millions.")
     ] = None,
     address: Address = None,
 ) -> None:
-    """Name what is in images.
+    """Classify images.
 
-    With --out an interrupted command goes on when it is given again.
+    With --out, an interrupted command resumes when repeated.
     """
     with loading():
         from scholars.prediction import FORMS, find_images, predict_files
@@ -70,7 +70,7 @@ def dream(
 ) -> None:
     """Write dreams. One sheet, or one file each in a folder per class.
 
-    With a folder an interrupted command goes on when it is given again.
+    With a folder, an interrupted command resumes when repeated.
     """
     with loading():
         from scholars.bulk import write_dreams

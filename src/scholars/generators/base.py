@@ -43,7 +43,7 @@ class Generator(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def sample(self, conditions: Tensor) -> Tensor:
-        """Draw one image per condition, under torch's global generator; the unconditional heed only their number.
+        """Draw one image per condition, under torch's global generator; unconditional generators use only their number.
 
         conditions: ``[B]`` int64, on the generator's device. Returns ``[B, C, H, W]`` float, about in [-1, 1].
         """
