@@ -212,7 +212,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
 
 def written(rows: dict[str, Any], machine: dict[str, Any]) -> str:
     lines = [
-        "# A scholar for life, measured",
+        "# A long life, measured",
         "",
         "Made by `python benchmarks/lifetime.py --data-dir DIR`, seed 0, on: "
         f"{machine['processor']}, {machine['precision']}, torch {machine['packages']['torch']}; in "

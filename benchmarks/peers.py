@@ -70,7 +70,7 @@ def written(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
     if len(threads := {row["threads"] for row in rows}) > 1:
         raise SystemExit(f"rows of {' and '.join(map(str, sorted(threads)))} threads: remove those of the one or other")
     lines = [
-        "# Beside a peer",
+        "# Comparison with Avalanche",
         "",
         "Split MNIST, five tasks of two digits, class-incremental, nothing stored but generator and classifier.",
         f"Avalanche's `GenerativeReplay` (`{PEER}`, its default VAE, `SimpleMLP`, Adam, batches of 100) and Scholars",

@@ -327,5 +327,5 @@ def test_without_ray_it_is_said(folder: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "ray", None)
     for words in (["dream", str(folder), "--out", "new"], ["predict", str(folder), "a.png", "--out", "new"]):
         done = scholars(*words, "--address", "auto", cwd=tmp_path)
-        assert (done.returncode, "pip install 'scholars[ray]'" in done.stderr) == (2, True)
+        assert (done.returncode, "pip install '.[ray]'" in done.stderr) == (2, True)
     assert list(tmp_path.iterdir()) == []

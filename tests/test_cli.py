@@ -238,6 +238,22 @@ def test_inspect_leaves_a_scholar_as_it_is(two: Scholar, tmp_path: Path) -> None
     assert {path.name: path.read_bytes() for path in (tmp_path / "s").iterdir()} == before
 
 
+def test_names_on_stdin_need_not_be_text(two: Scholar, tmp_path: Path) -> None:
+    """Where the locale is strict about them, as most are."""
+    two.save(tmp_path / "s")
+    done = subprocess.run(
+        [sys.executable, "-m", "scholars", "predict", "s", "-"],
+        cwd=tmp_path,
+        input=b"\xff.png\n",
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"\xff.png" in done.stderr or b"udcff" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_brackets_in_names_are_shown_as_they_are(two: Scholar, tmp_path: Path) -> None:
     from rich.console import Console
 

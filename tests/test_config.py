@@ -89,6 +89,9 @@ def test_unreadable_recipes(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"bad\.yaml"):
             read_recipe(path)
+    path.write_text("tasks: [digits]\nsolver: {steps: 77}\nimage: {size: 16}\nsolver: {width: 8}\n")
+    with pytest.raises(InputError, match="'solver' is given twice"):
+        read_recipe(path)
     with pytest.raises(InputError, match="Did you mean 'mnist-svhn'"):
         read_recipe("mnist-svnh")
 
@@ -100,6 +103,7 @@ def test_unreadable_recipes(tmp_path: Path) -> None:
         ("replay=1", "replay: .*got 1"),
         ("solver.steps.more=1", r"in 'solver\.steps' there is no 'more'"),
         ("novalue", "KEY=VALUE"),
+        ("solver={steps: 3, width: 8, steps: 4}", "not a readable value"),
         ("=3", "KEY=VALUE"),
         ("solver.steps=[", "not a readable value"),
     ],
@@ -112,8 +116,6 @@ def test_what_is_wrong_in_a_change_is_named(change: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "keys"),
     [
-        (["replay.filter=agreement", "generator.kind=wgan-gp"], ["replay.filter", "generator.kind"]),
-        (["replay.filter=agreement", "generator.kind=vae", "generator.vae.conditional=false"], ["generator.kind=vae"]),
         (["replay.dreams=fresh", "replay.filter=confidence"], ["replay.dreams", "replay.filter"]),
         (["replay.dreams=fresh", "replay.balance=classes"], ["replay.dreams", "replay.balance"]),
         (["solver.start=fresh", "solver.warm_rate=0.001"], ["solver.warm_rate", "solver.start"]),

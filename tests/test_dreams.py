@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -88,11 +87,6 @@ def test_filters_keep_what_they_say(one: Scholar) -> None:
     agreed = chosen(one, dreamt, policy(filter="agreement"))
     assert agreed.targets.tolist() == targets[[0, 1]].tolist()
     assert chosen(one, dreamt, policy()) is dreamt
-    unconditional = one.settings.model_copy(
-        update={"generator": one.settings.generator.model_copy(update={"kind": "wgan-gp"})}
-    )
-    with pytest.raises(InputError, match=r"replay\.filter.*generator\.kind=wgan-gp"):
-        chosen(replace(one, settings=unconditional), dreamt, policy(filter="agreement"))
 
 
 def test_a_filtered_bank_is_full_if_patience_suffices(one: Scholar) -> None:

@@ -124,9 +124,10 @@ def test_what_each_method_costs(done: Path) -> None:
     )
     assert entries["naive"]["kept_bytes"] == pytest.approx(solver, rel=0.1)
     assert entries["replay"]["kept_bytes"] == pytest.approx(solver + generator, rel=0.1)
-    low = Scholar.load(done / "scholars" / "1").lineage[0].train_count * 16 * 16
+    # The scholar sees 16 x 16 pixels, but to keep an image is to keep the 8 x 8 that it has.
+    low = Scholar.load(done / "scholars" / "1").lineage[0].train_count * 8 * 8
     assert entries["exact"]["kept_bytes"] == entries["naive"]["kept_bytes"] + low
-    assert entries["joint"]["kept_bytes"] == low + 300 * 16 * 16
+    assert entries["joint"]["kept_bytes"] == low + 300 * 8 * 8
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +142,8 @@ def test_learning_without_forgetting_and_a_buffer(others: dict[str, Any]) -> Non
     entries = {entry["method"]: entry for entry in others["runs"]}
     assert [len(row) for row in entries["er"]["accuracy"]] == [1, 2, 3]
     assert entries["lwf"]["kept_bytes"] == entries["naive"]["kept_bytes"]
-    # 40 images of 16 x 16 grey pixels, however many tasks there were.
-    assert entries["er"]["kept_bytes"] == entries["naive"]["kept_bytes"] + 40 * 256
+    # 40 images of 8 x 8 grey pixels, however many tasks there were.
+    assert entries["er"]["kept_bytes"] == entries["naive"]["kept_bytes"] + 40 * 64
     assert entries["er"]["average_accuracy"] > entries["naive"]["average_accuracy"]
     assert entries["naive"]["learning_accuracy"] > 0.9
     assert entries["lwf"]["accuracy"][1] != entries["naive"]["accuracy"][1]
@@ -163,6 +164,25 @@ def test_a_bank_that_cannot_hold_a_dream_of_each_class_is_refused(tmp_path: Path
     with pytest.raises(InputError, match=r"replay\.bank=4 cannot hold a dream .* these are 5"):
         run(recipe(replay={"bank": 4}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_filter_that_the_generator_cannot_answer_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    plan = {"generator.kind": "wgan-gp", "replay.filter": "agreement"}
+    with pytest.raises(InputError, match=r"replay\.filter=agreement.*generator\.kind=wgan-gp"):
+        run(build(Recipe, recipe().model_dump(mode="json"), plan, where="tests"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_killed_as_it_began_is_begun_again(tmp_path: Path) -> None:
+    """It had made its folder, and was about to say in it what it would do."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".run.json.a1b2c3d4.tmp").write_text("{")
+    done = run(recipe(methods=["naive"]), tmp_path / "out")
+    assert [entry["method"] for entry in done["runs"]] == ["naive"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("x")
+    with pytest.raises(InputError, match="is not empty and holds no run"):
+        run(recipe(methods=["naive"]), tmp_path / "other")
 
 
 def test_a_buffer_that_cannot_hold_an_image_of_each_class_is_refused(tmp_path: Path) -> None:

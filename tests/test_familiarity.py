@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from scholars import Scholar, learn
+from scholars import Scholar, familiarity, learn
 from scholars.config import build
 from scholars.errors import InputError
 from scholars.familiarity import Familiarity
@@ -51,6 +51,14 @@ def test_the_signs_by_hand() -> None:
     logits = torch.tensor([[0.0, np.log(3)]], dtype=torch.float32)
     found = familiar.strangeness(torch.tensor([[5.0, 0.0]]), logits)
     assert found.item() == pytest.approx((2 - 1) / 0.5 - np.log(4) / 2, abs=1e-3)
+
+
+def test_distances_are_the_same_however_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, logits = torch.randn(50, 8), torch.randn(50, 4)
+    familiar = Familiarity.of(features, logits, share=0.1)
+    whole = familiar.strangeness(features, logits)
+    monkeypatch.setattr(familiarity, "_ROWS", 7)
+    assert torch.allclose(familiar.strangeness(features, logits), whole, atol=1e-5)
 
 
 def test_dreams_that_are_all_alike_divide_by_nothing() -> None:

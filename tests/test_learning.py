@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from scholars.config import build, parse_changes
+from scholars.dreams import dream_bank
 from scholars.errors import InputError, Interrupted
 from scholars.evaluate import accuracy
 from scholars.fitting import Descent, Session
@@ -20,7 +21,7 @@ from scholars.generators.base import Past
 from scholars.learning import Mixture, learn, union
 from scholars.replay import Batch, Pool, Source
 from scholars.scholar import Scholar
-from scholars.settings import Settings
+from scholars.settings import ReplaySettings, Settings
 from scholars.solvers import Solver
 from scholars.tasks import Images, Task
 from scholars.teaching import teach_solver
@@ -188,6 +189,47 @@ def hastily(high: Task, one: Scholar, hasty: Settings) -> Scholar:
 def test_no_setting_goes_unheeded(change: str, high: Task, one: Scholar, hasty: Settings, hastily: Scholar) -> None:
     other = build(Settings, hasty.model_dump(), parse_changes([change]), where="tests")
     assert not same(learn(high, one, settings=other), hastily)
+
+
+def test_what_dreams_can_do_is_asked_of_the_generator_that_dreams(
+    one: Scholar, low: Task, high: Task, hasty: Settings
+) -> None:
+    """And not of the one that will be taught: the previous scholar's is conditional, with five conditions."""
+
+    def set_to(**changes: object) -> Settings:
+        return changed(hasty, generator__kind="wgan-gp", **changes)
+
+    with pytest.raises(InputError, match=r"replay\.bank=4 cannot hold a dream of each class.*these are 5"):
+        learn(high, one, settings=set_to(replay__bank=4))
+    told = learn(high, one, settings=set_to(replay__filter="agreement"))
+    for refused in (lambda: learn(low, told), lambda: dream_bank(told, told.settings.replay, seed=0)):
+        with pytest.raises(InputError, match=r"replay\.filter=agreement.*generator\.kind=wgan-gp"):
+            refused()
+    # Nothing is asked for class by class of what came unconditionally.
+    assert len(dream_bank(told, ReplaySettings(bank=4), seed=0).images) == 4
+
+
+def test_a_last_task_of_one_class_is_learned_with_others(low: Task, hasty: Settings) -> None:
+    """As `joint` does it, from nothing: with the others there is a class to tell it from."""
+    known, last = low.only(("0", "1")), low.only(("2",))
+    joint = learn(last, None, settings=changed(hasty, solver__steps=150), past=[known])
+    assert joint.classes == ("0", "1", "2")
+    assert accuracy(joint, last) > 0.7
+    with pytest.raises(InputError, match="has one class only"):
+        learn(last, None, settings=hasty, past=[last])
+
+
+def test_views_that_run_backwards_are_learned_and_named(low: Task, one: Scholar, hasty: Settings) -> None:
+    """As ``images[:, ::-1]`` makes RGB of BGR; torch takes no such array."""
+
+    def turned(data: Images) -> Images:
+        return Images(data.images[::-1], data.labels[::-1])
+
+    task = low.resized(1, 16)
+    backwards = replace(task, train=turned(task.train), test=turned(task.test))
+    assert accuracy(one, backwards) == accuracy(one, task)
+    assert one.predict(task.test.images[::-1]) == one.predict(task.test.images)[::-1]
+    assert learn(backwards, None, settings=changed(hasty, solver__steps=1), past=[]).generation == 1
 
 
 def test_a_ratio_of_one_leaves_no_part_to_the_past(low: Task, high: Task, one: Scholar, hasty: Settings) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from conftest import TINY, flat
 
+from scholars import store
 from scholars.errors import InputError, Interrupted
 from scholars.learning import learn
 from scholars.lifetime import Watch, settings_of, teach
@@ -26,6 +27,10 @@ def same(a: Scholar, b: Scholar) -> bool:
     return all(
         torch.equal(x, y) for x, y in zip(a.solver.state_dict().values(), b.solver.state_dict().values(), strict=True)
     )
+
+
+def _die(folder: Path) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -68,6 +73,36 @@ def test_a_new_lineage_starts_from_a_copy(home: Path, high: Task, one: Scholar) 
     assert same(Scholar.load(home), one)
     with pytest.raises(InputError, match="there already"):
         teach(home, high, origin=home.with_name("other"))
+
+
+def test_a_new_lineage_that_was_learned_when_it_was_killed(
+    home: Path, low: Task, high: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had taken its place, and its work was not cleared away yet."""
+    fresh = home.with_name("fresh")
+
+    def teach_it(task: Task) -> Scholar:
+        return teach(fresh, task, origin=home, changes={"solver.steps": 3})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "discard", _die)
+        with pytest.raises(KeyboardInterrupt):
+            teach_it(high)
+    learned = Scholar.load(fresh)
+    with pytest.raises(InputError, match="there already"):
+        teach_it(low)
+    assert same(teach_it(high), learned)
+    assert Scholar.load(fresh).generation == 2
+    assert not list(home.parent.glob(".fresh.learning*"))
+    with pytest.raises(InputError, match="there already"):
+        teach_it(high)
+
+
+def test_nothing_is_left_of_a_keeping_that_was_killed(home: Path, high: Task) -> None:
+    left = home.with_name(".home.gen-1.a1b2c3d4.tmp")
+    left.mkdir()
+    teach(home, high, changes={"solver.steps": 3}, keep=True)
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("stop_at", [5, 40, 75])
@@ -124,7 +159,7 @@ def test_what_is_odd_is_said(home: Path, low: Task) -> None:
     odd = Task("digits", ("Zebra", "zebra "), images, images)
     teach(home, odd, changes={"solver.steps": 3}, watch=Watch(on_note=notes.append))
     assert any("was learned before" in note for note in notes)
-    assert any("differ only in case or spaces" in note for note in notes)
+    assert any("differ only in case, spaces or Unicode" in note for note in notes)
     assert sum("one and the same colour" in note for note in notes) == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,27 @@ def test_a_plugin_that_fails_is_said_in_a_line(tmp_path: Path) -> None:
         (tmp_path / "broken.py").write_text(code)
         with pytest.raises(InputError, match=said):
             registry.load_plugin(str(tmp_path / "broken.py"))
+
+
+def test_what_a_plugin_makes_can_be_sent_to_other_processes(tmp_path: Path) -> None:
+    """Pickled by its module's name; which hides no other module's."""
+    lines = ["from __future__ import annotations", "from dataclasses import dataclass", "import torch"]
+    lines += ["@dataclass", "class Plan:", "    width: int = 3", "class Net(torch.nn.Linear): pass"]
+    lines += ["from scholars import register_solver", "register_solver('sent', lambda *words: Net(2, 2))"]
+    (tmp_path / "json.py").write_text("\n".join(lines))
+    registry.load_plugin(str(tmp_path / "json.py"))
+    built = registry.builder("solver", "sent", [])()
+    assert torch.equal(pickle.loads(pickle.dumps(built)).weight, built.weight)
+    assert sys.modules["json"] is json
+    (tmp_path / "json.py").write_text("1 / 0")
+    with pytest.raises(InputError, match="ZeroDivisionError"):
+        registry.load_plugin(str(tmp_path / "json.py"))
+
+
+def test_the_kinds_of_the_package_cannot_be_replaced() -> None:
+    for register, kind in ((register_solver, "cnn"), (register_generator, "r3gan")):
+        with pytest.raises(InputError, match=f"kind='{kind}' is part of this package"):
+            register(kind, torch.nn.Linear)
 
 
 def test_the_command_line_runs_a_plugin_first(tmp_path: Path) -> None:

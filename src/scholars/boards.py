@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scholars.errors import InputError
+from scholars.errors import extra_missing
 from scholars.experiment import Place
 from scholars.fitting import Tick
 
@@ -22,7 +22,7 @@ def board(folder: Path) -> Iterator[OnTick]:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise InputError("--tensorboard needs an extra: pip install 'scholars[tensorboard]'") from None
+        raise extra_missing("--tensorboard", "tensorboard") from None
     writers: dict[str, SummaryWriter] = {}
 
     def on_tick(place: Place, tick: Tick) -> None:

@@ -19,8 +19,11 @@ def main() -> None:
     """Entry point: errors become one message and an exit code."""
     sys.argv[1:] = quiet(spread(sys.argv[1:]))
     warnings.showwarning = passing_on(warn)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # a file's name need not be text, and is printed all the same
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="surrogateescape"
+            )  # a file's name need not be text, and is passed on all the same
     try:
         app()
     except InputError as error:

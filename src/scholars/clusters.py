@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from scholars.errors import InputError
+from scholars.errors import InputError, extra_missing
 
 # Seconds to wait for a cluster to answer at all.
 _PATIENCE = 5.0
@@ -35,7 +35,7 @@ def imported() -> Any:
     try:
         import ray
     except ImportError:
-        raise InputError("this needs an extra: pip install 'scholars[ray]'") from None
+        raise extra_missing("this", "ray") from None
     return ray
 
 

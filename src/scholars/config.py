@@ -188,12 +188,21 @@ def parse_changes(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 class _Plain(yaml.SafeLoader):
-    """YAML without aliases, by which a line can stand for more than any memory holds, or for itself."""
+    """YAML without aliases, by which a line can stand for more than any memory holds, or for itself.
+
+    And without a key that is given twice, of which the first would be lost.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("an alias (*name) is not read: write out what it stands for")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.YAMLError(f"the key {twice[0]!r} is given twice: give it once")
+        return super().construct_mapping(node, deep)
 
 
 def _read_yaml(text: str) -> Any:

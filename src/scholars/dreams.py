@@ -15,6 +15,7 @@ from scholars.compute import machine, randomness, seed_of
 from scholars.errors import InputError, Interrupted
 from scholars.familiarity import Familiarity
 from scholars.fitting import Session, Tick
+from scholars.generator_settings import GeneratorSettings
 from scholars.generators import Generator
 from scholars.replay import Batch, Pool, Source, joined
 from scholars.scholar import Scholar, painted
@@ -45,10 +46,18 @@ def remembered(
     )
 
 
-def check_bank(settings: Settings, conditions: int) -> None:
-    """Raise InputError for a bank that has no dream of some class of some task: it would be forgotten unseen."""
-    policy = settings.replay
-    if policy.dreams == "bank" and settings.generator.chosen.conditional and policy.bank < conditions:
+def check_replay(policy: ReplaySettings, generator: GeneratorSettings, conditions: int) -> None:
+    """Raise InputError for a policy by which ``generator``, the previous scholar's, cannot dream.
+
+    A bank without a dream of some class of some task would let it be forgotten unseen; a filter by agreement needs
+    dreams that were asked for.
+    """
+    if policy.filter == "agreement" and not generator.chosen.conditional:
+        raise InputError(
+            f"replay.filter=agreement needs dreams that were asked for by class, and generator.kind={generator.kind} "
+            "of the scholar that dreams is not conditional: use another replay.filter for this task"
+        )
+    if policy.dreams == "bank" and generator.chosen.conditional and policy.bank < conditions:
         raise InputError(
             f"replay.bank={policy.bank} cannot hold a dream of each class of each earlier task: these are {conditions}"
         )
@@ -64,8 +73,9 @@ def dream_bank(
     """The bank: ``policy.bank`` dreams of the previous scholar, those that `learn` replays.
 
     A filter dreams on until the bank is full or it has looked at `PATIENCE` times as many. Raises InputError if it
-    keeps nothing, Interrupted when asked to stop.
+    keeps nothing and where the generator cannot dream so, Interrupted when asked to stop.
     """
+    check_replay(policy, previous.settings.generator, len(previous.conditions))
     session = session or Session()
     looked, kept, batches = 0, 0, []
     began = time.perf_counter()
@@ -124,18 +134,12 @@ def preview(
 
 
 def chosen(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:
-    """The dreams that ``policy.filter`` keeps. Raises InputError where the previous scholar cannot be asked."""
+    """The dreams that ``policy.filter`` keeps."""
     if policy.filter == "none":
         return dreamt
     if policy.filter == "confidence":
         keep = dreamt.targets.amax(1) >= policy.confidence
     else:
-        generator = previous.settings.generator
-        if not generator.chosen.conditional:
-            raise InputError(
-                f"replay.filter=agreement needs dreams that were asked for by class, and the scholar so far has "
-                f"generator.kind={generator.kind}, which is not conditional: use another replay.filter for this task"
-            )
         asked = torch.tensor([output for _, output in previous.conditions])
         keep = dreamt.labels == asked[dreamt.conditions]
     return Batch(*(part[keep] for part in dreamt))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+_MOST_LISTED = 20
 
 
 class ScholarsError(Exception):
@@ -22,9 +25,25 @@ class ScholarsWarning(UserWarning):
     """A problem that was handled, but that the user should know of. The command line prints it and goes on."""
 
 
+def printable(name: str) -> bool:
+    """Whether a name holds no control character: a terminal would obey it, and a message could forge another line."""
+    return not any(unicodedata.category(character) == "Cc" for character in name)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that names what is known, the nearest match first if there is one."""
     options = list(known)
     close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return f"{hint}Known: {', '.join(options)}."
+
+
+def extra_missing(what: str, extra: str) -> InputError:
+    """The error that ``what`` needs an extra of this package which is not installed."""
+    return InputError(f"{what} needs the extra {extra!r}: pip install '.[{extra}]', in the clone of Scholars")
+
+
+def shortlist(items: Sequence[str], separator: str) -> str:
+    """The first of many, and how many more there are."""
+    rest = [f"and {len(items) - _MOST_LISTED} more"] if len(items) > _MOST_LISTED else []
+    return separator.join([*items[:_MOST_LISTED], *rest])

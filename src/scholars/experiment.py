@@ -17,7 +17,7 @@ from typing import Any
 from scholars import store
 from scholars.auditing import audit
 from scholars.config import Method, Recipe
-from scholars.dreams import check_bank, dream_bank
+from scholars.dreams import check_replay, dream_bank
 from scholars.environment import environment, peak_memory_mb, restart_peak_memory
 from scholars.errors import InputError, ScholarsWarning
 from scholars.evaluate import (
@@ -118,15 +118,17 @@ class _Run:
         if "er" in recipe.methods:  # a buffer that is too small is refused before anything is trained
             self._past(recipe.seeds[0], "er", len(self.tasks) - 1)
         if "replay" in recipe.methods:
-            check_bank(recipe.settings(), sum(len(task.classes) for task in self.tasks[:-1]))
+            check_replay(recipe.replay, recipe.generator, sum(len(task.classes) for task in self.tasks[:-1]))
         self.first: dict[int, Scholar] = {}
 
     def go(self) -> dict[str, Any]:
         store.clear_away(self.work)
         if is_done(self.out):
             return store.read_json(self.out / "results.json")
-        self.work.mkdir(parents=True, exist_ok=True)
+        # In this order: what is in the folder says at any time whose it is.
+        self.out.mkdir(parents=True, exist_ok=True)
         store.write_json(self.out / "run.json", self.recipe.model_dump(mode="json"))
+        self.work.mkdir(exist_ok=True)
         self._note_environment()
         keep_samples(self.out, self.tasks)
         runs: list[dict[str, Any]] = []
@@ -221,9 +223,10 @@ class _Run:
     def _kept(self, scholar: Scholar, seed: int, method: Method, index: int) -> int:
         """Bytes kept after task ``index`` for the next: the scholar, and real data. After the last task: none."""
         if index + 1 == len(self.tasks):
-            return sum(task.train.images.nbytes for task in self.tasks) if method == "joint" else 0
+            return sum(len(task.train) * task.image_bytes for task in self.tasks) if method == "joint" else 0
         past = self._past(seed, method, index + 1)
-        return scholar.nbytes + sum(task.train.images.nbytes for task in (() if isinstance(past, str) else past))
+        stored = () if isinstance(past, str) else past
+        return scholar.nbytes + sum(len(task.train) * task.image_bytes for task in stored)
 
     def _past(self, seed: int, method: Method, index: int) -> Past:
         """What stands for the tasks before ``index``."""

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scholars import store
-from scholars.errors import InputError, ScholarsError
+from scholars.errors import InputError, ScholarsError, extra_missing
 from scholars.scholar import Scholar
 from scholars.solvers import Solver
 
@@ -77,7 +77,7 @@ def export_onnx(scholar: Scholar, path: Path) -> float:
         onnx.checker.check_model(proto)
         temporary.write_bytes(proto.SerializeToString())
         worst = _difference(runtime, temporary, model, images)
-        if worst > TOLERANCE:
+        if not worst <= TOLERANCE:  # nor what is no number
             raise ScholarsError(
                 f"the exported file's probabilities differ from PyTorch's by up to {worst:.2g}, more than "
                 f"{TOLERANCE:g}: nothing was written. Please report this with the versions of torch and onnxruntime"
@@ -89,7 +89,7 @@ def _library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise InputError(f"export needs {name}, of an extra: pip install 'scholars[onnx]'") from None
+        raise extra_missing(f"there is no {name}: export", "onnx") from None
 
 
 def _examples(scholar: Scholar) -> Tensor:
@@ -110,5 +110,5 @@ def _difference(runtime: Any, path: Path, model: Classifier, images: Tensor) -> 
     with torch.inference_mode():
         for count in (1, len(images)):
             (found,) = session.run(None, {"images": images[:count].numpy()})
-            worst = max(worst, float(np.abs(found - model(images[:count]).numpy()).max()))
+            worst = float(np.maximum(worst, np.abs(found - model(images[:count]).numpy()).max()))
     return worst

@@ -23,6 +23,8 @@ from torch import Tensor
 from scholars.errors import InputError
 
 NEIGHBOUR = 5
+# Images whose distances to all dreams are in memory at a time.
+_ROWS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +70,26 @@ class Familiarity:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], depth: int, where: str) -> Self:
         """From what is on disk, for solvers with ``depth`` features. Raises InputError where it does not fit."""
-        shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-        known = (*shapes.get("dreams", ()), 0)[0]
-        expected = {"dreams": (max(known, NEIGHBOUR), depth), "mean": (2,), "spread": (2,), "threshold": ()}
-        if shapes != expected:
-            raise InputError(f"{where}: the tensors do not fit the solver: expected {expected}, found {shapes}")
+        found = {name: (value.dtype, *value.shape) for name, value in tensors.items()}
+        known = (*found.get("dreams", ()), 0, 0)[1]
+        expected = {
+            "dreams": (torch.float16, max(known, NEIGHBOUR), depth),
+            "mean": (torch.float32, 2),
+            "spread": (torch.float32, 2),
+            "threshold": (torch.float32,),
+        }
+        if found != expected:
+            raise InputError(f"{where}: the tensors do not fit the solver: expected {expected}, found {found}")
+        if not all(bool(value.isfinite().all()) for value in tensors.values()) or not bool(
+            (tensors["spread"] > 0).all()
+        ):
+            raise InputError(f"{where}: a number in it is not finite, or a spread not above 0; take an earlier copy")
         return cls(**tensors)
 
 
 def _signs(features: Tensor, logits: Tensor, dreams: Tensor) -> Tensor:
     """d and e, ``[B, 2]``."""
-    distance = torch.cdist(F.normalize(features, dim=1), dreams.float()).kthvalue(NEIGHBOUR, dim=1).values
+    known = dreams.float()
+    pieces = torch.split(F.normalize(features, dim=1), _ROWS)
+    distance = torch.cat([torch.cdist(piece, known).kthvalue(NEIGHBOUR, dim=1).values for piece in pieces])
     return torch.stack([distance, -logits.logsumexp(1)], dim=1)

@@ -76,6 +76,7 @@ def keep(folder: Path) -> None:
         key = f"{scholar.generation}-{number}" if number > 1 else f"{scholar.generation}"
         place = folder.with_name(f"{folder.name}.gen-{key}")
         if not place.exists():
+            store.clear_away(place)
             scholar.save(place)
             return
         try:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from scholars.compute import seed_of
-from scholars.dreams import Fresh, Reviewed, check_bank, familiarised, preview, remembered
+from scholars.dreams import Fresh, Reviewed, check_replay, familiarised, preview, remembered
 from scholars.errors import InputError
 from scholars.evaluate import accuracy
 from scholars.fitting import ALONE, Session, Tick
@@ -251,16 +251,17 @@ def _previewed(
 
 
 def _real(task: Task, classes: Sequence[str], settings: Settings, first_condition: int) -> Pool:
-    data = task.resized(settings.image.channels, settings.image.size).train
+    data = task.train.resized(settings.image.channels, settings.image.size)
     return Pool.of(data, [classes.index(name) for name in task.classes], len(classes), first_condition)
 
 
 def _check(task: Task, previous: Scholar | None, settings: Settings, past: Past) -> None:
     task.check_classes()
     if previous and past == "dreams":
-        check_bank(settings, len(previous.conditions))
+        check_replay(settings.replay, previous.settings.generator, len(previous.conditions))
     if previous is None:
-        if len(task.classes) < 2:
+        stored = () if isinstance(past, str) else past
+        if len(union(*(one.classes for one in stored), task.classes)) < 2:
             raise InputError(f"task {task.name!r} has one class only; a first task needs two or more")
     elif settings.image != previous.settings.image:
         raise InputError(

@@ -21,6 +21,7 @@ from scholars.learning import learn, union
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks import Images, Task
+from scholars.tasks.task import composed
 from scholars.undertaking import alone, ended_in, note_outcome, pieces
 
 
@@ -62,8 +63,7 @@ def teach(
     """
     folder, watch = _from_outside(Path(folder)), watch or Watch()
     with alone(folder, "teaching"):
-        whole = folder.resolve()
-        work = whole.with_name(f".{whole.name}.learning")
+        work = _work(folder)
         for path in (folder, work):
             store.clear_away(path)
         previous = _previous(folder, origin)
@@ -71,6 +71,8 @@ def teach(
         if previous and ended_in(work, previous, task, settings, seed):
             store.discard(work)
             return previous
+        if origin is not None:
+            _check_absent(folder)
         for note in _notes(task, previous):
             watch.on_note(note)
         session = Session(work, watch.on_tick, watch.stopping, save_every)
@@ -130,10 +132,23 @@ def _settings(previous: Scholar | None, changes: Mapping[str, Any] | None) -> Se
 
 def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:
     if origin is not None:
-        if folder.exists():
-            raise InputError(f"{folder} is there already; --from starts a new scholar: choose a folder that is not")
+        # Both are there when a process died as soon as it had learned: see `ended_in`.
+        if folder.exists() and _work(folder).is_dir():
+            return Scholar.load(folder)
+        _check_absent(folder)
         return Scholar.load(origin)
     return Scholar.load(folder) if store.occupied(folder) else None
+
+
+def _check_absent(folder: Path) -> None:
+    if folder.exists():
+        raise InputError(f"{folder} is there already; --from starts a new scholar: choose a folder that is not")
+
+
+def _work(folder: Path) -> Path:
+    """Where unfinished learning is kept."""
+    whole = folder.resolve()
+    return whole.with_name(f".{whole.name}.learning")
 
 
 def _notes(task: Task, previous: Scholar | None) -> Iterator[str]:
@@ -142,9 +157,9 @@ def _notes(task: Task, previous: Scholar | None) -> Iterator[str]:
         yield f"a task called {task.name!r} was learned before; it is learned again, from this data"
     alike: dict[str, str] = {}
     for name in union(known, task.classes):
-        other = alike.setdefault(" ".join(name.casefold().split()), name)
+        other = alike.setdefault(" ".join(composed(name).casefold().split()), name)
         if other != name:
-            yield f"warning: classes {other!r} and {name!r} differ only in case or spaces, and are learned as two"
+            yield f"warning: classes {other!r} and {name!r} differ only in case, spaces or Unicode; they count as two"
     darkest, brightest = _extremes(task.train)
     for label, name in enumerate(task.classes):
         own = task.train.labels == label

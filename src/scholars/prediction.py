@@ -17,12 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scholars.errors import InputError
+from scholars.errors import InputError, shortlist
 from scholars.scholar import Scholar
 from scholars.settings import ImageSettings
 from scholars.store import expanded
 from scholars.tasks.folder import image_files
-from scholars.tasks.listing import listed
 from scholars.tasks.pictures import file_bytes, squares
 from scholars.tasks.task import in_channels
 
@@ -128,7 +127,7 @@ def predict_files(
         while under_way:
             yield from first()
     if bad and unreadable is None:
-        raise InputError("images that cannot be read:\n" + listed([f"  {file}: {why}" for file, why in bad], "\n"))
+        raise InputError("images that cannot be read:\n" + shortlist([f"  {file}: {why}" for file, why in bad], "\n"))
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from scholars.errors import InputError
+from scholars.errors import InputError, printable
 from scholars.section import Section
-from scholars.settings import Settings
+from scholars.settings import ImageSettings, Settings
+
+# What a description says of the files, and `scholars.store` reads.
+OF_THE_FILES = ("format", "sha256")
 
 
 class ClassAudit(Section):
@@ -84,12 +87,21 @@ class Contents(Section):
     """What a scholar's description says of what it knows."""
 
     classes: tuple[str, ...] = Field(min_length=1)
+    image: ImageSettings
+    generation: int
     lineage: tuple[TaskRecord, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes names one twice")
+        if self.generation != len(self.lineage):
+            raise ValueError(f"generation is {self.generation}, and the lineage has {len(self.lineage)} tasks")
+        if any(record.settings.image != self.image for record in self.lineage):
+            raise ValueError("image is not that of the lineage's settings")
+        for name in (*self.classes, *(record.name for record in self.lineage)):
+            if not printable(name):
+                raise ValueError(f"the name {name!r} has a control character, which a terminal would obey")
         for record in self.lineage:
             if strange := set(record.classes) - set(self.classes):
                 raise ValueError(f"task {record.name!r} has the class {min(strange)!r}, which is not among classes")
@@ -99,7 +111,7 @@ class Contents(Section):
     def of(cls, description: Mapping[str, Any], where: str) -> Self:
         """What ``description`` holds of it. Raises InputError, naming ``where`` and the key, for what is not valid."""
         try:
-            return cls.model_validate({key: description.get(key) for key in cls.model_fields})
+            return cls.model_validate({key: value for key, value in description.items() if key not in OF_THE_FILES})
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
 from scholars.errors import InputError, nearest
+from scholars.generator_settings import GeneratorSettings
+from scholars.settings import SOLVERS
 
 Part = Literal["solver", "generator"]
 Build = Callable[..., Any]
@@ -28,13 +31,25 @@ _PLUGINS: list[str] = []
 
 
 def register_solver(kind: str, build: Build) -> None:
-    """Let ``solver.kind=KIND`` build solvers by ``build(settings, image, classes)``."""
-    _OWN["solver"][kind] = build
+    """Let ``solver.kind=KIND`` build solvers by ``build(settings, image, classes)``.
+
+    Raises InputError for the name of a kind that is part of this package.
+    """
+    _register("solver", kind, build, SOLVERS)
 
 
 def register_generator(kind: str, build: Build) -> None:
-    """Let ``generator.kind=KIND`` build generators by ``build(settings, channels, size, conditions)``."""
-    _OWN["generator"][kind] = build
+    """Let ``generator.kind=KIND`` build generators by ``build(settings, channels, size, conditions)``.
+
+    Raises InputError for the name of a kind that is part of this package.
+    """
+    _register("generator", kind, build, GeneratorSettings().kinds())
+
+
+def _register(part: Part, kind: str, build: Build, shipped: Iterable[str]) -> None:
+    if kind in shipped:
+        raise InputError(f"{part}.kind={kind!r} is part of this package: give yours another name")
+    _OWN[part][kind] = build
 
 
 def builder(part: Part, kind: str, shipped: Iterable[str]) -> Build:
@@ -71,10 +86,14 @@ def _load(word: str) -> None:
                 f"--plugin {word!r}: {type(error).__name__}: {error}; give a .py file or the name of a module"
             ) from error
         return
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # A name by which it hides no other module, and under which its classes are found when they are pickled.
+    name = f"scholars_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise InputError(f"--plugin {word}: no such file")
+    sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        spec.loader.exec_module(sys.modules[name])
     except Exception as error:  # whatever the code of a stranger to this package raises
+        del sys.modules[name]
         raise InputError(f"--plugin {word}: {type(error).__name__}: {error}") from error

@@ -190,12 +190,10 @@ class Settings(Section):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         kind = self.generator.kind
-        policy = self.replay
-        asks = "preview" if policy.preview not in ("auto", 0) else "filter" if policy.filter == "agreement" else None
-        if asks and not self.generator.chosen.conditional:
+        preview = self.replay.preview
+        if preview not in ("auto", 0) and not self.generator.chosen.conditional:
             raise ValueError(
-                f"replay.{asks}={getattr(policy, asks)} needs a generator that is asked for a class, and "
-                f"generator.kind={kind} is not conditional: choose generator.kind=flow, vae or r3gan with "
-                f"conditional=true, or another replay.{asks}"
+                f"replay.preview={preview} needs a generator that is asked for a class, and generator.kind={kind} is "
+                "not conditional: choose generator.kind=flow, vae or r3gan with conditional=true, or replay.preview=0"
             )
         return self

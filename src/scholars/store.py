@@ -237,8 +237,11 @@ def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: 
     """Load ``tensors`` into ``module``. Raises InputError where names or shapes do not match, or a number is none."""
     check_weights(module, tensors, where)
     for name, value in tensors.items():
-        if not bool(torch.isfinite(value).all()):
-            raise InputError(f"{where}: the weight {name!r} is not finite; take an earlier copy of the scholar")
+        # What is normalised by a variance below zero is no number.
+        below = name.endswith("running_var") and bool((value < 0).any())
+        if below or not bool(torch.isfinite(value).all()):
+            what = "a variance below 0" if below else "not finite"
+            raise InputError(f"{where}: the weight {name!r} is {what}; take an earlier copy of the scholar")
     module.load_state_dict(dict(tensors))
 
 

@@ -48,7 +48,7 @@ def check_folder(out: Path, what: str, note: str, document: dict[str, Any], resu
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; --out takes a folder")
-    if not out.is_dir() or not any(out.iterdir()):
+    if not out.is_dir() or all(store.abandoned(entry, note) for entry in out.iterdir()):
         return
     if not (out / note).is_file():
         raise InputError(f"{out} is not empty and holds no {what}: choose another --out")

@@ -49,11 +49,14 @@ def test_a_row_of_the_overview_says_of_how_many_seeds_it_is() -> None:
     def run(method: str, seed: int, accuracy: float) -> dict[str, Any]:
         return {"method": method, "seed": seed, "average_accuracy": accuracy, "seconds": 7.0 + seed}
 
-    parts = [{"runs": [run("replay", seed, 0.90 + 0.01 * seed), run("naive", seed, 0.5)]} for seed in (0, 1, 2)]
+    parts: list[dict[str, Any]] = [
+        {"generator": "r3gan", "runs": [run("replay", seed, 0.90 + 0.01 * seed), run("naive", seed, 0.5)]}
+        for seed in (0, 1, 2)
+    ]
     parts[0]["runs"].append(run("er", 0, 0.8))
     row = overview({"four-digits": parts}).splitlines()[2]
     # 91 +- t * s / sqrt(3), with t = 4.303 for two degrees of freedom, s = 1.
-    cells = ["`four-digits`", "**91.0 ± 2.5**", "50.0 ± 0.0", DASH, DASH, DASH, "80.0 (1 seed)", "7"]
+    cells = ["`four-digits`", "r3gan", "**91.0 ± 2.5**", "50.0 ± 0.0", DASH, DASH, DASH, "80.0 (1 seed)", "7"]
     assert row == f"| {' | '.join(cells)} |"
 
 

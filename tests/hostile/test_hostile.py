@@ -61,6 +61,11 @@ def described(folder: Path, document: object) -> None:
         ({"format": 10**30}, "update scholars"),
         ({"sha256": {"../solver.safetensors": ""}}, "no weight file of this folder"),
         ({"sha256": {"/etc/passwd": ""}}, "no weight file of this folder"),
+        ({"classes": ["0", "1", "2", "3", "4\x1b]0;obeyed\x07"]}, "control character"),
+        ({"generation": 77}, "generation is 77"),
+        ({"image": {"size": 999, "channels": 1}}, "image"),
+        ({"image": {"size": 20, "channels": 1}}, "image is not that of the lineage"),
+        ({"further": 1}, "further"),
     ],
 )
 def test_a_description_that_contradicts_itself(folder: Path, change: dict[str, Any], said: str) -> None:
@@ -128,6 +133,29 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     for read in (store.read_json, store.read_tensors, table.read_rows):
         with pytest.raises(InputError, match="is no file"):
             read(tmp_path / "pipe.csv")
+
+
+def test_a_variance_below_zero_is_no_weight(tmp_path: Path) -> None:
+    module = torch.nn.BatchNorm1d(2)
+    with pytest.raises(InputError, match=r"'running_var' is a variance below 0"):
+        store.load_weights(module, module.state_dict() | {"running_var": torch.tensor([1.0, -1.0])}, "here")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("mean", torch.zeros(2, dtype=torch.bool), "do not fit"),
+        ("dreams", torch.zeros(5, 3), "do not fit"),
+        ("threshold", torch.tensor(torch.nan), "not finite"),
+        ("spread", torch.tensor([1.0, 0.0]), "not above 0"),
+    ],
+)
+def test_familiarity_of_what_are_no_numbers(name: str, value: torch.Tensor, said: str) -> None:
+    tensors = {"dreams": torch.zeros(5, 3).half(), "mean": torch.zeros(2), "spread": torch.ones(2)}
+    tensors["threshold"] = torch.tensor(0.0)
+    assert Familiarity.from_tensors(tensors, 3, "here").dreams.shape == (5, 3)
+    with pytest.raises(InputError, match=said):
+        Familiarity.from_tensors(tensors | {name: value}, 3, "here")
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (0, 64), (5, 5)])

@@ -13,6 +13,7 @@ import pytest
 
 from scholars.errors import InputError
 from scholars.report import plots, write_report
+from scholars.report.comparison import write_comparison
 from scholars.report.results import parse
 from scholars.report.words import DASH, headline, number, percent
 
@@ -73,6 +74,21 @@ def test_what_is_scored_on_validation_images_says_so(tmp_path: Path) -> None:
     assert "93.0 % of the validation images" in page.all("h1")[0]
     assert any(text.startswith(said) for text in page.all("p"))
     assert not any(text.startswith(said) for text in report(tmp_path, results()).all("p"))
+
+
+def test_what_is_told_of_an_image_is_said(tmp_path: Path) -> None:
+    """A score among two classes is not one among ten."""
+    easy = results(config={"scenario": "task"})
+    assert "averaged over the tasks, each image's task being told;" in headline(parse(easy))
+    assert "classes being their places in a task" in headline(parse(results(config={"scenario": "domain"})))
+    assert "told" not in headline(parse(results(config={"scenario": "class"})))
+    for name, document in (("easy", easy), ("hard", results())):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(document))
+    page = write_comparison([tmp_path / "easy", tmp_path / "hard"], tmp_path / "page.html").read_text()
+    assert "not of one scenario" in page
+    page = write_report(tmp_path / "easy").read_text()
+    assert page.count("each image&#39;s task being told") >= 2
 
 
 def test_headline_of_less() -> None:

@@ -155,6 +155,22 @@ def test_what_a_plugin_prints_is_no_message_of_the_learners(tmp_path: Path) -> N
     assert "hello" in done.stderr
 
 
+def test_the_learner_runs_nothing_that_lies_where_the_studio_was_started(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, high: Task
+) -> None:
+    """A scholar may have come with other files in the folder that it was unpacked to."""
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    for module in ("filelock", "torch", "numpy"):
+        (stranger / f"{module}.py").write_text(f"open({str(tmp_path / 'obeyed')!r}, 'w')")
+    monkeypatch.chdir(stranger)
+    answer = client.post("/tasks?name=x", content=zipped(high.only(high.classes[:1]), each=1))
+    while (job := client.get(f"/jobs/{answer.json()['id']}").json())["state"] != "failed":
+        assert job["state"] in ("waiting", "learning")
+    assert "can be held out" in job["error"]
+    assert not (tmp_path / "obeyed").exists()
+
+
 def test_every_answer_has_the_security_headers(client: TestClient) -> None:
     for path in ("/", "/scholar", "/static/studio.js", "/nowhere"):
         assert HEADERS.items() <= dict(client.get(path).headers).items()

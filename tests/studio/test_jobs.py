@@ -13,14 +13,14 @@ import pytest
 from scholars.serve.jobs import Full, Job, Jobs
 
 LEARNER = """#!/bin/sh
-# called as: -m scholars.serve.teaching FOLDER SOURCE NAME PLUGIN...
+# called as: -P -m scholars.serve.teaching FOLDER SOURCE NAME PLUGIN...
 echo $$ > "$0.pid"
 echo '{"stage": "solver", "step": 1, "steps": 2}'
-case "$5" in
+case "$6" in
   refused) echo '{"error": "one class only"}'; exit 1;;
   killed) kill -9 $$;;
   silent) exec sleep 60;;
-  own) echo '{"note": "with '"$6"'"}';;
+  own) echo '{"note": "with '"$7"'"}';;
 esac
 echo '{"note": "mind this"}'
 echo '{"generation": 2, "accuracy": 0.5, "tested": 4}'

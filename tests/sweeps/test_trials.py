@@ -256,7 +256,7 @@ def test_one_that_is_refused_leaves_the_files_of_the_one_that_runs(
 def test_without_ray_it_is_said(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     done = scholars("sweep", recipe.name, "--set", "solver.width=8,12", cwd=tmp_path)
-    assert (done.returncode, "pip install 'scholars[ray]'" in done.stderr) == (2, True)
+    assert (done.returncode, "pip install '.[ray]'" in done.stderr) == (2, True)
 
 
 def test_the_table_has_the_best_first_and_says_how_sure_that_is(tmp_path: Path) -> None:

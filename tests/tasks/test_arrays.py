@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,15 @@ def test_not_an_archive(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.npz"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"is not an \.npz file, or is cut off"):
+        read_arrays(path)
+
+
+def test_an_archive_that_unpacks_to_the_end_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "packed.npz"
+    with zipfile.ZipFile(save(tmp_path, **GOOD)) as plain, zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as packed:
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    with pytest.raises(InputError, match="another method than deflate"):
         read_arrays(path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from scholars.errors import InputError
+from scholars.errors import InputError, ScholarsWarning
 from scholars.tasks import Task, open_task
 
 datasets = pytest.importorskip("datasets", reason="the extra 'hf' is not installed")
@@ -67,7 +67,8 @@ def test_columns_and_splits_are_chosen(tmp_path: Path) -> None:
     source = stored(tmp_path / "pets", {"train": columns, "validation": columns, "extra": columns}, **kinds)
     with pytest.raises(InputError, match=r"which column is the label\? these could be: fine, coarse"):
         open_task(source)
-    task = open_task(f"{source}?label=coarse&test=extra")
+    with pytest.warns(ScholarsWarning, match="4 images are in both parts"):
+        task = open_task(f"{source}?label=coarse&test=extra")
     assert levels(task, "test") == [(0, "a"), (1, "a"), (2, "b"), (3, "b")]
     for wrong, said in [
         ("label=corse", "no column 'corse'. Did you mean 'coarse'"),

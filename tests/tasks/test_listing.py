@@ -176,6 +176,17 @@ def test_colour_is_noticed_however_late(tmp_path: Path, cache: Path, monkeypatch
     assert asked.train.images.shape[1] == 1
 
 
+def test_bad_pictures_before_the_first_colour_are_listed(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_CHUNK", 2)
+    for level in range(5):
+        whole = photos(tmp_path / "photos", colour=True) / "a" / f"{level}.png"
+        whole.write_bytes(whole.read_bytes()[:45])
+        with pytest.raises(InputError, match=rf"1 of 10 images cannot be read(.|\n)*a/{level}\.png"):
+            open_task(tmp_path / "photos")
+
+
 def test_progress_is_told(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "_CHUNK", 4)
     told: list[tuple[int, int]] = []

@@ -162,3 +162,12 @@ def test_inverted_swaps_dark_and_bright() -> None:
     task = Task("t", ("a", "b"), images, images).inverted()
     assert task.train.images.ravel().tolist() == [255, 155, 0]
     assert task.test.labels.tolist() == [0, 1, 0]
+
+
+def test_an_image_costs_what_it_costs_in_its_smallest_shape() -> None:
+    grey = Images(np.zeros((4, 1, 8, 8), dtype=np.uint8), np.array([0, 1, 0, 1]))
+    task = Task("t", ("a", "b"), grey, grey)
+    assert task.image_bytes == 64
+    large = task.resized(3, 32)
+    assert (large.image_bytes, large.only(("a",)).image_bytes, large.sampled(1, 0).image_bytes) == (64, 64, 64)
+    assert large.resized(1, 4).image_bytes == 16

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scholars.commands.app import ScholarFolder, app
-from scholars.errors import InputError
+from scholars.errors import InputError, extra_missing
 from scholars.terminal import urgent
 
 
@@ -26,7 +26,7 @@ def serve(
 
         from scholars.serve.app import studio
     except ImportError as error:
-        raise InputError(f"{error}; the studio needs an extra: pip install 'scholars[serve]'") from None
+        raise extra_missing(f"{error}: the studio", "serve") from None
     import secrets
 
     from scholars.serve.security import LOOPBACK

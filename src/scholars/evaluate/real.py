@@ -55,7 +55,7 @@ def judge(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -> J
                 f"task {task.name!r}: the scholar knows no class {name!r}. {nearest(name, scholar.classes)}"
             )
     shape, known = scholar.settings.image, len(scholar.classes)
-    test = task.resized(shape.channels, shape.size).test
+    test = task.test.resized(shape.channels, shape.size)
     outputs = torch.tensor([scholar.classes.index(name) for name in task.classes])
     truth = outputs[torch.from_numpy(test.labels)]
     probabilities = scholar.probabilities(test.tensor)

@@ -18,7 +18,7 @@ from scholars.generators.adversarial import Adversarial, Judge, critic_has_won, 
 
 
 class GAN(Adversarial):
-    """A GAN, told what to paint unless set otherwise."""
+    """A GAN that paints what it pleases unless set otherwise."""
 
     settings: GANSettings
 

@@ -75,7 +75,10 @@ def _headline(runs: Mapping[str, Results], points: Sequence[Mapping[str, Any]]) 
     count = sum(point["method"] == hero for point in points)
     scored_on = runs[best["run"]].scored_on
     share = f"{number(best['accuracy'], 1)}{PERCENT} of the {scored_on}, averaged over its tasks"
-    return f"Of {count} runs by {hero}, {best['run']} ends best: right on {share}."
+    words = f"Of {count} runs by {hero}, {best['run']} ends best: right on {share}."
+    if len({results.told for results in runs.values()}) > 1:
+        words += " They are not of one scenario, and so not of one difficulty."
+    return words
 
 
 def _ends(results: Results) -> dict[str, str]:

@@ -91,6 +91,16 @@ class Results(_Part):
         """Which images every accuracy is of: a recipe may hold out training images in the place of the test part."""
         return "validation images" if self.config.get("validation") else "real test images"
 
+    @property
+    def told(self) -> str:
+        """What is known of a test image beside its pixels, and which classes are one, where that is not as usual."""
+        match self.config.get("scenario"):
+            case "task":
+                return "each image's task being told"
+            case "domain":
+                return "classes being their places in a task"
+        return ""
+
     def of(self, method: str) -> Summary:
         """The summary of ``method``; empty if there is none."""
         return self.summary.get(method, Summary())

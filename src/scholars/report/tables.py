@@ -22,7 +22,8 @@ def summary_table(results: Mapping[str, Any]) -> Table:
     columns = [(name, [task]) for task, name in enumerate(found.tasks)]
     if len(found.tasks) > _MOST_TASKS:
         columns = [(f"mean of {len(found.tasks)} tasks", list(range(len(found.tasks))))]
-    table = _table(f"Accuracy in % on {found.scored_on}, right after learning a task {ARROW} at the end")
+    on = ", ".join(filter(None, [found.scored_on, found.told]))
+    table = _table(f"Accuracy in % on {on}, right after learning a task {ARROW} at the end")
     caption = "; ".join(legend(method) for method in found.methods) + "."
     if len(found.seeds) > 1:
         caption += f" Average: ± half the 95{PERCENT} interval over {len(found.seeds)} seeds."

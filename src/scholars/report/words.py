@@ -44,6 +44,7 @@ def headline(results: Results) -> str:
     name = _NAMES.get(hero, f"{hero} training")
     words = f"{_stream(results.tasks)}, {name} is right on {average}{PERCENT} of the {results.scored_on}"
     words += ", averaged over the tasks" if many else ""
+    words += f", {results.told}" if results.told else ""
     naive = results.of("naive").average_accuracy.mean
     if many and hero != "naive" and naive is not None:
         words += f"; training on the new task alone keeps {percent(naive)}{PERCENT}"

@@ -22,7 +22,6 @@ from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
 from scholars.errors import InputError
-from scholars.lifetime import return_to
 from scholars.prediction import Named
 from scholars.serve import uploads
 from scholars.serve.batching import Batcher
@@ -122,7 +121,7 @@ def studio(folder: Path, token: str | None = None) -> Guard:
             source = await _taken_in(request, scratch)
             return jobs.add(name, source, scratch)
         except BaseException as error:
-            shutil.rmtree(scratch, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
             if isinstance(error, Full):
                 raise HTTPException(429, str(error)) from None
             raise
@@ -147,8 +146,7 @@ def studio(folder: Path, token: str | None = None) -> Guard:
         """Let an earlier generation, kept beside the scholar, answer and learn from now on. The present one is kept."""
         if jobs.unfinished():
             raise HTTPException(409, "a task is being taught: go back when it is done")
-        await run_in_threadpool(return_to, folder, key)
-        await run_in_threadpool(present.reload)
+        await run_in_threadpool(present.go_back, key)
         return await run_in_threadpool(present.described)
 
     return Guard(app, token, lambda path: _TASK if path == "/tasks" else _IMAGE)

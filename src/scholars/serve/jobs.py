@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import shutil
 import sys
@@ -99,7 +100,7 @@ class Jobs:
 
     async def _give_up(self, job: Job, scratch: Path) -> None:
         """Nothing more comes of the job: clear up after it, and say so unless it had ended well or badly before."""
-        shutil.rmtree(scratch, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
         if not job.ended:
             job.state, job.error = "failed", "the studio was closed"
         await self._tell()
@@ -122,8 +123,11 @@ class Jobs:
     async def _teach(self, job: Job, source: Path) -> None:
         job.state = "learning"
         await self._tell()
+        words = [str(self._folder), str(source), job.name, *plugins()]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "scholars.serve.teaching", str(self._folder), str(source), job.name, *plugins()),
+            *(sys.executable, "-P", "-m", "scholars.serve.teaching", *words),
+            # It imports from where the studio does, which need not be the folder that it was started in.
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             # Ctrl-C is for the studio, which then asks the learner to stop and keep what it has.

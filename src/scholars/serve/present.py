@@ -17,6 +17,7 @@ from PIL import Image
 from scholars.errors import InputError
 from scholars.generations import kept_generations
 from scholars.inspecting import described
+from scholars.lifetime import return_to
 from scholars.prediction import Named, named
 from scholars.scholar import Scholar
 from scholars.tasks.pictures import squares
@@ -37,6 +38,11 @@ class Present:
         """Answer from what is in the folder now. Questions that are being answered are not disturbed."""
         with self._random:
             self.scholar = Scholar.load(self.folder)
+
+    def go_back(self, key: str) -> None:
+        """Answer by an earlier generation from now on; the present one is kept. See `return_to`."""
+        with self._random:
+            self.scholar = return_to(self.folder, key)
 
     def described(self) -> dict[str, Any]:
         """What `scholars inspect --json` says, the scholar's name, and the generations one can go back to."""

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from scholars.errors import InputError
+from scholars.tasks.arrays import check_packed
 from scholars.tasks.pictures import ENDINGS
 
 # What one task may bring: more is taught from the command line. So many files a zip file lists without extensions.
@@ -93,6 +94,7 @@ def unpack(archive: Path, intake: Intake) -> None:
                     continue
                 if stat.S_ISLNK(entry.external_attr >> 16):
                     raise InputError(f"{entry.filename!r} is a link: an archive of images holds files only")
+                check_packed(entry)
                 target = intake.place(entry.filename)
                 if target:
                     with opened.open(entry) as packed, intake.begin(target) as file:

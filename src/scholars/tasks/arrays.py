@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scholars.errors import InputError
-from scholars.tasks.task import Images, Task
+from scholars.tasks.task import Images, Task, composed
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -93,12 +93,19 @@ def _archive(path: Path, file: BinaryIO) -> np.lib.npyio.NpzFile:
     return loaded
 
 
+def check_packed(entry: zipfile.ZipInfo) -> None:
+    """Raise InputError for what cannot be unpacked bit by bit: `zipfile` unpacks bzip2 and LZMA to the end at once."""
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"{entry.filename!r} is packed by another method than deflate: pack it anew, by zip or numpy")
+
+
 def _check_sizes(path: Path, members: zipfile.ZipFile, wanted: Sequence[str]) -> None:
     """Refuse what would not fit before any of it is unpacked: `numpy` believes what an array's header says of it."""
     total = 0
     for key in wanted:
         entry = f"{key}.npy" if f"{key}.npy" in members.namelist() else key
         try:
+            check_packed(members.getinfo(entry))
             with members.open(entry) as member:
                 version = np.lib.format.read_magic(member)
                 header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -187,7 +194,7 @@ def _class_names(path: Path, array: npt.NDArray[np.generic]) -> tuple[str, ...]:
             "it must be a list of text: np.array(names, dtype=str)"
         )
     try:
-        names = tuple(array.astype(np.str_).tolist())
+        names = tuple(composed(name) for name in array.astype(np.str_).tolist())
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: class_names is not plain text; save np.array(names, dtype=str)") from error
     if any(not name.strip() for name in names):

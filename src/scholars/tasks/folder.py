@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from scholars.errors import InputError, ScholarsWarning
-from scholars.tasks.listing import Form, Listing, gathered, listed, natural
+from scholars.errors import InputError, ScholarsWarning, shortlist
+from scholars.tasks.listing import Form, Listing, gathered, natural
 from scholars.tasks.pictures import ENDINGS, file_bytes
-from scholars.tasks.task import Task, check_text, chosen
+from scholars.tasks.task import Task, check_text, chosen, composed
 
+# What people call parts of a data set; two of these are no classes.
+_PARTS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"))
 # Folders within each other.
 _DEEPEST = 100
 
@@ -21,12 +23,12 @@ _DEEPEST = 100
 def read_folder(path: str | Path, form: Form, classes: Sequence[str] | None) -> Task:
     """Read a task from a folder of PNG, JPEG, WebP, BMP, TIFF or GIF files (of a moving picture the first frame).
 
-    The folder holds ``train/CLASS/*`` and ``test/CLASS/*``, or ``CLASS/*`` alone. Then about 20 % of each class are
-    held out, at least one image of it and never all: those whose content has a low SHA-256. That side stays the same
-    when files are renamed or others added (a class so small that its test image had to be picked can change it), and
-    equal files of a class stay together. Folders inside a class folder belong to the class. Hidden files and folders,
-    other file endings, and anything beside ``train`` and ``test``, or beside the class folders, is ignored; a class
-    folder without images too, with a `ScholarsWarning`.
+    The folder holds ``train/CLASS/*`` and ``test/CLASS/*``, in capitals or not, or ``CLASS/*`` alone. Then about 20 %
+    of each class are held out, at least one image of it and never all: those whose content has a low SHA-256. That side
+    stays the same when files are renamed or others added (a class so small that its test image had to be picked can
+    change it), and equal files of a class stay together. Folders inside a class folder belong to the class. Hidden
+    files and folders, other file endings, and anything beside ``train`` and ``test``, or beside the class folders, is
+    ignored; a class folder without images too, with a `ScholarsWarning`.
 
     form: what the images become. Class names are those of the folders, in natural order: "2" before "10"
     classes: read these only, in this order
@@ -37,9 +39,9 @@ def read_folder(path: str | Path, form: Form, classes: Sequence[str] | None) -> 
     root = Path(path)
     if not root.is_dir():
         raise InputError(f"{root}: is not a folder")
-    split = _is_split(root)
-    train = _classes(root, root / "train" if split else root)
-    test = _classes(root, root / "test") if split else {}
+    split, read = _split(root), set[str]()
+    train = _classes(root, split[0] if split else root, read)
+    test = _classes(root, split[1], read) if split else {}
     strange = [name for name in test if name not in train]
     if strange:
         raise InputError(
@@ -71,32 +73,50 @@ def image_files(folder: Path) -> Iterator[Path]:
     return _files(folder, folder, (), set())
 
 
-def _is_split(root: Path) -> bool:
-    """Whether the folder has its own train and test parts."""
+def _split(root: Path) -> tuple[Path, Path] | None:
+    """The folder's own train and test parts, however they are capitalised; None where it holds class folders."""
     folders = [entry.name for entry in _entries(root, root) if entry.is_dir()]
-    there = [side for side in ("train", "test") if side in folders]
-    if len(there) == 1:
-        side, other = there[0], "test" if there[0] == "train" else "train"
+    there = {side: [name for name in folders if name.casefold() == side] for side in ("train", "test")}
+    for found in there.values():
+        if len(found) > 1:
+            raise InputError(f"{root}: has the folders {' and '.join(found)}, which are one part; move them together")
+    if there["train"] and there["test"]:
+        return root / there["train"][0], root / there["test"][0]
+    for side, other in (("train", "test"), ("test", "train")):
+        if there[side]:
+            raise InputError(
+                f"{root}: has a folder {there[side][0]!r} but none called {other!r} (there is: {', '.join(folders)}); "
+                f"add {other}/CLASS/*, or give a folder of class folders alone: a part is held out for the test"
+            )
+    if len(folders) > 1 and all(name.casefold() in _PARTS for name in folders):
         raise InputError(
-            f"{root}: has a folder {side!r} but none called {other!r} (there is: {', '.join(folders)}); add "
-            f"{other}/CLASS/*, or give a folder of class folders alone, of which a part is held out for the test"
+            f"{root}: {' and '.join(folders)} are names of parts, not of classes: call them train and test, or give "
+            "one of them alone"
         )
-    return bool(there)
+    return None
 
 
-def _classes(root: Path, folder: Path) -> dict[str, list[Path]]:
-    """The image files of each class folder in ``folder``, both in natural order."""
+def _classes(root: Path, folder: Path, read: set[str]) -> dict[str, list[Path]]:
+    """The image files of each class folder in ``folder``, both in natural order.
+
+    read: the real paths of the folders that were read before: no link makes of one class two
+    """
     entries = _entries(root, folder)
     folders = [entry for entry in entries if entry.is_dir()]
     for entry in folders:
         check_text(entry.name, str(folder))
-    found = {entry.name: list(_files(root, entry, (), set())) for entry in folders}
+    found: dict[str, list[Path]] = {}
+    for entry in folders:
+        name = composed(entry.name)
+        if name in found:
+            raise InputError(f"{folder}: two folders are called {name}, by different Unicode; move them together")
+        found[name] = list(_files(root, entry, (), read))
     if not found:
         what = "images, but not in a folder for their class" if entries else "no folder with images"
         raise InputError(f"{folder}: holds {what}; sort them into one folder for each class: {folder / 'CLASS'}/*")
     empty = [name for name, files in found.items() if not files]
     if empty:
-        what = f"{folder}: no image in {listed(empty, ', ')} (looked for {', '.join(sorted(ENDINGS))})"
+        what = f"{folder}: no image in {shortlist(empty, ', ')} (looked for {', '.join(sorted(ENDINGS))})"
         if len(empty) == len(found):
             raise InputError(f"{what}; add some")
         warnings.warn(f"{what}: left out", ScholarsWarning, stacklevel=2)

@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from scholars.errors import InputError, nearest
+from scholars.errors import InputError, extra_missing, nearest
 from scholars.tasks.listing import Form, Listing, gathered, natural
 from scholars.tasks.pictures import file_bytes
-from scholars.tasks.task import Task, chosen
+from scholars.tasks.task import Task, chosen, composed
 
 PREFIX = "hf:"
 _OPTIONS = ("config", "image", "label", "train", "test")
@@ -48,10 +48,13 @@ def read_hub(source: str, form: Form, classes: Sequence[str] | None) -> Task:
     image = _column(source, "image", options.get("image"), features, _images_in(features))
     label = _column(source, "label", options.get("label"), features, _labels_in(features))
     raw = {part: splits[part].cast_column(image, _library(source).Image(decode=False)) for part in parts}
-    given = {part: [_class_name(source, part, features[label], value) for value in raw[part][label]] for part in parts}
+    given = {
+        part: [composed(_class_name(source, part, features[label], value)) for value in raw[part][label]]
+        for part in parts
+    }
     found = {name for names in given.values() for name in names}
     declared = getattr(features[label], "names", None)
-    every = [name for name in declared if name in found] if declared else sorted(found, key=natural)
+    every = [name for name in map(composed, declared) if name in found] if declared else sorted(found, key=natural)
     names = chosen(name, every, classes)
     kept = [(part, row, own) for part in parts for row, own in enumerate(given[part]) if own in names]
 
@@ -77,9 +80,7 @@ def _library(source: str) -> Any:
     try:
         return importlib.import_module("datasets")
     except ImportError:
-        raise InputError(
-            f"{source}: reading from the Hugging Face hub needs an extra: pip install 'scholars[hf]'"
-        ) from None
+        raise extra_missing(f"{source}: reading from the Hugging Face hub", "hf") from None
 
 
 def _loaded(source: str, name: str, config: str | None) -> dict[str, Any]:

@@ -22,7 +22,8 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from scholars import store
-from scholars.errors import InputError, ScholarsError
+from scholars.errors import InputError, ScholarsError, shortlist
+from scholars.tasks.parts import held_out_of, warn_of_copies
 from scholars.tasks.pictures import glimpses, squares
 from scholars.tasks.task import Images, Task, in_channels
 
@@ -32,7 +33,6 @@ T = TypeVar("T")
 _DECODER = 1
 
 _LARGEST_DEFAULT = 64
-_MOST_LISTED = 20
 _CHUNK, _CHUNK_BYTES = 1024, 2**25
 
 # Where a source is being decoded, and the lock there of the process that does it.
@@ -40,9 +40,6 @@ _DECODING, _LOCK = ".decoding-", "lock"
 
 # What the cache may hold, in bytes: what was not used for longest goes first.
 _MOST_CACHED = 50 * 2**30
-
-# 20 % of all SHA-256 digests are below.
-_TEST_BELOW = (2**64 // 5).to_bytes(8, "big")
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,9 @@ class Form:
 def gathered(listing: Listing, form: Form) -> Task:
     """The task that a listing makes. Raises InputError for pictures that cannot be read: it lists them."""
     seen = _all_read(listing, glimpses(listing.read, listing.places))
-    held_out = _held_out_of(listing, [glimpse.digest for glimpse in seen])
+    digests = [glimpse.digest for glimpse in seen]
+    held_out = held_out_of(listing, digests)
+    warn_of_copies(listing, digests, held_out)
     # By content within each part: what files are called changes nothing, and is not decoded again.
     order = sorted(range(len(seen)), key=lambda place: (bool(held_out[place]), seen[place].digest))
     size = form.size or min(_LARGEST_DEFAULT, *(glimpse.side for glimpse in seen))
@@ -110,46 +109,12 @@ def gathered(listing: Listing, form: Form) -> Task:
     return Task(listing.name, listing.classes, everything[:trained], everything[trained:])
 
 
-def listed(items: Sequence[str], separator: str) -> str:
-    """The first of many, and how many more there are."""
-    rest = [f"and {len(items) - _MOST_LISTED} more"] if len(items) > _MOST_LISTED else []
-    return separator.join([*items[:_MOST_LISTED], *rest])
-
-
-def natural(name: str) -> tuple[list[str | int], str]:
+def natural(name: str) -> tuple[list[str | tuple[int, str]], str]:
     """Sorts "2" before "10"; text and numbers alternate, so that like is always compared with like."""
-    pieces = re.split(r"(\d+)", name.casefold())
-    return [int(piece) if place % 2 else piece for place, piece in enumerate(pieces)], name
-
-
-def _held_out_of(listing: Listing, digests: Sequence[bytes]) -> npt.NDArray[np.bool_]:
-    if listing.trained is not None:
-        return np.arange(len(digests)) >= listing.trained
-    held_out = np.zeros(len(digests), dtype=np.bool_)
-    for label, name in enumerate(listing.classes):
-        places: list[int] = np.flatnonzero(listing.labels == label).tolist()
-        own = [digests[place] for place in places]
-        if len(set(own)) == 1:
-            what = "one image" if len(own) == 1 else f"one image, in {len(own)} copies"
-            raise InputError(
-                f"{listing.where}: class {name!r} holds only {what}, so that none can be held out for the test; add "
-                "another, or give the source a test part"
-            )
-        held_out[places] = held_out_by(own)
-    return held_out
-
-
-def held_out_by(digests: Sequence[bytes]) -> list[bool]:
-    """Which pictures of a class are for the test, by their SHA-256: one at least, and not all.
-
-    At least two of the digests differ. Each is judged by itself wherever that leaves an image on both sides, so that
-    it stays on its side when files are renamed or others added.
-    """
-    distinct = set(digests)
-    test = {digest for digest in distinct if digest < _TEST_BELOW} or {min(distinct)}
-    if test == distinct:
-        test.remove(max(distinct))
-    return [digest in test for digest in digests]
+    pieces = re.split(r"([0-9]+)", name.casefold())
+    # A number is compared by its length, then digit by digit: Python refuses to read one of thousands of digits.
+    numbers = [piece.lstrip("0") for piece in pieces]
+    return [(len(numbers[at]), numbers[at]) if at % 2 else piece for at, piece in enumerate(pieces)], name
 
 
 def _mapped(cached: Path, count: int) -> npt.NDArray[np.uint8] | None:
@@ -189,6 +154,7 @@ def _write(listing: Listing, order: Sequence[int], form: Form, size: int, work: 
     channels = form.channels or 1
     chunk = min(_CHUNK, max(16, _CHUNK_BYTES // (3 * size**2)))
     bad: dict[str, str] = {}
+    written = 0
     file: IO[bytes] = (work / "images.npy").open("wb")
     try:
         _write_header(file, (len(order), channels, size, size))
@@ -200,9 +166,10 @@ def _write(listing: Listing, order: Sequence[int], form: Form, size: int, work: 
             if form.channels is None and channels == 1 and any(len(square) == 3 for square in pictures):
                 channels = 3
                 file.close()
-                file = _coloured(work / "images.npy", (len(order), 3, size, size), start, chunk)
+                file = _coloured(work / "images.npy", (len(order), 3, size, size), written, chunk)
             for square in pictures:
                 file.write(in_channels(square, channels).tobytes())
+            written += len(pictures)
             form.on_progress(min(start + chunk, len(order)), len(order))
     finally:
         file.close()
@@ -240,7 +207,7 @@ def _all_read(listing: Listing, results: Sequence[T | str]) -> list[T]:
 
 def _refuse(listing: Listing, bad: Mapping[str, str]) -> None:
     if bad:
-        lines = listed([f"  {place}: {reason}" for place, reason in bad.items()], "\n")
+        lines = shortlist([f"  {place}: {reason}" for place, reason in bad.items()], "\n")
         raise InputError(
             f"{listing.where}: {len(bad)} of {len(listing.places)} images cannot be read; replace or remove:\n{lines}"
         )

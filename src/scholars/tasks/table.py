@@ -12,7 +12,7 @@ import numpy as np
 from scholars.errors import InputError
 from scholars.tasks.listing import Form, Listing, gathered, natural
 from scholars.tasks.pictures import file_bytes
-from scholars.tasks.task import Task, chosen
+from scholars.tasks.task import Task, chosen, composed
 
 _PARTS = ("train", "test")
 # Bytes of a table: some two million lines.
@@ -86,4 +86,4 @@ def _row(path: Path, home: str, line: int, row: dict[str, str | None]) -> tuple[
         raise InputError(f"{path}, line {line}: {place} leaves the folder of the CSV file; copy the images in")
     if part not in ("", *_PARTS):
         raise InputError(f"{path}, line {line}: split is {part!r}; it is train or test")
-    return place, label, part
+    return place, composed(label), part

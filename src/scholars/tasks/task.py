@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from scholars.errors import InputError, nearest
+from scholars.errors import InputError, nearest, printable
 from scholars.tasks.pictures import square
+
+N = TypeVar("N", bound=np.generic)
 
 # Resizing in pieces keeps the temporary float copies small whatever the size of the data set.
 _RESIZE_CHUNK = 4096
@@ -44,6 +48,8 @@ class Images:
             raise InputError(f"labels must be int64 [N], got {self.labels.dtype} {self.labels.shape}")
         if len(self.images) != len(self.labels):
             raise InputError(f"{len(self.images)} images but {len(self.labels)} labels")
+        object.__setattr__(self, "images", forward(self.images))
+        object.__setattr__(self, "labels", forward(self.labels))
 
     @property
     def tensor(self) -> torch.Tensor:
@@ -52,17 +58,33 @@ class Images:
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             return torch.from_numpy(self.images)
 
+    def resized(self, channels: int, size: int) -> Images:
+        """The same images as ``[N, channels, size, size]``; see `Task.resized`."""
+        return Images(fit_images(self.images, channels, size), self.labels)
+
     def __getitem__(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Images:
         """The images and labels at these places."""
         return Images(self.images[index], self.labels[index])
 
 
+def forward(values: npt.NDArray[N]) -> npt.NDArray[N]:
+    """The same values as an array that torch can take: not a view that runs backwards, as of mirrored images."""
+    return values if min(values.strides, default=0) >= 0 else values.copy()
+
+
+def composed(name: str) -> str:
+    """A class name with its accents as one character each (NFC): file systems disagree, and one class would be two."""
+    return unicodedata.normalize("NFC", name)
+
+
 def check_text(name: str, where: str) -> None:
-    """Raise InputError for a name that no file could hold as text, as a folder's may be that is not UTF-8."""
+    """Raise InputError for a name that no file could hold as text, or that a terminal would obey."""
     try:
         name.encode()
     except UnicodeEncodeError:
         raise InputError(f"{where}: the name {name!r} is not UTF-8; rename it") from None
+    if not printable(name):
+        raise InputError(f"{where}: the name {name!r} has a control character; rename it")
 
 
 @dataclass(frozen=True)
@@ -72,12 +94,14 @@ class Task:
     name: how people call it
     classes: class names; label i means ``classes[i]``
     train, test: the two parts; ``test`` is never trained on
+    native_bytes: of an image as it was before it was brought to another shape; None: as it is
     """
 
     name: str
     classes: tuple[str, ...]
     train: Images
     test: Images
+    native_bytes: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse an empty part, repeated class names, and labels without a class, with InputError."""
@@ -95,6 +119,12 @@ class Task:
                     f"but there are {len(self.classes)} classes"
                 )
 
+    @property
+    def image_bytes(self) -> int:
+        """What it costs to keep one image, at 8 bits a value, in the smallest shape that it had."""
+        now = int(np.prod(self.train.images.shape[1:]))
+        return now if self.native_bytes is None else min(now, self.native_bytes)
+
     def resized(self, channels: int, size: int) -> Task:
         """The same task with images ``[N, channels, size, size]``.
 
@@ -103,10 +133,12 @@ class Task:
         normalisation later, so that brightness never tells the solver which task it sees.
         """
 
-        def part(data: Images) -> Images:
-            return Images(fit_images(data.images, channels, size), data.labels)
-
-        return replace(self, train=part(self.train), test=part(self.test))
+        return replace(
+            self,
+            train=self.train.resized(channels, size),
+            test=self.test.resized(channels, size),
+            native_bytes=self.image_bytes,
+        )
 
     def check_classes(self) -> None:
         """Raise InputError for a class of which nothing could be learned, and nothing dreamt."""
@@ -125,7 +157,7 @@ class Task:
             kept = data[place[data.labels] >= 0]
             return Images(kept.images, place[kept.labels])
 
-        return Task(self.name, classes, part(self.train), part(self.test))
+        return replace(self, classes=classes, train=part(self.train), test=part(self.test))
 
     def tested_on(self, other: Task) -> Task:
         """The same task with the test part of ``other``. Raises InputError if that has a class which this has not."""
@@ -201,6 +233,7 @@ def chosen(task: str, known: Sequence[str], classes: Sequence[str] | None) -> tu
     """The ``classes`` of a task, or all that are known. Raises InputError for what is not, or comes twice."""
     if classes is None:
         return tuple(known)
+    classes = [composed(name) for name in classes]
     for name in classes:
         if name not in known:
             raise InputError(f"task {task!r} has no class {name!r}. {nearest(name, known)}")
@@ -243,7 +276,7 @@ def as_array(
             raise InputError(
                 f"images must be uint8 [B, C, H, W] with 1 or 3 channels, got {images.dtype} {list(images.shape)}"
             )
-        return fit_images(images, channels, size)
+        return fit_images(forward(images), channels, size)
     out = np.empty((len(images), channels, size, size), dtype=np.uint8)
     for place, image in enumerate(images):
         try:
