@@ -13,8 +13,8 @@ from torch import Tensor
 from scholars.auditing import _some, _spread, audit
 from scholars.errors import InputError
 from scholars.fitting import Trainee
-from scholars.generator_settings import GANSettings, WGANGPSettings
-from scholars.generators import GAN, WGANGP, Generator
+from scholars.generator_settings import GANSettings, R3GANSettings, WGANGPSettings
+from scholars.generators import GAN, R3GAN, WGANGP, Generator
 from scholars.learning import learn
 from scholars.records import Audit
 from scholars.scholar import Scholar
@@ -137,6 +137,9 @@ def test_critics_complain() -> None:
     gan = GAN(GANSettings(width=8), 1, 16, 2)
     assert gan.diverged({"critic_accuracy": 0.7}) is None
     assert "generator.gan.critic_rate" in (gan.diverged({"critic_accuracy": 0.995}) or "")
+    r3gan = R3GAN(R3GANSettings(width=8), 1, 16, 2)
+    assert r3gan.diverged({"critic_accuracy": 0.7}) is None
+    assert "generator.r3gan." in (r3gan.diverged({"critic_accuracy": 0.995}) or "")
 
 
 def test_without_all_real_images_the_whole_is_not_judged(two: Scholar, high: Task) -> None:

@@ -22,6 +22,7 @@ from scholars.errors import InputError, Interrupted, ScholarsWarning
 from scholars.evaluate import accuracy, summary
 from scholars.experiment import Place, Watch, run
 from scholars.fitting import Tick
+from scholars.keepsakes import read_judged
 from scholars.learning import learn
 from scholars.scholar import Scholar
 from scholars.settings import Settings
@@ -109,6 +110,15 @@ def test_methods_share_the_first_task(done: Path) -> None:
     assert {line["method"] for line in lines if line["task"] == "low"} == {"replay"}, "it is learned once"
 
 
+def test_what_is_kept_for_the_report_is_of_all_tasks(done: Path) -> None:
+    judged, classes = read_judged(done, 0, "replay") or pytest.fail("none was kept")
+    tested = sum(record.test_count for record in Scholar.load(done / "scholars" / "2").lineage)
+    assert (int(judged.confusion.sum()), len(classes)) == (tested, 10)
+    audit = Scholar.load(done / "scholars" / "2").lineage[-1].audit
+    assert audit is not None
+    assert [task.name for task in audit.tasks] == ["low", "high"]
+
+
 def test_the_brackets_bracket(done: Path) -> None:
     accuracy = {method: entry["average_accuracy"]["mean"] for method, entry in results(done)["summary"].items()}
     assert accuracy["naive"] < 0.6 < accuracy["exact"]
@@ -194,11 +204,13 @@ def test_a_buffer_that_cannot_hold_an_image_of_each_class_is_refused(tmp_path: P
 def test_a_test_image_is_taken_for_a_class_of_its_own_task_only(tmp_path: Path) -> None:
     scores = {}
     for scenario in ("class", "task"):
-        plan = recipe(scenario=scenario, methods=["naive", "joint"])
+        # Learned all at once, it knows no task by name, and is scored as the others are.
+        methods = ["naive", "joint"] if scenario == "task" else ["naive"]
+        plan = recipe(scenario=scenario, methods=methods)
         entries = {entry["method"]: entry for entry in run(plan, tmp_path / scenario)["runs"]}
         scores[scenario] = entries["naive"]["accuracy"][1]
-        # Learned all at once, it knows no task by name, and is scored as the others are.
-        assert min(entries["joint"]["accuracy"][0]) > 0.5
+        if "joint" in entries:
+            assert min(entries["joint"]["accuracy"][0]) > 0.5
     assert scores["class"][0] < 0.2
     assert scores["task"][0] > scores["class"][0] + 0.3
 
@@ -208,14 +220,15 @@ def plain(document: dict[str, Any]) -> list[Any]:
     return [(entry["seed"], entry["method"], entry["accuracy"]) for entry in document["runs"]]
 
 
-@pytest.mark.parametrize("stop_at", [100, 250])
+@pytest.mark.parametrize("stop_at", [100, 200])
 def test_an_interrupted_run_resumes_to_the_same_results(done: Path, tmp_path: Path, stop_at: int) -> None:
     asked = iter(range(100_000))
-    plan = recipe(seeds=[0, 1], export_dreams=True)
+    plan = recipe(methods=["replay", "naive"], export_dreams=True)
     with pytest.raises(Interrupted):
         run(plan, tmp_path / "out", watch=Watch(stopping=lambda: next(asked) >= stop_at))
     run(plan, tmp_path / "out", resume=True)
-    assert plain(results(tmp_path / "out")) == plain(results(done))
+    whole = [row for row in plain(results(done)) if row[:2] in ((0, "replay"), (0, "naive"))]
+    assert plain(results(tmp_path / "out")) == whole
     assert not (tmp_path / "out" / "work").exists()
     for generation in "12":
         for part in ("solver", "generator"):

@@ -191,6 +191,16 @@ def test_no_setting_goes_unheeded(change: str, high: Task, one: Scholar, hasty: 
     assert not same(learn(high, one, settings=other), hastily)
 
 
+@pytest.mark.parametrize(
+    "change", ["familiarity.share=0.3", "generator.flow.sampling_steps=3", "generator.flow.warp=1"]
+)
+def test_no_setting_of_dreaming_goes_unheeded(change: str, high: Task, one: Scholar, hasty: Settings) -> None:
+    """Told by what the new scholar's own dreams are, which its familiarity is of."""
+    dreaming = changed(hasty, familiarity__dreams=60)
+    other = build(Settings, dreaming.model_dump(), parse_changes([change]), where="tests")
+    assert not same(learn(high, one, settings=other), learn(high, one, settings=dreaming))
+
+
 def test_what_dreams_can_do_is_asked_of_the_generator_that_dreams(
     one: Scholar, low: Task, high: Task, hasty: Settings
 ) -> None:
@@ -484,3 +494,8 @@ def test_replay_cures_forgetting_without_old_data(low: Task, high: Task, kind: s
     assert accuracy(naive, low) < 0.3
     assert accuracy(replayed, low) > 0.8
     assert accuracy(replayed, high) > 0.9
+    # And the next generation can go on: this one's dreams are still of the first digits, where it is asked for them.
+    if replayed.settings.generator.chosen.conditional:
+        dreamt = next(replayed.dreaming(500))
+        asked = torch.tensor([output for _, output in replayed.conditions])[dreamt.conditions]
+        assert (dreamt.labels == asked)[asked < 5].float().mean() > 0.6

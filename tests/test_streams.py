@@ -85,7 +85,7 @@ def test_contradictions_are_refused_when_the_recipe_is_read(changes: dict[str, A
     [
         ({"split": split(tasks=10)}, r"split\.tasks=10: 10 classes make at most 9"),
         ({"split": split(order=["0", "one", "2"])}, "no class 'one'"),
-        ({"tasks": ["digits", {"source": "street", "limit": 2}]}, "task 'street': class '.' has no training image"),
+        ({"tasks": [{"source": "digits", "name": "few", "limit": 2}]}, "task 'few': class '0' has no training image"),
         ({"split": split(tasks=3), "scenario": "domain"}, "scenario=domain needs as many classes in every task"),
     ],
 )
@@ -98,6 +98,12 @@ def test_turned_images() -> None:
     plain, quarter = open_stream(recipe(tasks=["digits", {"source": "digits", "name": "turned", "rotate": 90}]), 0)
     assert np.array_equal(quarter.train.images, np.rot90(plain.train.images, axes=(2, 3)))
     assert np.array_equal(quarter.test.labels, plain.test.labels)
+
+
+def test_inverted_images() -> None:
+    plain, negative = open_stream(recipe(tasks=["digits", {"source": "digits", "name": "negative", "invert": True}]), 0)
+    assert np.array_equal(negative.train.images, 255 - plain.train.images)
+    assert np.array_equal(negative.test.images, 255 - plain.test.images)
 
 
 def test_permuted_images() -> None:

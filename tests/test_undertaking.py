@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from scholars import store
 from scholars.errors import InputError, Interrupted
@@ -34,7 +36,17 @@ def test_only_the_very_same_learning_goes_on(low: Task, one: Scholar, tiny: Sett
     images = low.train.images.copy()
     images[-1, 0, 0, 0] += 1
     assert not goes_on(task=replace(low, train=replace(low.train, images=images)))
+    relabelled = replace(low.train, labels=(low.train.labels + 1) % 5)
+    assert not goes_on(task=replace(low, train=relabelled))
     assert not goes_on(previous=one)
+    claim(folder, low, one, tiny, 0, "dreams")
+    kept.write_text("half done")
+    other = copy.deepcopy(one)
+    assert other.generator is not None
+    with torch.no_grad():
+        next(other.generator.parameters()).add_(1)
+    claim(folder, low, other, tiny, 0, "dreams")
+    assert not kept.exists()
     assert not goes_on(settings=tiny.model_copy(update={"solver": tiny.solver.model_copy(update={"rate": 0.1})}))
     assert not goes_on(seed=1)
     assert not goes_on(past=[])

@@ -8,7 +8,7 @@ import torch
 
 from scholars.errors import InputError
 from scholars.evaluate import accuracy, judge, together
-from scholars.evaluate.real import MISTAKES
+from scholars.evaluate.real import MISTAKES, Judged
 from scholars.scholar import Scholar
 from scholars.tasks import Task
 
@@ -40,6 +40,13 @@ def test_several_tasks_are_judged_together(two: Scholar, low: Task, high: Task) 
     assert torch.equal(both.confusion, first.confusion + second.confusion)
     confidence = torch.cat([first.confidence, second.confidence]).sort(descending=True).values
     assert torch.equal(both.confidence, confidence[:MISTAKES])
+    # And every picture keeps what was said of it.
+    assert rows(both) <= rows(first) | rows(second)
+
+
+def rows(judged: Judged) -> set[tuple[bytes, int, int, float]]:
+    parts = zip(judged.images, judged.truth, judged.taken, judged.confidence, strict=True)
+    return {(image.numpy().tobytes(), int(truth), int(taken), float(sure)) for image, truth, taken, sure in parts}
 
 
 def test_among_some_classes(two: Scholar, low: Task, high: Task) -> None:

@@ -237,6 +237,30 @@ def test_two_velocities_say_more_than_one(monkeypatch: pytest.MonkeyPatch) -> No
     assert error("adams", 1.6) < error("euler", 1.0) / 5
 
 
+def test_steps_are_warped_toward_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step i of n begins at (i / n)^2, where ``warp`` is 2."""
+    flow = Flow(FlowSettings(width=8, sampling_steps=4, warp=2.0, solver="euler"), 1, 8, 2)
+    times: list[float] = []
+
+    def noting(x: torch.Tensor, t: float, given: object) -> torch.Tensor:
+        times.append(t)
+        return x
+
+    monkeypatch.setattr(flow, "_at", noting)
+    flow.sample(torch.tensor([0]))
+    assert times == pytest.approx([0, 1 / 16, 1 / 4, 9 / 16])
+
+
+def test_what_an_adversary_paints_with_is_an_average() -> None:
+    gan = GAN(GANSettings(width=8, latent=4, ema=0.75), channels=3, size=16, conditions=3)
+    trainee = gan.trainee(FABRIC)
+    before = [weight.detach().clone() for weight in gan.painter.parameters()]
+    trainee.step(lambda: POOL.draw(8), 0.0)
+    after = zip(before, trainee.modules["live"].parameters(), gan.painter.parameters(), strict=True)
+    for was, live, average in after:
+        torch.testing.assert_close(average, torch.lerp(was, live, 0.25))
+
+
 def test_the_divergence_and_the_reconstruction_by_hand() -> None:
     """KL(N(1, 4) || N(0, 1)) = (4 + 1 - 1 - log 4) / 2; the error of 0.5 everywhere has the log MSE log 0.25."""
     mean, log_variance = torch.tensor([[1.0], [1.0]]), torch.full((2, 1), 4.0).log()

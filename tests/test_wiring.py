@@ -1,0 +1,155 @@
+"""What reaches whom: seeds, conditions, shares and dreams, on their way from a recipe to what is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import TINY
+from torch import Tensor
+
+from scholars.config import Recipe, build
+from scholars.dreams import dream_bank, remembered
+from scholars.experiment import run
+from scholars.fitting import Session
+from scholars.generators import Flow
+from scholars.learning import learn
+from scholars.replay import Batch
+from scholars.scholar import Scholar
+from scholars.settings import ReplaySettings, Settings
+from scholars.tasks import Task
+from scholars.teaching import teach_generator, teach_solver
+
+
+@pytest.fixture
+def quick(one: Scholar) -> Settings:
+    """As little training as there can be."""
+    least = {"solver.steps": 2, "generator.flow.steps": 2, "familiarity.dreams": 0}
+    return build(Settings, one.settings.model_dump(), least, where="tests")
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, teach: Any) -> list[tuple[Batch, tuple[Any, ...]]]:
+    """400 images of what each network is taught from, and what else ``teach`` was told."""
+    seen: list[tuple[Batch, tuple[Any, ...]]] = []
+
+    def noting(source: Any, *words: Any) -> Any:
+        torch.manual_seed(0)
+        seen.append((source.draw(400), words))
+        return teach(source, *words)
+
+    monkeypatch.setattr(f"scholars.learning.{teach.__name__}", noting)
+    return seen
+
+
+def each(images: Tensor) -> list[bytes]:
+    return [image.numpy().tobytes() for image in images]
+
+
+def test_no_two_chunks_of_dreams_are_the_same(one: Scholar) -> None:
+    first, second = torch.split(one.dream(2 * one.chunk)[0], one.chunk)
+    assert not torch.equal(first, second)
+
+
+def test_fresh_dreams_are_of_all_conditions(one: Scholar, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Tensor] = []
+    imagine = Scholar.imagine
+
+    def noting(scholar: Scholar, conditions: Tensor) -> Batch:
+        asked.append(conditions)
+        return imagine(scholar, conditions)
+
+    monkeypatch.setattr(Scholar, "imagine", noting)
+    torch.manual_seed(0)
+    remembered(one, ReplaySettings(dreams="fresh"), 5, 0, Session()).draw(100)
+    assert set(asked[0].tolist()) == set(range(5))
+
+
+def test_a_generator_is_told_what_its_images_show(
+    monkeypatch: pytest.MonkeyPatch, one: Scholar, high: Task, quick: Settings
+) -> None:
+    """Two tasks without a common class: condition i is output i, of dreams as of real images."""
+    seen = drawn(monkeypatch, teach_generator)
+    learn(high, one, settings=quick)
+    batch, (_, conditions, *_) = seen[0]
+    assert conditions == 10
+    assert len({label for label in batch.labels.tolist() if label < 5}) > 1, "or there is nothing to mistake"
+    assert torch.equal(batch.conditions, batch.labels)
+
+
+def test_a_class_of_three_tasks_is_three_conditions(
+    monkeypatch: pytest.MonkeyPatch, one: Scholar, low: Task, quick: Settings
+) -> None:
+    again = learn(low, one, settings=quick)
+    seen, known = drawn(monkeypatch, teach_generator), []
+    trainee = Flow.trainee
+
+    def noting(flow: Flow, fabric: Any) -> Any:
+        known.append(flow.past.known)
+        return trainee(flow, fabric)
+
+    monkeypatch.setattr(Flow, "trainee", noting)
+    learn(low, again, settings=quick)
+    batch, (_, conditions, *_) = seen[0]
+    assert (conditions, known) == (15, [10])
+    assert torch.equal(batch.conditions % 5, batch.labels)
+    assert [int((batch.conditions // 5 == task).sum()) > 50 for task in (0, 1, 2)] == [True] * 3
+
+
+def test_what_is_replayed_is_the_bank_of_that_seed(
+    monkeypatch: pytest.MonkeyPatch, one: Scholar, high: Task, quick: Settings
+) -> None:
+    """And so it is what `export_dreams` writes."""
+    seen = drawn(monkeypatch, teach_generator)
+    learn(high, one, settings=quick, seed=3)
+    batch, _ = seen[0]
+    old = each(batch.images[batch.conditions < 5])
+    assert len(old) > 100
+    assert set(old) <= set(each(dream_bank(one, quick.replay, seed=3).images))
+
+
+def test_stored_tasks_are_shown_as_often_as_they_have_classes(
+    monkeypatch: pytest.MonkeyPatch, low: Task, high: Task, quick: Settings
+) -> None:
+    three, single = low.only(("0", "1", "2")), low.only(("3",))
+    first = learn(low, settings=quick, past=[])
+    seen = drawn(monkeypatch, teach_solver)
+    wanted = quick.model_copy(update={"replay": quick.replay.model_copy(update={"ratio": 0.2})})
+    learn(high, first, settings=wanted, past=[three, single])
+    labels = seen[0][0].labels
+    counts = [int(((labels >= low) & (labels < high)).sum()) for low, high in ((0, 3), (3, 4), (5, 10))]
+    assert counts == pytest.approx([240, 80, 80], abs=1)
+
+
+def test_every_generation_has_a_randomness_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, low: Task, high: Task, quick: Settings
+) -> None:
+    """Whatever seed its task is learned with; and every seed has another."""
+    seen = drawn(monkeypatch, teach_solver)
+    first = learn(low, settings=quick)
+    learn(high, first, settings=quick)
+    learn(low, settings=quick, seed=1)
+    positions = [words[3] for _, words in seen]
+    assert len(set(positions)) == 3
+
+
+def test_every_seed_of_a_run_is_learned_with_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """So are the order of its classes and what its buffer holds."""
+    seen: list[tuple[Task, dict[str, Any]]] = []
+
+    def noting(task: Task, previous: Scholar | None, **named: Any) -> Scholar:
+        seen.append((task, named))
+        return learn(task, previous, **named)
+
+    monkeypatch.setattr("scholars.experiment.learn", noting)
+    plan = {"name": "seeds", "split": {"source": "digits", "tasks": 2, "order": "seed"}, "buffer": 40}
+    changes = {"methods": ["er"], "seeds": [0, 1], "solver.steps": 2, "audit.dreams": 0}
+    run(build(Recipe, {**TINY, **plan}, changes, where="tests"), tmp_path / "out", save_every=7.0)
+    assert [named["seed"] for _, named in seen] == [0, 0, 1, 1]
+    assert seen[0][0].classes != seen[2][0].classes
+    assert {named["session"].save_every for _, named in seen} == {7.0}
+    for seed, (first, second) in enumerate((seen[:2], seen[2:])):
+        (kept,) = second[1]["past"]
+        buffer = first[0].sampled(8, seed)
+        assert each(kept.train.tensor) == each(buffer.train.tensor)
