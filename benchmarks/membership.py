@@ -29,7 +29,7 @@ from scholars.evaluate.likeness import nearest
 from scholars.lifetime import teach
 from scholars.settings import Settings
 from scholars.tasks import Images, Task
-from scholars.tasks.task import fit_images
+from scholars.tasks.shapes import fit_images
 
 DOCS = Path(__file__).parent.parent / "docs"
 Array = npt.NDArray[np.float64]

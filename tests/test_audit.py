@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from scholars.auditing import _some, _spread, audit
+from scholars.auditing import _some, _spread, _warnings, audit
+from scholars.config import build
 from scholars.errors import InputError
 from scholars.fitting import Trainee
 from scholars.generator_settings import GANSettings, R3GANSettings, WGANGPSettings
@@ -50,7 +51,10 @@ def good(low: Task, tiny: Settings) -> Scholar:
 
 
 def reciting(scholar: Scholar, images: Tensor, complaint: str | None = None) -> Scholar:
-    return replace(scholar, generator=Recital(images.float() / 127.5 - 1, complaint))
+    """It heeds no condition, and says so."""
+    changes = {"generator.flow.conditional": False}
+    settings = build(Settings, scholar.settings.model_dump(), changes, where="tests")
+    return replace(scholar, generator=Recital(images.float() / 127.5 - 1, complaint), settings=settings)
 
 
 def of(task: Task, part: str) -> Tensor:
@@ -122,8 +126,24 @@ def test_a_collapse_and_dying_classes_are_found(good: Scholar, low: Task) -> Non
     assert found.precision == 1.0, "all that is dreamt is real"
     assert (found.tasks[0].recall or 0) < 0.1, "and hardly anything real is dreamt of"
     assert any("has collapsed" in warning for warning in found.warnings)
-    assert sum("is dying out" in warning for warning in found.warnings) == 4
+    (dying,) = [warning for warning in found.warnings if warning.startswith("dying out")]
+    assert dying.count("(0.0 %)") == 4
+    assert "or let the generator be asked for each class (generator.flow.conditional=true)" in dying
     assert [entry.confidence is None for entry in found.classes].count(True) == 4
+
+
+def test_a_class_that_is_asked_for_and_not_drawn_is_named(good: Scholar, low: Task) -> None:
+    """It is drawn often enough, but hardly ever when it is asked for: the next scholar learns it wrongly."""
+    images, tasks = of(low, "test"), ()
+    found = audit(reciting(good, images), [low]).classes
+    asked = replace(reciting(good, images), settings=good.settings)
+    classes = tuple(entry.model_copy(update={"agreement": 0.9, "share": 0.2}) for entry in found)
+    assert not any("asked for a class" in w for w in _warnings(asked, classes, tasks, images, []))
+    for share in (0.21, 0.0):
+        lost = (classes[0].model_copy(update={"agreement": share}), *classes[1:])
+        (warning,) = [w for w in _warnings(asked, lost, tasks, images, []) if "asked for a class" in w]
+        assert f"'0' ({100 * share:.0f} %)" in warning
+        assert "'1'" not in warning
 
 
 def test_a_divergence_is_passed_on(good: Scholar, low: Task) -> None:
@@ -157,8 +177,6 @@ def test_without_all_real_images_the_whole_is_not_judged(two: Scholar, high: Tas
 def test_a_task_of_one_common_class_is_judged_by_what_is_left(
     good: Scholar, low: Task, score: float, warned: bool
 ) -> None:
-    from scholars.auditing import _warnings
-
     found = audit(reciting(good, of(low, "test")), [low])
     common = found.tasks[0].model_copy(update={"accuracy": score, "shares": {"a": 0.9, "b": 0.1}})
     images = of(low, "test")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -193,7 +194,14 @@ def test_a_scholars_life(tmp_path: Path) -> None:
     assert Scholar.load(tmp_path / "s").settings.generator.kind == "vae"
 
     score = scholars("evaluate", "s", "digits", "--classes", "5,6", "--json", cwd=tmp_path)
-    assert 0 <= json.loads(score.stdout)["results"][0]["accuracy"] <= 1
+    result = json.loads(score.stdout)["results"][0]
+    shares = [row["accuracy"] * row["images"] for row in result["classes"]]
+    assert sorted(row["name"] for row in result["classes"]) == ["5", "6"]
+    assert result["accuracy"] * result["images"] == pytest.approx(sum(shares))
+    told = scholars("evaluate", "s", "digits", "--classes", "0,1", cwd=tmp_path).stdout
+    first, *worst = told.splitlines()
+    assert re.fullmatch(r"digits: \d+\.\d\d % of \d+ test images", first)
+    assert all(re.fullmatch(r"  [01]: \d+\.\d\d % of \d+, taken for \d most", line) for line in worst)
 
     sheet = scholars("dream", "s", "-n", "9", "--out", "nine.png", cwd=tmp_path)
     assert sheet.returncode == 0, sheet.stderr

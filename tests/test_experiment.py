@@ -236,6 +236,16 @@ def test_an_interrupted_run_resumes_to_the_same_results(done: Path, tmp_path: Pa
             assert (tmp_path / "out" / file).read_bytes() == (done / file).read_bytes()
 
 
+def test_what_the_audits_warn_of_is_told(tmp_path: Path) -> None:
+    notes: list[tuple[str, str]] = []
+    watch = Watch(on_note=lambda place, note: notes.append((place.task, note)))
+    run(recipe(methods=["replay"]), tmp_path / "out", watch=watch)
+    audits = [Scholar.load(tmp_path / "out" / "scholars" / number).lineage[-1] for number in "12"]
+    expected = [(task.name, f"warning: {warning}") for task in audits if task.audit for warning in task.audit.warnings]
+    assert expected, "generators of a dozen steps dream badly"
+    assert notes == expected
+
+
 def test_a_finished_run_resumes_to_itself(done: Path) -> None:
     before = (done / "results.json").read_bytes()
     assert run(recipe(seeds=[0, 1], export_dreams=True), done, resume=True) == json.loads(before)

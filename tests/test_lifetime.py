@@ -115,6 +115,22 @@ def test_interrupted_teaching_goes_on_bit_for_bit(home: Path, high: Task, two: S
     assert not home.with_name(".home.learning").exists()
 
 
+def test_what_becomes_of_unfinished_work_is_said(home: Path, high: Task) -> None:
+    notes: list[str] = []
+
+    def interrupted() -> None:
+        asked = iter(range(10_000))
+        with pytest.raises(Interrupted):
+            teach(home, high, watch=Watch(on_note=notes.append, stopping=lambda: next(asked) >= 40))
+
+    interrupted()
+    assert not any("unfinished" in note for note in notes)
+    interrupted()
+    assert notes[-1] == "going on with unfinished work: what is done already is passed over"
+    teach(home, high, changes={"solver.steps": 3}, watch=Watch(on_note=notes.append))
+    assert any("of other data, settings or seed, is given up" in note for note in notes)
+
+
 def test_unfinished_work_of_another_kind_is_not_gone_on_with(home: Path, high: Task, one: Scholar) -> None:
     asked = iter(range(10_000))
     with pytest.raises(Interrupted):

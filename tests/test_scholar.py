@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+import scholars
 from scholars.errors import InputError
 from scholars.evaluate import accuracy
 from scholars.learning import learn
@@ -19,7 +20,7 @@ from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings
 from scholars.tasks import Task
 from scholars.tasks.pictures import file_bytes, squares
-from scholars.tasks.task import as_array
+from scholars.tasks.shapes import as_array
 
 
 def test_a_round_trip_changes_nothing(two: Scholar, high: Task, tmp_path: Path) -> None:
@@ -99,6 +100,39 @@ def test_wrong_images_are_refused(one: Scholar) -> None:
         one.predict(np.zeros((2, 1, 8, 8), np.float32))
     with pytest.raises(InputError, match=r"\[2, 8, 8, 3\]"):
         one.predict(np.zeros((2, 8, 8, 3), np.uint8))
+
+
+def test_what_is_no_list_of_images_is_refused_with_what_to_do(one: Scholar, low: Task, tmp_path: Path) -> None:
+    picture = Image.new("L", (16, 16))
+    for wrong, said in [
+        (picture, "not a Image: put a picture into a list"),
+        ("a.png", "not a str: put"),
+        (tmp_path / "a.png", "Path: put"),
+        (["a.png"], "image 0: is a str"),
+        ([picture, tmp_path], "image 1: is a .*Path"),
+        (np.zeros((2, 16, 16, 3), dtype=np.uint8), r"give images\.transpose\(0, 3, 1, 2\)"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            one.predict(wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"a task is learned, not a str: open it, by scholars\.open_task"):
+        learn("digits")  # type: ignore[arg-type]
+
+
+def test_scores_are_of_class_names(one: Scholar, low: Task) -> None:
+    names = [low.classes[label] for label in low.test.labels]
+    assert one.score(low.test.images, names) == pytest.approx(accuracy(one, low))
+    for wrong in (low.test.labels, ["nine"] * len(names)):
+        with pytest.raises(InputError, match=r"is no class name of this scholar\. .*Known: 0, 1"):
+            one.score(low.test.images, wrong)  # type: ignore[arg-type]
+
+
+def test_what_it_is_in_a_line(one: Scholar, low: Task) -> None:
+    assert repr(one) == "<Scholar, generation 1: 0, 1, 2, 3, 4; images [1, 16, 16]>"
+    counts = len(low.train), len(low.test)
+    assert repr(low) == (
+        f"<Task 'digits': 0, 1, 2, 3, 4; train <{counts[0]} images [1, 8, 8]>, test <{counts[1]} images [1, 8, 8]>>"
+    )
+    assert {"Scholar", "learn", "open_task"} <= set(dir(scholars))
 
 
 def test_dreams_repeat_and_fewer_are_the_first_of_more(one: Scholar) -> None:

@@ -13,7 +13,7 @@ from scholars.fitting import ALONE, Session, Tick
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks import Task
-from scholars.undertaking import claim, timed
+from scholars.undertaking import alone, claim, timed
 
 
 def test_only_the_very_same_learning_goes_on(low: Task, one: Scholar, tiny: Settings, tmp_path: Path) -> None:
@@ -105,3 +105,9 @@ def test_of_an_attempt_that_was_killed_what_it_took_is_noted_as_often_as_it_save
             noted.append(store.read_json(note)["solver"])
     assert noted == [7.0, 68.0, 68.0, 128.0]
     assert ticks == [tick] * 4
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc")
+def test_where_no_file_can_be_nobody_is_waited_for() -> None:
+    with pytest.raises(InputError, match="/proc cannot be written to"), alone(Path("/proc/scholar"), "teaching"):
+        pass

@@ -61,11 +61,13 @@ class Watch:
 
     on_tick: training progress
     on_row: the accuracies after a task, one per task so far; also of tasks that an interrupted run had learned before
+    on_note: what its owner should know: one sentence each
     stopping: True asks the experiment to stop; it can be resumed
     """
 
     on_tick: Callable[[Place, Tick], None] = field(default=lambda place, tick: None)
     on_row: Callable[[Place, Sequence[float]], None] = field(default=lambda place, row: None)
+    on_note: Callable[[Place, str], None] = field(default=lambda place, note: None)
     stopping: Callable[[], bool] = field(default=lambda: False)
 
 
@@ -168,7 +170,10 @@ class _Run:
                 if index + 1 == len(self.tasks):
                     keep_judged(self.out, seed, method, together(judged), scholar.classes)
                 if method == "replay" and self.recipe.audit.dreams:
-                    scholar = scholar.audited(self._audit(seed, index, scholar))
+                    found = self._audit(seed, index, scholar)
+                    scholar = scholar.audited(found)
+                    for warning in found.warnings:
+                        self.watch.on_note(Place(seed, method, self.tasks[index].name), f"warning: {warning}")
                 store.clear_away(folder)
                 scholar.save(folder)
                 done.append(

@@ -48,7 +48,7 @@ def lineage_tree(scholar: Scholar, title: str, found: Mapping[str, Any]) -> Tree
     now: dict[str, float] = dict(found["accuracy_now"])
     image = scholar.settings.image
     # What people named may hold brackets, which rich takes for markup.
-    tree = Tree(f"[bold]{escape(title)}[/]: generation {scholar.generation}, {len(scholar.classes)} classes")
+    tree = Tree(f"[bold]{escape(title)}[/]: generation {scholar.generation}, {_counted(scholar.classes)}")
     tree.add(f"images: {image.size} x {image.size}, {'RGB' if image.channels == 3 else 'grey'}")
     tree.add(f"classes: {escape(', '.join(scholar.classes))}")
     tree.add(f"solver: {scholar.settings.solver.kind}, {parameters(scholar.solver):,} parameters")
@@ -64,9 +64,7 @@ def lineage_tree(scholar: Scholar, title: str, found: Mapping[str, Any]) -> Tree
         task = lineage.add(
             f"{generation}  [bold]{escape(record.name)}[/], learned {record.learned_at}, seed {record.seed}"
         )
-        task.add(
-            f"{record.train_count:,} training and {record.test_count:,} test images of {len(record.classes)} classes"
-        )
+        task.add(f"{record.train_count:,} training and {record.test_count:,} test images of {_counted(record.classes)}")
         later = f", {100 * now.pop(record.name):.1f} % now" if record.name in now else ""
         task.add(f"{100 * record.accuracy:.1f} % right on its test part when learned{later}")
         task.add(f"cost: {spent}")
@@ -75,6 +73,10 @@ def lineage_tree(scholar: Scholar, title: str, found: Mapping[str, Any]) -> Tree
     for name, score in now.items():
         tree.add(f"{escape(name)}: {100 * score:.1f} % right now")
     return tree
+
+
+def _counted(classes: Sequence[str]) -> str:
+    return f"{len(classes)} class{'es' * (len(classes) != 1)}"
 
 
 def _add_audit(tree: Tree, audit: Audit) -> None:

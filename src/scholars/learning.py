@@ -256,6 +256,8 @@ def _real(task: Task, classes: Sequence[str], settings: Settings, first_conditio
 
 
 def _check(task: Task, previous: Scholar | None, settings: Settings, past: Past) -> None:
+    if not isinstance(task, Task):
+        raise InputError(f"a task is learned, not a {type(task).__name__}: open it, by scholars.open_task")
     task.check_classes()
     if previous and past == "dreams":
         check_replay(settings.replay, previous.settings.generator, len(previous.conditions))

@@ -22,7 +22,7 @@ from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks import Images, Task
 from scholars.tasks.task import composed
-from scholars.undertaking import alone, ended_in, note_outcome, pieces
+from scholars.undertaking import alone, ended_in, note_outcome, pieces, unfinished
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ def teach(
         for note in _notes(task, previous):
             watch.on_note(note)
         session = Session(work, watch.on_tick, watch.stopping, save_every)
+        match unfinished(work, task, previous, settings, seed, "dreams"):
+            case True:
+                watch.on_note("going on with unfinished work: what is done already is passed over")
+            case False:
+                watch.on_note("warning: unfinished work, of other data, settings or seed, is given up; all begins anew")
         begun = work.exists()
         try:
             learned = learn(task, previous, settings=settings, seed=seed, session=session)

@@ -23,7 +23,7 @@ from scholars.settings import ImageSettings
 from scholars.store import expanded
 from scholars.tasks.folder import image_files
 from scholars.tasks.pictures import file_bytes, squares
-from scholars.tasks.task import in_channels
+from scholars.tasks.shapes import in_channels
 
 
 @dataclass(frozen=True)

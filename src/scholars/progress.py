@@ -38,7 +38,7 @@ def watching(console: Console, events: Path | None = None) -> Iterator[Watch]:
                 written(place, tick)
 
         with progress:
-            yield Watch(on_tick, display.on_row, stop.is_set)
+            yield Watch(on_tick, display.on_row, display.on_note, stop.is_set)
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def learning(console: Console, task: str, seed: int, events: Path | None = None)
     with watching(console, events) as watch:
         yield lifetime.Watch(
             lambda tick: watch.on_tick(place, tick),
-            lambda note: _audible(console).print(note, highlight=False, markup=False, soft_wrap=True),
+            lambda note: watch.on_note(place, note),
             watch.stopping,
         )
 
@@ -112,6 +112,9 @@ class _Display:
         self._console.print(
             f"seed {place.seed}, {place.method}, after {place.task}: {figures}", highlight=False, markup=False
         )
+
+    def on_note(self, place: Place, note: str) -> None:
+        _audible(self._console).print(note, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from scholars.records import Audit, Contents, TaskRecord
 from scholars.replay import Batch, joined
 from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver, build_solver
-from scholars.tasks.task import as_array, fit_images
+from scholars.tasks.shapes import as_array, as_tensor, fit_images
 from scholars.team import in_turn
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ CHUNK, CHUNK_SIDE = 250, 32
 PATIENCE = 250
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scholar:
     """A generator and a solver that know the same tasks. Immutable once learned; made by `scholars.learn`.
 
@@ -58,6 +58,10 @@ class Scholar:
     lineage: tuple[TaskRecord, ...]
     settings: Settings
     familiarity: Familiarity | None = None
+
+    def __repr__(self) -> str:
+        shape = [self.settings.image.channels, *[self.settings.image.size] * 2]
+        return f"<Scholar, generation {self.generation}: {', '.join(self.classes)}; images {shape}>"
 
     @property
     def conditions(self) -> tuple[tuple[int, int], ...]:
@@ -144,7 +148,7 @@ class Scholar:
     def _own(self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image]) -> Tensor:
         """Images as people have them in the scholar's own shape."""
         shape = self.settings.image
-        return torch.from_numpy(as_array(images, shape.channels, shape.size))
+        return as_tensor(as_array(images, shape.channels, shape.size))
 
     def predict(
         self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], among: str | None = None
@@ -154,6 +158,11 @@ class Scholar:
 
     def score(self, images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], labels: Sequence[str]) -> float:
         """The share of images, in [0, 1], whose predicted class name is the one in ``labels``."""
+        for name in set(labels):
+            if name not in self.classes:
+                raise InputError(
+                    f"score: {name!r} is no class name of this scholar. {nearest(str(name), self.classes)}"
+                )
         predicted = self.predict(images)
         if len(predicted) != len(labels) or not predicted:
             raise InputError(f"score needs one label per image, got {len(predicted)} images and {len(labels)} labels")

@@ -226,6 +226,8 @@ def _described_weights(folder: Path, description: Mapping[str, Any]) -> dict[str
 def _instead(folder: Path) -> str:
     """Where there is a scholar instead, or how there comes to be one."""
     inside = sorted(path.parent.name for path in (folder / "scholars").glob(f"*/{DESCRIPTION}"))
+    if folder.resolve().with_name(f".{folder.resolve().name}.learning").is_dir():
+        return "its first task is being learned, or that was interrupted: then the same command goes on"
     if inside:
         return f"it is a run, whose scholars are in {folder / 'scholars'}: {', '.join(inside)}"
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):

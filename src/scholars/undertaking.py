@@ -38,6 +38,8 @@ def alone(folder: Path, doing: str) -> Iterator[None]:
         with lock.acquire(timeout=0):
             yield
     except Timeout:
+        if not Path(lock.lock_file).exists():  # as in /proc: there is nobody to wait for
+            raise InputError(f"{whole.parent} cannot be written to: choose another folder") from None
         raise InputError(f"another process is {doing} {folder} just now: wait until it is done") from None
 
 
@@ -76,6 +78,14 @@ def claim(
         raise InputError(f"{folder} is there and holds no unfinished learning: choose another folder, or empty it")
     folder.mkdir(parents=True, exist_ok=True)
     store.write_json(note, undertaking)
+
+
+def unfinished(
+    folder: Path, task: Task, previous: Scholar | None, settings: Settings, seed: int, past: str | Sequence[Task]
+) -> bool | None:
+    """Whether what is in ``folder`` was begun by this very learning; None where there is nothing."""
+    note = folder / _NOTE
+    return _noted(note) == _undertaking(task, previous, settings, seed, past) if note.is_file() else None
 
 
 def note_outcome(folder: Path, learned: Scholar) -> None:

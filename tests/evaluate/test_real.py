@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scholars.errors import InputError
-from scholars.evaluate import accuracy, judge, together
+from scholars.evaluate import ClassScore, accuracy, by_class, judge, together
 from scholars.evaluate.real import MISTAKES, Judged
 from scholars.scholar import Scholar
 from scholars.tasks import Task
@@ -47,6 +47,13 @@ def test_several_tasks_are_judged_together(two: Scholar, low: Task, high: Task) 
 def rows(judged: Judged) -> set[tuple[bytes, int, int, float]]:
     parts = zip(judged.images, judged.truth, judged.taken, judged.confidence, strict=True)
     return {(image.numpy().tobytes(), int(truth), int(taken), float(sure)) for image, truth, taken, sure in parts}
+
+
+def test_the_worst_class_comes_first_with_what_it_is_taken_for() -> None:
+    confusion = torch.tensor([[4, 0, 0], [1, 1, 2], [0, 0, 0]])
+    none = torch.zeros(0)
+    judged = Judged(confusion, none, none, none, none)
+    assert by_class(judged, ("a", "b", "c")) == [ClassScore("b", 0.25, 4, "c"), ClassScore("a", 1.0, 4, None)]
 
 
 def test_among_some_classes(two: Scholar, low: Task, high: Task) -> None:

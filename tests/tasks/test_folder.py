@@ -20,7 +20,7 @@ from scholars.errors import InputError, ScholarsWarning
 from scholars.tasks import Task, open_task
 from scholars.tasks.listing import natural
 from scholars.tasks.parts import held_out_by
-from scholars.tasks.task import fit_images
+from scholars.tasks.shapes import fit_images
 
 RNG = np.random.default_rng(0)
 NOISE = Image.fromarray(RNG.integers(0, 256, (20, 30, 3), dtype=np.uint8))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scholars.errors import InputError
 from scholars.tasks import Images, Task
-from scholars.tasks.task import fit_images
+from scholars.tasks.shapes import fit_images
 
 
 def images(labels: list[int], channels: int = 1, height: int = 4, width: int = 4) -> Images:
@@ -127,7 +127,7 @@ def test_resized_turns_colour_to_grey_by_weight_and_grey_to_equal_channels() -> 
 def test_resized_works_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (10, 3, 9, 7), dtype=np.uint8)
     whole = fit_images(pixels, 1, 5)
-    monkeypatch.setattr("scholars.tasks.task._RESIZE_CHUNK", 4)
+    monkeypatch.setattr("scholars.tasks.shapes.CHUNK", 4)
     assert np.array_equal(fit_images(pixels, 1, 5), whole)
 
 

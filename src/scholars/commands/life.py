@@ -24,6 +24,9 @@ from scholars.commands.app import (
 from scholars.errors import Interrupted
 from scholars.terminal import listed, messages, out
 
+# Classes that `evaluate` names of a task; all are in its JSON.
+_WORST = 5
+
 
 @app.command(name="learn")
 def learn_task(
@@ -108,22 +111,40 @@ def evaluate(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a scholar on real test images."""
+    """Score a scholar on real test images.
+
+    Names the classes that it knows worst, and what it takes them for most; --json has all classes.
+    """
     with loading():
-        from scholars.evaluate import accuracy
+        from dataclasses import asdict
+
+        from scholars.evaluate import by_class, judge
         from scholars.progress import open_watched
         from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
     only = listed(classes) if classes else None
     tasks = [open_watched(messages, source, opened.settings.image, data_dir, only) for source in sources]
-    scores = [(task, accuracy(opened, task)) for task in tasks]
+    scores = [(task, judge(opened, task)) for task in tasks]
     if as_json:
-        rows = [{"task": task.name, "accuracy": score, "images": len(task.test)} for task, score in scores]
+        rows = [
+            {
+                "task": task.name,
+                "accuracy": judged.accuracy,
+                "images": len(task.test),
+                "classes": [asdict(row) for row in by_class(judged, opened.classes)],
+            }
+            for task, judged in scores
+        ]
         out.print_json(data={"results": rows})
         return
-    for task, score in scores:
-        out.print(f"{task.name}: {100 * score:.2f} % of {len(task.test):,} test images", highlight=False, markup=False)
+    for task, judged in scores:
+        text = f"{task.name}: {100 * judged.accuracy:.2f} % of {len(task.test):,} test images"
+        out.print(text, highlight=False, markup=False, soft_wrap=True)
+        for row in by_class(judged, opened.classes)[:_WORST]:
+            if row.mistaken_for:
+                text = f"  {row.name}: {100 * row.accuracy:.2f} % of {row.images:,}, taken for {row.mistaken_for} most"
+                out.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -10,13 +10,15 @@ from scholars.evaluate.measures import (
     learning_accuracy,
     summary,
 )
-from scholars.evaluate.real import Judged, accuracy, judge, together
+from scholars.evaluate.real import ClassScore, Judged, accuracy, by_class, judge, together
 
 __all__ = [
+    "ClassScore",
     "Judged",
     "accuracy",
     "average_accuracy",
     "backward_transfer",
+    "by_class",
     "forgetting",
     "forward_transfer",
     "gap_closed",

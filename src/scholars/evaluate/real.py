@@ -68,6 +68,33 @@ def judge(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -> J
     return Judged(confusion, test.tensor[worst].contiguous(), truth[worst], taken[worst], confidence[worst])
 
 
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class was named.
+
+    accuracy: the share of its images that were named rightly, in [0, 1]
+    mistaken_for: the class that most of the others were taken for; None if there are none
+    """
+
+    name: str
+    accuracy: float
+    images: int
+    mistaken_for: str | None
+
+
+def by_class(judged: Judged, classes: Sequence[str]) -> list[ClassScore]:
+    """The scores of those classes that images were of, the worst first; ``classes`` are all that the scholar knows."""
+    found = []
+    for place, name in enumerate(classes):
+        row = judged.confusion[place].clone()
+        shown, right = int(row.sum()), int(row[place])
+        row[place] = 0
+        if shown:
+            other = classes[int(row.argmax())] if shown > right else None
+            found.append(ClassScore(name, right / shown, shown, other))
+    return sorted(found, key=lambda score: score.accuracy)
+
+
 def accuracy(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -> float:
     """The share, in [0, 1], of the task's real test part that ``scholar`` names rightly; see `judge`."""
     return judge(scholar, task, among).accuracy

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from scholars.keepsakes import Samples
 from scholars.scholar import Scholar
-from scholars.tasks.task import fit_images
+from scholars.tasks.shapes import fit_images
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from scholars.lifetime import return_to
 from scholars.prediction import Named, named
 from scholars.scholar import Scholar
 from scholars.tasks.pictures import squares
-from scholars.tasks.task import in_channels
+from scholars.tasks.shapes import in_channels
 
 
 class Present:

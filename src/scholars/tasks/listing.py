@@ -25,7 +25,8 @@ from scholars import store
 from scholars.errors import InputError, ScholarsError, shortlist
 from scholars.tasks.parts import held_out_of, warn_of_copies
 from scholars.tasks.pictures import glimpses, squares
-from scholars.tasks.task import Images, Task, in_channels
+from scholars.tasks.shapes import in_channels
+from scholars.tasks.task import Images, Task
 
 T = TypeVar("T")
 

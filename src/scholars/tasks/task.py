@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import unicodedata
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
-from torch import Tensor
 
 from scholars.errors import InputError, nearest, printable
-from scholars.tasks.pictures import square
-
-N = TypeVar("N", bound=np.generic)
-
-# Resizing in pieces keeps the temporary float copies small whatever the size of the data set.
-_RESIZE_CHUNK = 4096
+from scholars.tasks.shapes import CHUNK, as_tensor, fit_images, forward
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Images:
     """Labelled images.
 
@@ -33,6 +24,9 @@ class Images:
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} images {list(self.images.shape[1:])}>"
 
     def __len__(self) -> int:
         """The number of images."""
@@ -54,9 +48,7 @@ class Images:
     @property
     def tensor(self) -> torch.Tensor:
         """The images as a tensor over the same memory. It may be a file's: not to be written to."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            return torch.from_numpy(self.images)
+        return as_tensor(self.images)
 
     def resized(self, channels: int, size: int) -> Images:
         """The same images as ``[N, channels, size, size]``; see `Task.resized`."""
@@ -65,11 +57,6 @@ class Images:
     def __getitem__(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Images:
         """The images and labels at these places."""
         return Images(self.images[index], self.labels[index])
-
-
-def forward(values: npt.NDArray[N]) -> npt.NDArray[N]:
-    """The same values as an array that torch can take: not a view that runs backwards, as of mirrored images."""
-    return values if min(values.strides, default=0) >= 0 else values.copy()
 
 
 def composed(name: str) -> str:
@@ -87,7 +74,7 @@ def check_text(name: str, where: str) -> None:
         raise InputError(f"{where}: the name {name!r} has a control character; rename it")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Task:
     """A labelled image-classification data set.
 
@@ -102,6 +89,9 @@ class Task:
     train: Images
     test: Images
     native_bytes: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name!r}: {', '.join(self.classes)}; train {self.train}, test {self.test}>"
 
     def __post_init__(self) -> None:
         """Refuse an empty part, repeated class names, and labels without a class, with InputError."""
@@ -197,7 +187,7 @@ class Task:
         from torchvision.transforms.v2 import functional as vision
 
         def part(data: Images) -> Images:
-            pieces = torch.split(data.tensor, _RESIZE_CHUNK)
+            pieces = torch.split(data.tensor, CHUNK)
             turned = [vision.rotate(piece, degrees, InterpolationMode.BILINEAR) for piece in pieces]
             return Images(torch.cat(turned).numpy(), data.labels)
 
@@ -240,53 +230,3 @@ def chosen(task: str, known: Sequence[str], classes: Sequence[str] | None) -> tu
     if not classes or len(set(classes)) != len(classes):
         raise InputError(f"task {task!r}: choose each class once, got {', '.join(classes) or 'none'}")
     return tuple(classes)
-
-
-def fit_images(images: npt.NDArray[np.uint8], channels: int, size: int) -> npt.NDArray[np.uint8]:
-    """Bring ``[N, C, H, W]`` uint8 images to ``[N, channels, size, size]``; see `Task.resized`."""
-    if images.shape[1:] == (channels, size, size):
-        return images
-    if images.shape[2:] == (size, size) and images.shape[1] == 1:
-        return images.repeat(channels, axis=1)
-    from torchvision.transforms.v2 import functional as vision
-
-    out = np.empty((len(images), channels, size, size), dtype=np.uint8)
-    for start in range(0, len(images), _RESIZE_CHUNK):
-        # torch warns about arrays it could not write to, such as those that Pillow lends.
-        chunk = torch.from_numpy(np.require(images[start : start + _RESIZE_CHUNK], requirements=["C", "W"]))
-        if chunk.shape[1] == 3 and channels == 1:
-            chunk = vision.rgb_to_grayscale(chunk)
-        if tuple(chunk.shape[2:]) != (size, size):
-            chunk = vision.center_crop(vision.resize(chunk, [size], antialias=True), [size, size])
-        out[start : start + _RESIZE_CHUNK] = chunk.expand(-1, channels, -1, -1).numpy()
-    return out
-
-
-def as_array(
-    images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], channels: int, size: int
-) -> npt.NDArray[np.uint8]:
-    """Images as people have them as ``[N, channels, size, size]`` uint8; pictures become what their files would.
-
-    Raises InputError for other arrays, and for pictures that cannot be read.
-    """
-    if isinstance(images, Tensor):
-        images = images.cpu().numpy()
-    if isinstance(images, np.ndarray):
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
-            raise InputError(
-                f"images must be uint8 [B, C, H, W] with 1 or 3 channels, got {images.dtype} {list(images.shape)}"
-            )
-        return fit_images(forward(images), channels, size)
-    out = np.empty((len(images), channels, size, size), dtype=np.uint8)
-    for place, image in enumerate(images):
-        try:
-            out[place] = in_channels(square(image, size), channels)
-        except (OSError, ValueError) as error:
-            raise InputError(f"image {place}: {error}") from None
-    return out
-
-
-def in_channels(square: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
-    """One square ``[1 or 3, S, S]`` as ``[channels, S, S]``, as `Task.resized` does it."""
-    fitted: npt.NDArray[np.uint8] = fit_images(square[np.newaxis], channels, square.shape[1])[0]
-    return fitted
