@@ -50,6 +50,8 @@ def learn(
 ) -> Scholar:
     """Learn ``task`` and return a new scholar that knows it and all that ``previous`` knew.
 
+    Prints nothing, and does not audit the dreams: ``session`` is told of progress, and `scholars.audit` looks at them.
+
     task: images of any shape; brought to the scholar's own
     previous: the scholar to go on from; None starts a lineage
     settings: how to learn; default: as ``previous`` did
