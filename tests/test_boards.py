@@ -40,7 +40,7 @@ def test_every_tick_is_a_point_of_a_curve(tmp_path: Path) -> None:
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with (
-        pytest.raises(InputError, match=r"pip install 'scholars\[tensorboard\]'"),
+        pytest.raises(InputError, match=r"pip install '\.\[tensorboard\]'"),
         watching(CONSOLE, tmp_path / "events"),
     ):
         pass

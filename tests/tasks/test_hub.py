@@ -94,5 +94,5 @@ def test_no_network_and_no_such_name_say_so(tmp_path: Path, monkeypatch: pytest.
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(InputError, match=r"pip install 'scholars\[hf\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[hf\]'"):
         open_task("hf:ylecun/mnist")
