@@ -115,6 +115,15 @@ def test_interrupted_teaching_goes_on_bit_for_bit(home: Path, high: Task, two: S
     assert not home.with_name(".home.learning").exists()
 
 
+def test_what_the_audit_finds_is_kept_and_told(home: Path, high: Task) -> None:
+    notes: list[str] = []
+    audit = teach(home, high, watch=Watch(on_note=notes.append)).lineage[-1].audit
+    assert audit is not None
+    assert audit.warnings, "a generator of a dozen steps dreams badly"
+    assert {f"warning: {warning}" for warning in audit.warnings} <= set(notes)
+    assert Scholar.load(home).lineage[-1].audit == audit
+
+
 def test_what_becomes_of_unfinished_work_is_said(home: Path, high: Task) -> None:
     notes: list[str] = []
 
