@@ -21,9 +21,8 @@ def main() -> None:
     warnings.showwarning = passing_on(warn)
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="surrogateescape"
-            )  # a file's name need not be text, and is passed on all the same
+            # A file's name need not be text, and is passed on all the same.
+            stream.reconfigure(errors="surrogateescape")
     try:
         app()
     except InputError as error:

@@ -76,7 +76,7 @@ def teach(
         for note in _notes(task, previous):
             watch.on_note(note)
         session = Session(work, watch.on_tick, watch.stopping, save_every)
-        match unfinished(work, task, previous, settings, seed, "dreams"):
+        match unfinished(work, task, previous, settings, seed):
             case True:
                 watch.on_note("going on with unfinished work: what is done already is passed over")
             case False:

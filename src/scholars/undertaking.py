@@ -80,12 +80,10 @@ def claim(
     store.write_json(note, undertaking)
 
 
-def unfinished(
-    folder: Path, task: Task, previous: Scholar | None, settings: Settings, seed: int, past: str | Sequence[Task]
-) -> bool | None:
+def unfinished(folder: Path, task: Task, previous: Scholar | None, settings: Settings, seed: int) -> bool | None:
     """Whether what is in ``folder`` was begun by this very learning; None where there is nothing."""
     note = folder / _NOTE
-    return _noted(note) == _undertaking(task, previous, settings, seed, past) if note.is_file() else None
+    return _noted(note) == _undertaking(task, previous, settings, seed, "dreams") if note.is_file() else None
 
 
 def note_outcome(folder: Path, learned: Scholar) -> None:

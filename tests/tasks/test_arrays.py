@@ -110,7 +110,7 @@ def test_an_archive_that_unpacks_to_the_end_at_once(tmp_path: Path) -> None:
     with zipfile.ZipFile(save(tmp_path, **GOOD)) as plain, zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as packed:
         for name in plain.namelist():
             packed.writestr(name, plain.read(name))
-    with pytest.raises(InputError, match="another method than deflate"):
+    with pytest.raises(InputError, match=r"packed\.npz: .*another method than deflate"):
         read_arrays(path)
 
 

@@ -94,7 +94,7 @@ def unpack(archive: Path, intake: Intake) -> None:
                     continue
                 if stat.S_ISLNK(entry.external_attr >> 16):
                     raise InputError(f"{entry.filename!r} is a link: an archive of images holds files only")
-                check_packed(entry)
+                check_packed(entry, "the archive")
                 target = intake.place(entry.filename)
                 if target:
                     with opened.open(entry) as packed, intake.begin(target) as file:

@@ -93,10 +93,12 @@ def _archive(path: Path, file: BinaryIO) -> np.lib.npyio.NpzFile:
     return loaded
 
 
-def check_packed(entry: zipfile.ZipInfo) -> None:
+def check_packed(entry: zipfile.ZipInfo, where: str) -> None:
     """Raise InputError for what cannot be unpacked bit by bit: `zipfile` unpacks bzip2 and LZMA to the end at once."""
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InputError(f"{entry.filename!r} is packed by another method than deflate: pack it anew, by zip or numpy")
+        raise InputError(
+            f"{where}: {entry.filename!r} is packed by another method than deflate; pack it anew, by zip or numpy"
+        )
 
 
 def _check_sizes(path: Path, members: zipfile.ZipFile, wanted: Sequence[str]) -> None:
@@ -105,7 +107,7 @@ def _check_sizes(path: Path, members: zipfile.ZipFile, wanted: Sequence[str]) ->
     for key in wanted:
         entry = f"{key}.npy" if f"{key}.npy" in members.namelist() else key
         try:
-            check_packed(members.getinfo(entry))
+            check_packed(members.getinfo(entry), str(path))
             with members.open(entry) as member:
                 version = np.lib.format.read_magic(member)
                 header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -113,6 +115,7 @@ def _check_sizes(path: Path, members: zipfile.ZipFile, wanted: Sequence[str]) ->
                     raise ValueError(f"version {version} of the format")
                 shape, _, dtype = header[version](member)
         except (ValueError, OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            # RuntimeError is what zipfile raises for what is encrypted.
             raise InputError(f"{path}: {key} is damaged; copy or save the file again ({error})") from error
         size = math.prod(shape) * dtype.itemsize
         total += size
@@ -135,8 +138,7 @@ def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> npt.NDArray[
             f"{path}: {key} is an array of Python objects, which is never read because it could run code; "
             "save plain numbers (images of one size) and text with dtype=str"
         ) from error
-    except (OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        # zipfile raises RuntimeError for what is encrypted, and its NotImplementedError for unknown compression.
+    except (OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: {key} is damaged; copy or save the file again ({error})") from error
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: {key} is not an array; save it with np.savez({_arguments()})")
