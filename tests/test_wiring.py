@@ -109,6 +109,28 @@ def test_what_is_replayed_is_the_bank_of_that_seed(
     assert set(old) <= set(each(dream_bank(one, quick.replay, seed=3).images))
 
 
+@pytest.mark.parametrize(
+    ("vary", "as_dreamt"), [({}, 1.0), ({"flip": True}, 0.5), ({"invert": True}, 0.5), ({"warp": 0.2}, 0.0)]
+)
+def test_the_solver_sees_dreams_varied_as_real_images_are(
+    monkeypatch: pytest.MonkeyPatch,
+    one: Scholar,
+    high: Task,
+    quick: Settings,
+    vary: dict[str, Any],
+    as_dreamt: float,
+) -> None:
+    seen = drawn(monkeypatch, teach_solver)
+    changes = {f"solver.{key}": value for key, value in {"shift": 0, **vary}.items()}
+    wanted = build(Settings, quick.model_dump(), changes, where="tests")
+    learn(high, one, settings=wanted)
+    batch, _ = seen[0]
+    dreams = each(batch.images[batch.conditions < 5])
+    bank = set(each(dream_bank(one, wanted.replay, seed=0).images))
+    assert len(dreams) > 100
+    assert sum(dream in bank for dream in dreams) / len(dreams) == pytest.approx(as_dreamt, abs=0.12)
+
+
 def test_stored_tasks_are_shown_as_often_as_they_have_classes(
     monkeypatch: pytest.MonkeyPatch, low: Task, high: Task, quick: Settings
 ) -> None:
