@@ -30,7 +30,6 @@ from scholars.compute import open_fabric
 from scholars.environment import environment
 from scholars.evaluate import accuracy
 from scholars.evaluate.likeness import covered, frechet_distance
-from scholars.fitting import Session
 from scholars.generator_settings import GeneratorSettings
 from scholars.generators import Generator
 from scholars.inspecting import parameters
@@ -82,7 +81,9 @@ def with_steps(settings: Settings, kind: str, steps: int) -> Settings:
 
 def train(pool: Pool, kind: str, steps: int) -> Generator:
     settings = with_steps(Settings(), kind, steps)
-    return teach_generator(pool, None, pool.classes, settings, 0, open_fabric(settings.compute), Session())
+    return teach_generator(
+        pool, conditions=pool.classes, settings=settings, seed=0, fabric=open_fabric(settings.compute)
+    )
 
 
 def pace(kind: str, task: Task) -> float:
@@ -131,8 +132,8 @@ def taught(scholar: Scholar, source: Source, steps: int) -> Scholar:
     """The scholar with a fresh solver, taught by what is drawn from ``source``."""
     settings, known = scholar.settings, len(scholar.classes)
     settings = settings.model_copy(update={"solver": settings.solver.model_copy(update={"steps": steps})})
-    varied = Augmented(source, settings.solver.shift)
-    solver = teach_solver(varied, None, known, settings, 0, open_fabric(settings.compute), Session())
+    varied = Augmented(source, shift=settings.solver.shift)
+    solver = teach_solver(varied, classes=known, settings=settings, seed=0, fabric=open_fabric(settings.compute))
     return replace(scholar, solver=solver)
 
 

@@ -98,7 +98,7 @@ def _evaluated(scholar: Scholar, tested: Task) -> float:
 
 
 def _drawn(new: Task, cell: Cell) -> float:
-    source, spent = Augmented(Pool.of(new.train, range(cell.classes), cell.classes), 2), []
+    source, spent = Augmented(Pool.of(new.train, range(cell.classes), cell.classes), shift=2), []
     for _ in range(20):
         began = time.perf_counter()
         source.draw(4 * cell.batch)

@@ -19,7 +19,6 @@ from lightning_fabric import Fabric
 from measuring.trained import Burst, second_task, training
 
 from scholars.config import read_recipe
-from scholars.fitting import ALONE
 from scholars.tasks import Images, Task
 from scholars.teaching import teach_generator, teach_solver
 from scholars.team import carry_out, fabric_of, together
@@ -39,11 +38,15 @@ def trained(what: str, seconds: float, scratch: Path, fabric: Fabric) -> Burst:
     shape = settings.image
     mix = second_task(noise("one", shape.channels, shape.size), noise("two", shape.channels, shape.size), settings)
     if what == "solver":
-        one = training(what, lambda: teach_solver(mix.for_solver(), None, 10, settings, 0, fabric, ALONE))
+        one = training(
+            what, lambda: teach_solver(mix.for_solver(), classes=10, settings=settings, seed=0, fabric=fabric)
+        )
     else:
         kind = settings.generator.model_copy(update={"kind": what})
         settings = settings.model_copy(update={"generator": kind})
-        one = training(what, lambda: teach_generator(mix.for_generator(), None, 20, settings, 0, fabric, ALONE))
+        one = training(
+            what, lambda: teach_generator(mix.for_generator(), conditions=20, settings=settings, seed=0, fabric=fabric)
+        )
     folder = scratch / str(fabric.global_rank)
     folder.mkdir(exist_ok=True)
     one.burst(fabric, 0, folder)

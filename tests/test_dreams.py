@@ -142,10 +142,15 @@ class Grey(Generator):
 def test_a_preview_shows_the_new_task_as_it_was_asked_for(one: Scholar) -> None:
     """`one` has the conditions 0..4; a second task of the classes "3" and "9" has 5 and 6, for the outputs 3 and 5."""
     painter = Grey()
-    pool = preview(painter, one, [3, 5], 5, 6, one.settings, 0, Session())
+
+    def previewed(painter: Grey, session: Session) -> Pool:
+        how = one.settings
+        return preview(painter, 5, previous=one, outputs=[3, 5], classes=6, settings=how, seed=0, session=session)
+
+    pool = previewed(painter, Session())
     assert painter.painted == 5
     assert pool.conditions.tolist() == [5, 6, 5, 6, 5]
     assert pool.targets.tolist() == [3, 5, 3, 5, 3]
     assert pool.images[:, 0, 8, 8].tolist() == [100, 120, 100, 120, 100]
     with pytest.raises(Interrupted):
-        preview(Grey(), one, [3, 5], 5, 6, one.settings, 0, Session(stopping=lambda: True))
+        previewed(Grey(), Session(stopping=lambda: True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import pil_to_tensor
 
+from scholars import store
 from scholars.errors import InputError
 from scholars.gallery import write_image_folder
 from scholars.tasks import open_task
@@ -39,6 +41,18 @@ def test_writing_again_replaces(tmp_path: Path) -> None:
         )
     assert len(list((tmp_path / "out" / "a").iterdir())) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_private_user_s_folder_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_UMASK", 0o077)  # as it is where a process begins so
+    before = os.umask(0o077)
+    try:
+        write_image_folder(
+            tmp_path / "out", [(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))], ["a"]
+        )
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "out", tmp_path / "out" / "a")] == [0o700, 0o700]
 
 
 def test_what_breaks_off_leaves_nothing(tmp_path: Path) -> None:

@@ -73,9 +73,9 @@ def spied(monkeypatch: pytest.MonkeyPatch, task: Task, previous: Scholar, count:
     """The first ``count`` images that the solver would be taught with."""
     batches: list[Batch] = []
 
-    def spying(source: Source, *others: Any, **named: Any) -> Solver:
+    def spying(source: Source, **named: Any) -> Solver:
         batches.append(source.draw(count))
-        return teach_solver(source, *others, **named)
+        return teach_solver(source, **named)
 
     monkeypatch.setattr("scholars.learning.teach_solver", spying)
     learn(task, previous, **how)
@@ -269,9 +269,9 @@ def shown(monkeypatch: pytest.MonkeyPatch, task: Task, one: Scholar, settings: S
     """Real images and dreams, as the solver sees them."""
     batches: list[Batch] = []
 
-    def spying(source: Source, *others: Any, **named: Any) -> Solver:
+    def spying(source: Source, **named: Any) -> Solver:
         batches.append(source.draw(200))
-        return teach_solver(source, *others, **named)
+        return teach_solver(source, **named)
 
     monkeypatch.setattr("scholars.learning.teach_solver", spying)
     learn(task, one, settings=settings)

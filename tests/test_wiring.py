@@ -30,14 +30,14 @@ def quick(one: Scholar) -> Settings:
     return build(Settings, one.settings.model_dump(), least, where="tests")
 
 
-def drawn(monkeypatch: pytest.MonkeyPatch, teach: Any) -> list[tuple[Batch, tuple[Any, ...]]]:
+def drawn(monkeypatch: pytest.MonkeyPatch, teach: Any) -> list[tuple[Batch, dict[str, Any]]]:
     """400 images of what each network is taught from, and what else ``teach`` was told."""
-    seen: list[tuple[Batch, tuple[Any, ...]]] = []
+    seen: list[tuple[Batch, dict[str, Any]]] = []
 
-    def noting(source: Any, *words: Any) -> Any:
+    def noting(source: Any, **named: Any) -> Any:
         torch.manual_seed(0)
-        seen.append((source.draw(400), words))
-        return teach(source, *words)
+        seen.append((source.draw(400), named))
+        return teach(source, **named)
 
     monkeypatch.setattr(f"scholars.learning.{teach.__name__}", noting)
     return seen
@@ -72,8 +72,8 @@ def test_a_generator_is_told_what_its_images_show(
     """Two tasks without a common class: condition i is output i, of dreams as of real images."""
     seen = drawn(monkeypatch, teach_generator)
     learn(high, one, settings=quick)
-    batch, (_, conditions, *_) = seen[0]
-    assert conditions == 10
+    batch, told = seen[0]
+    assert told["conditions"] == 10
     assert len({label for label in batch.labels.tolist() if label < 5}) > 1, "or there is nothing to mistake"
     assert torch.equal(batch.conditions, batch.labels)
 
@@ -91,8 +91,8 @@ def test_a_class_of_three_tasks_is_three_conditions(
 
     monkeypatch.setattr(Flow, "trainee", noting)
     learn(low, again, settings=quick)
-    batch, (_, conditions, *_) = seen[0]
-    assert (conditions, known) == (15, [10])
+    batch, told = seen[0]
+    assert (told["conditions"], known) == (15, [10])
     assert torch.equal(batch.conditions % 5, batch.labels)
     assert [int((batch.conditions // 5 == task).sum()) > 50 for task in (0, 1, 2)] == [True] * 3
 
@@ -152,7 +152,7 @@ def test_every_generation_has_a_randomness_of_its_own(
     first = learn(low, settings=quick)
     learn(high, first, settings=quick)
     learn(low, settings=quick, seed=1)
-    positions = [words[3] for _, words in seen]
+    positions = [named["seed"] for _, named in seen]
     assert len(set(positions)) == 3
 
 

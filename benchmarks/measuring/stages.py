@@ -17,7 +17,6 @@ from scholars import Scholar, checkpoints
 from scholars.compute import open_fabric, place
 from scholars.config import Recipe, build
 from scholars.evaluate import judge
-from scholars.fitting import ALONE
 from scholars.generators import build_generator
 from scholars.learning import Mixture, learn
 from scholars.scholar import painted
@@ -54,7 +53,9 @@ def stages(recipe: Recipe, data_dir: Path | None, scratch: Path) -> Iterator[Sta
     first, second, *_ = open_stream(recipe, 0, data_dir)
     yield Stage("decode", BYTES, lambda _: _decoded(recipe, data_dir))
     mix, known = second_task(first, second, settings), len(first.classes)
-    solver = training("solver", lambda: teach_solver(mix.for_solver(), None, known, settings, 0, fabric, ALONE))
+    solver = training(
+        "solver", lambda: teach_solver(mix.for_solver(), classes=known, settings=settings, seed=0, fabric=fabric)
+    )
     yield _trained("step of the solver", solver, fabric, scratch)
     kinds = {kind: _generator(kind, mix, first, settings, fabric) for kind in settings.generator.kinds()}
     for kind, one in kinds.items():
@@ -80,7 +81,12 @@ def _generator(kind: str, mix: Mixture, first: Task, settings: Settings, fabric:
     changes = {"solver.steps": 1, f"generator.{kind}.steps": 1, "familiarity.dreams": 0}
     previous = learn(first.sampled(9, 0), settings=build(Settings, chosen.model_dump(), changes, where="speed"))
     source, conditions = mix.for_generator(), 2 * len(first.classes)
-    return training(kind, lambda: teach_generator(source, previous, conditions, chosen, 0, fabric, ALONE))
+    return training(
+        kind,
+        lambda: teach_generator(
+            source, previous=previous, conditions=conditions, settings=chosen, seed=0, fabric=fabric
+        ),
+    )
 
 
 def _trained(name: str, one: Training, fabric: Fabric, scratch: Path) -> Stage:

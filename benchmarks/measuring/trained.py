@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -19,7 +20,7 @@ from scholars import store
 from scholars.errors import Interrupted
 from scholars.fitting import SAVE_EVERY, Draw, Session, Tick, Trainee, fit
 from scholars.learning import Mixture
-from scholars.replay import Augmented, Batch, Pool, Source, ratio_of_new
+from scholars.replay import Augmented, Batch, Pool, ratio_of_new
 from scholars.settings import Settings
 from scholars.tasks import Task
 
@@ -115,12 +116,7 @@ def second_task(first: Task, second: Task, settings: Settings) -> Mixture:
     some = first.train.tensor[torch.randperm(len(first.train))[:BANK]].contiguous()
     targets = torch.softmax(torch.randn(len(some), classes), dim=1)
     bank = Pool(some, targets, classes, torch.arange(len(some)) % classes)
-
-    s, ratio = settings.solver, ratio_of_new(settings.replay.ratio, [classes, classes])
-
-    def vary(source: Source) -> Source:
-        return Augmented(source, s.shift, s.warp, s.flip, noise=s.noise, smoothing=s.smoothing)
-
+    vary, ratio = partial(Augmented.by, settings.solver), ratio_of_new(settings.replay.ratio, [classes, classes])
     return Mixture(ratio, ratio, Pool.of(second.train, range(classes), classes, classes), bank, vary, vary)
 
 

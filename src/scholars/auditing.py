@@ -26,6 +26,11 @@ from scholars.teaching import teach_solver
 GLANCE = 12
 # Of the dreams that were asked for as a class, the share below which most of them teach something else.
 MISTAKEN = 0.5
+# Of how much real images vary, the share below which dreams are all one picture.
+COLLAPSED = 0.2
+# Of the dreams, ten times the share of real test images that are as near to a training image, which is 0.001.
+COPIES = 0.01
+# Training images that are compared at a time.
 PIECE = 20_000
 
 
@@ -57,7 +62,7 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
     glances = _glance(images)
     reals = [_some(task.test, len(images)) for task in tasks]
     compared = tuple(
-        _task(task, one.accuracy, scholar.features(real), seen, glances)
+        _task(task, one.accuracy, real, scholar.features(real), seen, glances)
         for task, one, real in zip(tasks, judged, reals, strict=True)
     )
     whole = sorted(task.name for task in tasks) == sorted(names)
@@ -108,16 +113,30 @@ def _taught_by(scholar: Scholar, dreamt: Batch, seed: int, session: Session) -> 
     known = len(scholar.classes)
     memory = labelled(scholar, dreamt, settings.replay)
     pool = Pool(memory.images, memory.targets, known, temperature=settings.replay.temperature)
-    source = Augmented(pool, s.shift, s.warp, s.flip, s.invert)
+    # No label here is given, to be smoothed, and no real image tells dreams from itself, which noise is to hide.
+    source = replace(Augmented.by(s, pool), noise=0.0, smoothing=0.0)
     quiet = replace(session, folder=None)
     seed = seed_of(seed, "audit", scholar.generation)
-    solver = teach_solver(source, None, known, settings, seed, open_fabric(settings.compute), quiet, stage="audit")
+    solver = teach_solver(
+        source,
+        classes=known,
+        settings=settings,
+        seed=seed,
+        fabric=open_fabric(settings.compute),
+        session=quiet,
+        stage="audit",
+    )
     return Scholar(solver, None, scholar.classes, scholar.lineage, settings)
 
 
-def _task(task: Task, score: float, real: Tensor, seen: Tensor, glances: Tensor) -> TaskAudit:
-    """One task beside the dreams; ``score`` is the accuracy of the pupil who saw dreams only."""
-    tests = _glance(_some(task.test, len(glances)))
+def _task(task: Task, score: float, real: Tensor, features: Tensor, seen: Tensor, glances: Tensor) -> TaskAudit:
+    """One task beside the dreams.
+
+    score: the accuracy of the pupil who saw dreams only
+    real, features: images of the test part ``[N, C, H, W]``, and what the solver sees in them ``[N, D]``
+    seen, glances: what it sees in the dreams, and these as `_glance` has them
+    """
+    tests = _glance(real)
     both = torch.cat([glances, tests])
     # In pieces: the training data may be larger than memory.
     pieces = [nearest(both, _glance(piece)) for piece in torch.split(task.train.tensor, PIECE)]
@@ -127,7 +146,7 @@ def _task(task: Task, score: float, real: Tensor, seen: Tensor, glances: Tensor)
     return TaskAudit(
         name=task.name,
         accuracy=score,
-        recall=covered(real, by=seen),
+        recall=covered(features, by=seen),
         shares=dict(zip(task.classes, (counts / counts.sum()).tolist(), strict=True)),
         copies=float((dreams < usual).float().mean()),
         nearest_dream=float(dreams.quantile(0.001)),
@@ -167,7 +186,7 @@ def _warnings(
         )
     variety = images.float().std(dim=0).mean()
     varied = [real.float().std(dim=0).mean() for real in reals if len(real) > 1]
-    if varied and variety < 0.2 * torch.stack(varied).min():
+    if varied and variety < COLLAPSED * torch.stack(varied).min():
         found.append(
             f"the generator has collapsed: its dreams vary by {float(variety):.1f} grey levels, a fifth of what real "
             f"images do or less. Lower {rate}, or start it anew (--set generator.start=fresh)"
@@ -181,7 +200,7 @@ def _warnings(
                 f"{100 * task.accuracy:.1f} % of its test part, near chance ({100 * chance:.1f} %). The generator was "
                 f"not trained, or far too little: {longer}"
             )
-        if task.copies > 0.01:
+        if task.copies > COPIES:
             found.append(
                 f"{100 * task.copies:.1f} % of the dreams are nearer to a training image of {task.name} than real test "
                 "images are: they may be copies of it. Use more training images or fewer generator steps"

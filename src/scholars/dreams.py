@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 # How many dreams a filter may look at for each one that the bank is to hold.
-PATIENCE = 10
+LOOKED_FOR_EACH_KEPT = 10
 
 
 def remembered(
@@ -72,14 +72,14 @@ def dream_bank(
 ) -> Batch:
     """The bank: ``policy.bank`` dreams of the previous scholar, those that `learn` replays.
 
-    A filter dreams on until the bank is full or it has looked at `PATIENCE` times as many. Raises InputError if it
-    keeps nothing and where the generator cannot dream so, Interrupted when asked to stop.
+    A filter dreams on until the bank is full or it has looked at `LOOKED_FOR_EACH_KEPT` times as many. Raises
+    InputError if it keeps nothing and where the generator cannot dream so, Interrupted when asked to stop.
     """
     check_replay(policy, previous.settings.generator, len(previous.conditions))
     session = session or Session()
     looked, kept, batches = 0, 0, []
     began = time.perf_counter()
-    most = policy.bank if policy.filter == "none" else PATIENCE * policy.bank
+    most = policy.bank if policy.filter == "none" else LOOKED_FOR_EACH_KEPT * policy.bank
     for dreamt in previous.dreaming(most, seed=seed_of(seed, "bank", previous.generation), fabric=fabric):
         if agreed(fabric, session.stopping()):
             raise Interrupted(f"stopped while dreaming, at {kept} of {policy.bank} dreams")
@@ -102,9 +102,10 @@ def dream_bank(
 
 def preview(
     generator: Generator,
+    count: int,
+    *,
     previous: Scholar,
     outputs: Sequence[int],
-    count: int,
     classes: int,
     settings: Settings,
     seed: int,
@@ -113,7 +114,9 @@ def preview(
 ) -> Pool:
     """``count`` dreams of the task that ``generator`` has just learned, labelled as they were asked for.
 
-    outputs: the solver's outputs of the task's classes
+    outputs: the solver's outputs of the task's classes, of ``classes`` in all
+
+    Raises Interrupted when asked to stop.
     """
     which = torch.arange(count) % len(outputs)
     conditions = which + len(previous.conditions)
@@ -206,7 +209,8 @@ class Reviewed:
     """New images with the labels that the previous scholar would give them.
 
     What learning without forgetting (Li & Hoiem 2016, arXiv 1606.09282) replays in place of the past: its distillation
-    loss asks the new solver to answer for the new images as the old one does.
+    loss asks the new solver to answer for the new images as the old one does. Here over all outputs, those of new
+    classes having no share (van de Ven & Tolias 2019, arXiv 1904.07734); the paper's softmax is over the old ones only.
     """
 
     previous: Scholar

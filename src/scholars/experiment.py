@@ -34,7 +34,7 @@ from scholars.evaluate import (
 from scholars.fitting import SAVE_EVERY, Session, Tick
 from scholars.gallery import write_image_folder
 from scholars.keepsakes import keep_judged, keep_samples
-from scholars.learning import Past, learn
+from scholars.learning import Replayed, learn
 from scholars.records import Audit
 from scholars.scholar import Scholar
 from scholars.streams import open_stream
@@ -233,7 +233,7 @@ class _Run:
         stored = () if isinstance(past, str) else past
         return scholar.nbytes + sum(len(task.train) * task.image_bytes for task in stored)
 
-    def _past(self, seed: int, method: Method, index: int) -> Past:
+    def _past(self, seed: int, method: Method, index: int) -> Replayed:
         """What stands for the tasks before ``index``."""
         earlier = self.tasks[:index]
         match method:

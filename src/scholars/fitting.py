@@ -24,7 +24,7 @@ from scholars import checkpoints
 from scholars.compute import place, randomness, seed_of
 from scholars.errors import Interrupted, ScholarsError, ScholarsWarning
 from scholars.replay import Batch
-from scholars.team import agreed, as_one, average_gradients, averaged, own_rows, told
+from scholars.team import agreed, as_one, average_gradients, averaged, broadcast, own_rows
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 Draw = Callable[[], Batch]
 # What the learning rates of a training that diverged are multiplied by, once: a stable rate is seldom farther away.
 CALM = 0.3
+# What gradients are shortened to. Norms are about 1; above it are only those of the first steps, up to 20, where new
+# classes or the first task begin (the solvers of docs/results.md).
+LONGEST = 5.0
 # Seconds between checkpoints, unless asked for otherwise: what a power cut costs, at most.
 SAVE_EVERY = 60.0
 
@@ -98,7 +101,7 @@ def fit(trainee: Trainee, draw: Draw, *, fabric: Fabric, steps: int, seed: int, 
     meter = _Meter()
     step = 0
     kept = checkpoints.read(checkpoint, position) if checkpoint and checkpoint.exists() else None
-    if kept := told(fabric, kept):
+    if kept := broadcast(fabric, kept):
         notes = checkpoints.restore(trainee, kept)
         trainee.calm, step = float(notes["calm"]), int(notes["step"])
         meter.recall(notes["meter"])
@@ -173,7 +176,7 @@ class Descent:
         self._optimizer.zero_grad()
         self._fabric.backward(loss)
         average_gradients(self._fabric, self._live)
-        norm = nn.utils.clip_grad_norm_(self._live.parameters(), max_norm=5.0)
+        norm = nn.utils.clip_grad_norm_(self._live.parameters(), max_norm=LONGEST)
         self._optimizer.step()
         if self._ema:
             average(self._module, self._live, self._ema)
@@ -181,7 +184,11 @@ class Descent:
 
 
 def one_cycle(progress: float, warm_up: float = 0.1) -> float:
-    """Share of the peak learning rate: linear up over ``warm_up``, then half a cosine down to zero."""
+    """Share of the peak learning rate: linear up over ``warm_up``, then half a cosine down to zero.
+
+    After Smith & Topin 2018, arXiv 1708.07120; 0.04 is where torch's OneCycleLR begins. A function of the position, not
+    a scheduler with a state of its own.
+    """
     if progress < warm_up:
         return 0.04 + 0.96 * progress / warm_up
     return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
@@ -196,9 +203,7 @@ def set_rate(optimizer: Optimizer, rate: float) -> None:
 @torch.no_grad()
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     """The Euclidean norm of the gradients of all parameters together, a scalar."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    return norm
+    return nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
 
 
 @torch.no_grad()

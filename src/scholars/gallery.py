@@ -32,7 +32,7 @@ def write_image_folder(folder: Path, batches: Iterable[tuple[Tensor, Tensor]], c
         for name in names:
             (fresh / name).mkdir()
         count = write_images(batches, [fresh / name for name in names])
-        fresh.chmod(0o755)
+        store.ordinary(fresh)
         if folder.exists():
             shutil.rmtree(folder)
         fresh.rename(folder)

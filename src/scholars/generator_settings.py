@@ -9,7 +9,21 @@ from pydantic import Field, model_validator
 from scholars.section import BatchSize, Decay, Kind, Options, Rate, Section, Steps, Width
 
 
-class FlowSettings(Section):
+class KindSettings(Section):
+    """What the settings of every kind of generator tell of it."""
+
+    @property
+    def batches_per_step(self) -> int:
+        """How many batches one training step draws."""
+        return 1
+
+    @property
+    def dreams_pass_for_real(self) -> bool:
+        """Whether what it dreams of one task looks like what it dreams of another, and like real images."""
+        return False
+
+
+class FlowSettings(KindSettings):
     """Flow matching (Lipman et al. 2023), by default with a small U-Net."""
 
     steps: Steps = Field(1800, description="training steps per task")
@@ -40,7 +54,9 @@ class FlowSettings(Section):
     )
     ema: Decay = Field(0.995, description="decay of the moving average of the weights used to sample")
     solver: Literal["adams", "euler", "heun"] = Field(
-        "adams", description="integrator of the sampling equation; heun asks the network twice a step, the others once"
+        "adams",
+        description="integrator of the sampling equation; heun asks the network twice a step"
+        " but the last, the others once",
     )
     sampling_steps: int = Field(5, ge=1, le=1000, description="integrator steps an image")
     warp: float = Field(1.6, ge=0.1, le=10, description="times of the steps: (i / sampling_steps)^warp; 1: equal steps")
@@ -55,7 +71,7 @@ class FlowSettings(Section):
         return self
 
 
-class VAESettings(Section):
+class VAESettings(KindSettings):
     """Variational autoencoder (Kingma & Welling 2014)."""
 
     steps: Steps = Field(3000, description="training steps per task")
@@ -82,7 +98,7 @@ class VAESettings(Section):
     ema: Decay = Field(0.99, description="decay of the moving average of the weights used to sample")
 
 
-class AdversarialSettings(Section):
+class AdversarialSettings(KindSettings):
     """What the adversarial generators share."""
 
     steps: Steps = Field(4000, description="generator steps per task")
@@ -101,6 +117,16 @@ class AdversarialSettings(Section):
         description="standard deviation of the noise that dreams are painted from, 1 in training: more gives rarer "
         "pictures, of which the solver is less sure",
     )
+
+    @property
+    def batches_per_step(self) -> int:
+        """One for each of the critic's steps; the painter is taught by the last."""
+        return self.critic_steps
+
+    @property
+    def dreams_pass_for_real(self) -> bool:
+        """A critic saw to it, for each condition by itself."""
+        return self.conditional
 
     @model_validator(mode="after")
     def _spread_of_what_is_told(self) -> Self:
@@ -145,7 +171,9 @@ class R3GANSettings(AdversarialSettings):
 class WGANSettings(AdversarialSettings):
     """Wasserstein GAN with weight clipping (Arjovsky et al. 2017)."""
 
-    clip: float = Field(0.03, gt=0, le=10, description="the critic's weights stay within this of zero (the paper's c)")
+    clip: float = Field(
+        0.03, gt=0, le=10, description="the critic's weights stay within this of zero (the paper's c = 0.01)"
+    )
 
 
 class WGANGPSettings(AdversarialSettings):
@@ -154,7 +182,7 @@ class WGANGPSettings(AdversarialSettings):
     penalty: float = Field(10.0, ge=0, le=1e4, description="gradient penalty coefficient (the paper's lambda = 10)")
 
 
-class OwnSettings(Section):
+class OwnSettings(KindSettings):
     """A generator of your own, registered under another kind."""
 
     steps: Steps = Field(2000, description="training steps per task")
@@ -163,7 +191,7 @@ class OwnSettings(Section):
     options: Options = Field({}, description="what else it is told")
 
 
-KindSettings = OwnSettings | FlowSettings | VAESettings | R3GANSettings | WGANGPSettings | WGANSettings | GANSettings
+AnyKind = OwnSettings | FlowSettings | VAESettings | R3GANSettings | WGANGPSettings | WGANSettings | GANSettings
 
 
 class GeneratorSettings(Section):
@@ -182,7 +210,7 @@ class GeneratorSettings(Section):
     vae: VAESettings = VAESettings()
     own: OwnSettings = OwnSettings()
 
-    def kinds(self) -> dict[str, KindSettings]:
+    def kinds(self) -> dict[str, AnyKind]:
         """The settings of every kind of the package, by its name."""
         return {
             "flow": self.flow,
@@ -194,7 +222,7 @@ class GeneratorSettings(Section):
         }
 
     @property
-    def chosen(self) -> KindSettings:
+    def chosen(self) -> AnyKind:
         """The settings of the chosen kind."""
         return self.kinds().get(self.kind, self.own)
 

@@ -21,7 +21,6 @@ from scholars.dreams import Fresh, Reviewed, check_replay, familiarised, preview
 from scholars.errors import InputError
 from scholars.evaluate import accuracy
 from scholars.fitting import ALONE, Session, Tick
-from scholars.generator_settings import AdversarialSettings
 from scholars.generators import Generator
 from scholars.records import TaskRecord
 from scholars.replay import Augmented, Mix, Pool, Source, ratio_of_new, shares
@@ -36,7 +35,7 @@ from scholars.undertaking import SPENT, claim, timed
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-Past = Literal["dreams", "new images"] | Sequence[Task]
+Replayed = Literal["dreams", "new images"] | Sequence[Task]
 
 
 def learn(
@@ -45,7 +44,7 @@ def learn(
     *,
     settings: Settings | None = None,
     seed: int = 0,
-    past: Past = "dreams",
+    past: Replayed = "dreams",
     session: Session | None = None,
 ) -> Scholar:
     """Learn ``task`` and return a new scholar that knows it and all that ``previous`` knew.
@@ -73,15 +72,11 @@ def learn(
     if session.folder:
         claim(session.folder, task, previous, settings, seed, past)
     fabric = fabric_of(settings.compute)
-    # Every generation has its own randomness, whatever seed its task is learned with.
-    position = seed_of(seed, "generation", previous.generation + 1 if previous else 1)
-    stored = () if isinstance(past, str) else past
-    classes = union(previous.classes if previous else (), *(t.classes for t in stored), task.classes)
     # Other processes have devices of their own, and would be given weights on this one's.
     sent = previous.on(ComputeSettings(device="cpu")) if previous and processes() > 1 else previous
-    taught = carry_out(fabric, partial(_taught, task, sent, past, classes, settings, seed, position), session)
-    solver, generator = taught.solver, taught.generator
-    scholar = Scholar(solver, generator, classes, previous.lineage if previous else (), settings)
+    course = Course(task, sent, past, settings, seed)
+    taught = carry_out(fabric, partial(_taught, course), session)
+    scholar = Scholar(taught.solver, taught.generator, course.classes, previous.lineage if previous else (), settings)
     record = TaskRecord(
         name=task.name,
         classes=task.classes,
@@ -95,8 +90,36 @@ def learn(
         metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
         settings=settings,
     )
-    scholar = Scholar(solver, generator, classes, (*scholar.lineage, record), settings)
-    return familiarised(scholar, seed) if generator else scholar
+    scholar = replace(scholar, lineage=(*scholar.lineage, record))
+    return familiarised(scholar, seed) if scholar.generator else scholar
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is learned, after what, and how: the arguments of `learn`, and what follows from them."""
+
+    task: Task
+    previous: Scholar | None
+    past: Replayed
+    settings: Settings
+    seed: int
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All that will be known."""
+        stored = () if isinstance(self.past, str) else self.past
+        known = self.previous.classes if self.previous else ()
+        return union(known, *(task.classes for task in stored), self.task.classes)
+
+    @property
+    def known(self) -> int:
+        """How many conditions the generator has to go on from."""
+        return len(self.previous.conditions) if self.previous else 0
+
+    @property
+    def position(self) -> int:
+        """Where all randomness comes from. Every generation has its own, whatever seed its task is learned with."""
+        return seed_of(self.seed, "generation", self.previous.generation + 1 if self.previous else 1)
 
 
 @dataclass(frozen=True)
@@ -109,34 +132,40 @@ class Taught:
     dreamt: int
 
 
-def _taught(
-    task: Task,
-    previous: Scholar | None,
-    past: Past,
-    classes: Sequence[str],
-    settings: Settings,
-    seed: int,
-    position: int,
-    fabric: Fabric,
-    session: Session = ALONE,
-) -> Taught:
+def _taught(course: Course, fabric: Fabric, session: Session = ALONE) -> Taught:
     """Teach generator and solver, in every process that learns together; ``session`` is the first one's."""
     seconds: dict[str, float] = {}
-    if previous:
-        previous = previous.on(settings.compute)
+    if course.previous:
+        course = replace(course, previous=course.previous.on(course.settings.compute))
     taking = partial(timed, session.folder / SPENT if session.folder else None, session, seconds)
+    previous, settings, position = course.previous, course.settings, course.position
     with taking("bank") as noting:
-        mix = _mixture(task, previous, past, classes, settings, seed, fabric, noting)
+        mix = _mixture(course, fabric, noting)
     generator = None
-    if past == "dreams":
+    if course.past == "dreams":
         with taking("generator") as noting:
-            conditions = (len(previous.conditions) if previous else 0) + len(task.classes)
-            source = mix.for_generator()
-            generator = teach_generator(source, previous, conditions, settings, position, fabric, noting)
+            conditions = course.known + len(course.task.classes)
+            generator = teach_generator(
+                mix.for_generator(),
+                previous=previous,
+                conditions=conditions,
+                settings=settings,
+                seed=position,
+                fabric=fabric,
+                session=noting,
+            )
         with taking("preview") as noting:
-            mix = _previewed(mix, generator, task, previous, classes, settings, position, fabric, noting)
+            mix = _previewed(mix, generator, course, fabric, noting)
     with taking("solver") as noting:
-        solver = teach_solver(mix.for_solver(), previous, len(classes), settings, position, fabric, noting)
+        solver = teach_solver(
+            mix.for_solver(),
+            previous=previous,
+            classes=len(course.classes),
+            settings=settings,
+            seed=position,
+            fabric=fabric,
+            session=noting,
+        )
     return Taught(solver, generator, seconds, mix.dreamt)
 
 
@@ -182,25 +211,16 @@ class Mixture:
         return Mix([(self.ratio, self.vary(new)), (1 - self.ratio, self.vary_past(self.past))])
 
 
-def _mixture(
-    task: Task,
-    previous: Scholar | None,
-    past: Past,
-    classes: Sequence[str],
-    settings: Settings,
-    seed: int,
-    fabric: Fabric,
-    session: Session,
-) -> Mixture:
-    policy, s = settings.replay, settings.solver
-    new = _real(task, classes, settings, len(previous.conditions) if previous else 0)
-
-    def vary(source: Source) -> Source:
-        return Augmented(source, s.shift, s.warp, s.flip, s.invert, noise=s.noise, smoothing=s.smoothing)
+def _mixture(course: Course, fabric: Fabric, session: Session) -> Mixture:
+    task, previous, past, settings = course.task, course.previous, course.past, course.settings
+    policy, classes = settings.replay, course.classes
+    new = _real(task, classes, settings, course.known)
+    vary = partial(Augmented.by, settings.solver)
 
     def vary_dreams(source: Source) -> Source:
-        shift = s.shift if policy.shift is None else policy.shift
-        return Augmented(source, shift, s.warp, s.flip, s.invert, policy.mixup, s.noise)
+        shift = settings.solver.shift if policy.shift is None else policy.shift
+        # A solver labelled them, as softly as it saw fit.
+        return replace(vary(source), shift=shift, mixup=policy.mixup, smoothing=0.0)
 
     if not isinstance(past, str):
         *parts, r = shares(policy.ratio, [len(t.classes) for t in (*past, task)])
@@ -214,41 +234,40 @@ def _mixture(
     # What it has never painted a generator learns from these images alone; of the past it starts with knowing how.
     least = 0.5 if len(classes) > len(previous.classes) else 0.0
     painted = max(r, least) if policy.generator_ratio == "auto" else policy.generator_ratio
-    old, afresh = remembered(previous, policy, len(classes), seed, session, fabric), 0.0
+    old, afresh = remembered(previous, policy, len(classes), course.seed, session, fabric), 0.0
     if isinstance(old, Fresh):
-        g = settings.generator.chosen
-        each = g.critic_steps if isinstance(g, AdversarialSettings) else 1
-        afresh = (1 - r) * s.batch * s.steps + (1 - painted) * each * g.batch * g.steps
+        s, g = settings.solver, settings.generator.chosen
+        afresh = (1 - r) * s.batch * s.steps + (1 - painted) * g.batches_per_step * g.batch * g.steps
     return Mixture(r, painted, new, old, vary, vary_dreams, dreamt=round(afresh))
 
 
-def _previewed(
-    mix: Mixture,
-    generator: Generator,
-    task: Task,
-    previous: Scholar | None,
-    classes: Sequence[str],
-    settings: Settings,
-    seed: int,
-    fabric: Fabric,
-    session: Session,
-) -> Mixture:
+def _previewed(mix: Mixture, generator: Generator, course: Course, fabric: Fabric, session: Session) -> Mixture:
     """The mixture with dreams of the new task, where ``replay.preview`` asks for them.
 
     When all that is real is new and all that is dreamt is old, a solver tells new from old by what is real, and takes
     every real image for a new class. Dreams of the new classes take that from it, if they look like the others: those
     of a flow betray which generation drew them, and harm (docs/measurements.md).
     """
+    task, previous, settings, classes = course.task, course.previous, course.settings, course.classes
     share = settings.replay.preview
     if share == "auto":
         brings = previous is not None and not set(task.classes) <= set(previous.classes)
-        kind = settings.generator.chosen
-        share = 0.5 if brings and isinstance(kind, AdversarialSettings) and kind.conditional else 0.0
+        share = 0.5 if brings and settings.generator.chosen.dreams_pass_for_real else 0.0
     if not share or previous is None:
         return mix
     outputs = [classes.index(name) for name in task.classes]
     count = max(len(outputs), round(settings.replay.bank * mix.ratio))
-    dreams = preview(generator, previous, outputs, count, len(classes), settings, seed, session, fabric)
+    dreams = preview(
+        generator,
+        count,
+        previous=previous,
+        outputs=outputs,
+        classes=len(classes),
+        settings=settings,
+        seed=course.position,
+        session=session,
+        fabric=fabric,
+    )
     return replace(mix, preview=(share, dreams), dreamt=mix.dreamt + count)
 
 
@@ -257,7 +276,7 @@ def _real(task: Task, classes: Sequence[str], settings: Settings, first_conditio
     return Pool.of(data, [classes.index(name) for name in task.classes], len(classes), first_condition)
 
 
-def _check(task: Task, previous: Scholar | None, settings: Settings, past: Past) -> None:
+def _check(task: Task, previous: Scholar | None, settings: Settings, past: Replayed) -> None:
     if not isinstance(task, Task):
         raise InputError(f"a task is learned, not a {type(task).__name__}: open it, by scholars.open_task")
     task.check_classes()
@@ -275,8 +294,10 @@ def _check(task: Task, previous: Scholar | None, settings: Settings, past: Past)
 
 def _check_parts(settings: Settings, dreams: bool, among: int) -> None:
     kind = settings.generator
-    batches = {"solver.batch": settings.solver.batch, f"generator.{kind.chosen_key}.batch": kind.chosen.batch}
-    for key, count in list(batches.items())[: 1 + dreams]:
+    batches = {"solver.batch": settings.solver.batch}
+    if dreams:
+        batches[f"generator.{kind.chosen_key}.batch"] = kind.chosen.batch
+    for key, count in batches.items():
         if count % among:
             raise InputError(
                 f"{key}={count} cannot be shared out evenly among {among} processes: set a multiple of them"

@@ -76,7 +76,7 @@ class TaskRecord(Section):
     accuracy: float = Field(description="on its real test part, just after it was learned, in [0, 1]")
     seed: int = Field(description="the seed it was learned with")
     learned_at: str = Field(description="date and time, ISO 8601, UTC")
-    seconds: dict[str, float] = Field(description="wall time of each stage: bank, solver, generator")
+    seconds: dict[str, float] = Field(description="wall time of each stage: bank, generator, preview, solver")
     dreamt: int = Field(0, description="dreams drawn to learn it, those that a filter dropped included")
     metrics: dict[str, dict[str, float]] = Field(description="what each training last reported: solver, generator")
     settings: Settings = Field(description="the full configuration it was learned with")

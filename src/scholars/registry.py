@@ -76,6 +76,13 @@ def load_plugin(word: str) -> None:
     _PLUGINS.append(str(Path(word).resolve()) if word.endswith(".py") else word)
 
 
+def load_missing(words: Iterable[str]) -> None:
+    """`load_plugin` for each of another process's `plugins` that this one has not loaded."""
+    for word in words:
+        if word not in _PLUGINS:
+            load_plugin(word)
+
+
 def _load(word: str) -> None:
     path = Path(word)
     if path.suffix != ".py":

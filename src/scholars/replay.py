@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scholars.tasks.task import Images
+if TYPE_CHECKING:
+    from scholars.settings import SolverSettings
+    from scholars.tasks.task import Images
 
 
 class Batch(NamedTuple):
@@ -105,12 +107,13 @@ class Augmented:
     warp: turned, stretched and slanted: by up to this share of the image's size
     flip: mirrored half of the time
     invert: made negatives half of the time: dark for light, and each colour its opposite
-    mixup: alpha of mixup among the images of a draw (Zhang et al. 2018, eq. 1); 0 for none
+    mixup: alpha of mixup among the images of a draw (Zhang et al. 2018, arXiv 1710.09412, section 2); 0 for none
     noise: Gaussian, of a deviation drawn for each image between 0 and this, of 255; 0 for none
     smoothing: share of each target that is given to all classes alike (Szegedy et al. 2016, section 7); 0 for none
     """
 
     source: Source
+    _: KW_ONLY
     shift: int = 0
     warp: float = 0.0
     flip: bool = False
@@ -118,6 +121,20 @@ class Augmented:
     mixup: float = 0.0
     noise: float = 0.0
     smoothing: float = 0.0
+
+    @classmethod
+    def by(cls, settings: SolverSettings, source: Source) -> Augmented:
+        """As what is new is varied."""
+        s = settings
+        return cls(
+            source,
+            shift=s.shift,
+            warp=s.warp,
+            flip=s.flip,
+            invert=s.invert,
+            noise=s.noise,
+            smoothing=s.smoothing,
+        )
 
     def draw(self, count: int) -> Batch:
         """Draw ``count`` images."""

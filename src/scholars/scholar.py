@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 CHUNK, CHUNK_SIDE = 250, 32
 
 # How many dreams are looked at, at most, for each one of the class that was asked for.
-PATIENCE = 250
+LOOKED_FOR_EACH_FOUND = 250
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -215,7 +215,7 @@ class Scholar:
             wanted = torch.ones(size, dtype=torch.bool) if of is None else whole.labels == self.classes.index(of)
             batch = Batch(*(part[wanted][: count - found] for part in whole))
             found, chunk = found + len(batch.images), chunk + 1
-            if (found + 1) * PATIENCE < chunk * size and found < count:
+            if (found + 1) * LOOKED_FOR_EACH_FOUND < chunk * size and found < count:
                 looked = chunk * size
                 raise InputError(f"it hardly ever dreams of {of!r}: {found} of {looked} times; see `scholars inspect`")
             yield batch

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from scholars import store
 from scholars.clusters import available, cluster, imported, reason
 from scholars.errors import InputError, ScholarsError
-from scholars.registry import load_plugin, plugins
+from scholars.registry import load_missing, plugins
 
 # Images of a shard, about: what is made anew after an interruption, and what a folder holds without being unkind.
 SHARD = 10_000
@@ -121,7 +121,6 @@ class Workplace:
         """Move what was made to its place."""
         if self.out.is_dir():
             self.out.rmdir()
-        self.made.chmod(0o755)
         self.made.rename(self.out)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -200,7 +199,5 @@ class _Worker:
             )
         if (here := version("scholars")) != self._expected:
             raise InputError(f"versions differ: the command is of scholars {self._expected}, a worker has {here}")
-        for word in self._registered:
-            if word not in plugins():
-                load_plugin(word)
+        load_missing(self._registered)
         return self._job.open(self._work)

@@ -130,7 +130,7 @@ def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping
             write_tensors(fresh / f"{part}{_SUFFIX}", tensors)
         files = {f"{part}{_SUFFIX}": _digest(fresh / f"{part}{_SUFFIX}") for part in weights}
         write_json(fresh / DESCRIPTION, {"format": FORMAT, **description, "sha256": files})
-        fresh.chmod(0o777 & ~_UMASK)
+        ordinary(fresh)
         if folder.exists():
             _exchange(fresh, folder)
         else:
@@ -139,6 +139,11 @@ def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping
         _sync(folder.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def ordinary(folder: Path) -> None:
+    """Give a folder that `tempfile` made, for its owner alone, a new folder's ordinary permissions."""
+    folder.chmod(0o777 & ~_UMASK)
 
 
 def discard(folder: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from scholars.compute import randomness, seed_of
 from scholars.errors import InputError, ScholarsError
-from scholars.fitting import Descent, Session, fit
+from scholars.fitting import ALONE, Descent, Session, fit
 from scholars.generators import Generator, build_generator
 from scholars.generators.base import Past
 from scholars.replay import Batch, Source
@@ -25,24 +25,31 @@ if TYPE_CHECKING:
 
 def teach_solver(
     source: Source,
-    previous: Scholar | None,
+    *,
+    previous: Scholar | None = None,
     classes: int,
     settings: Settings,
     seed: int,
     fabric: Fabric,
-    session: Session,
+    session: Session = ALONE,
     stage: str = "solver",
 ) -> Solver:
-    """A solver of ``classes`` outputs, trained on ``source`` as ``settings.solver`` says."""
+    """A solver of ``classes`` outputs, trained on ``source`` as ``settings.solver`` says.
+
+    previous: whose solver it starts from, if ``start`` is warm
+    seed, stage: with the step, where all its randomness comes from
+
+    Raises InputError for a warm start from another network, ScholarsError if it diverged, Interrupted when stopped.
+    """
     s = settings.solver
     with randomness(fabric.device):
         torch.manual_seed(seed_of(seed, "solver", -1))
         solver = build_solver(s, settings.image, classes)
-        before = build_solver(s, settings.image, len(previous.classes)) if previous else solver
-    rate = s.rate
-    if previous and s.start == "warm":
-        _adopt(solver, previous.solver.state_dict(), before, "solver")
-        rate = (s.warm_rate or s.rate) / previous.generation**s.warm_decay
+        rate = s.rate
+        if previous and s.start == "warm":
+            before = build_solver(s, settings.image, len(previous.classes))
+            _adopt(solver, previous.solver.state_dict(), before, "solver")
+            rate = (s.warm_rate or s.rate) / previous.generation**s.warm_decay
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         return distillation(model(batch.images).float(), batch.targets, batch.temperatures)
@@ -55,23 +62,27 @@ def teach_solver(
 
 def teach_generator(
     source: Source,
-    previous: Scholar | None,
+    *,
+    previous: Scholar | None = None,
     conditions: int,
     settings: Settings,
     seed: int,
     fabric: Fabric,
-    session: Session,
+    session: Session = ALONE,
 ) -> Generator:
-    """A generator of ``conditions``, trained on ``source`` as ``settings.generator`` says."""
+    """A generator of ``conditions``, trained on ``source`` as ``settings.generator`` says.
+
+    Arguments and errors as for `teach_solver`; the first of the conditions are those of ``previous``.
+    """
     g = settings.generator
     with randomness(fabric.device):
         torch.manual_seed(seed_of(seed, "generator", -1))
         generator = build_generator(g, settings.image, conditions)
-        before = build_generator(g, settings.image, len(previous.conditions)) if previous else generator
+        if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):
+            before = build_generator(g, settings.image, len(previous.conditions))
+            _adopt(generator, previous.generator.state_dict(), before, "generator")
     if previous:
         generator.past = Past(len(previous.conditions), previous.generator)
-    if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):
-        _adopt(generator, previous.generator.state_dict(), before, "generator")
     fit(
         generator.trainee(fabric),
         lambda: _sized(source.draw(g.chosen.batch), g.size),

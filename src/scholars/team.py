@@ -165,7 +165,7 @@ def averaged(fabric: Fabric, values: dict[str, float]) -> dict[str, float]:
     return dict(zip(values, (numbers / fabric.world_size).tolist(), strict=True))
 
 
-def told(fabric: Fabric, value: T) -> T:
+def broadcast(fabric: Fabric, value: T) -> T:
     """What the first process says."""
     return value if fabric.world_size == 1 else fabric.broadcast(value)
 

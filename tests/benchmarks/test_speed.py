@@ -20,7 +20,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scholars.compute import open_fabric, place
 from scholars.config import build
-from scholars.fitting import ALONE
 from scholars.generators import KINDS
 from scholars.generators.painting import Critic
 from scholars.replay import Pool
@@ -124,9 +123,9 @@ def begun(what: str, tiny: Settings) -> Any:
     )
     fabric = open_fabric(ComputeSettings())
     if what == "solver":
-        return training(what, lambda: teach_solver(pool, None, 4, settings, 0, fabric, ALONE))
+        return training(what, lambda: teach_solver(pool, classes=4, settings=settings, seed=0, fabric=fabric))
     settings = tiny.model_copy(update={"generator": tiny.generator.model_copy(update={"kind": what})})
-    return training(what, lambda: teach_generator(pool, None, 4, settings, 0, fabric, ALONE))
+    return training(what, lambda: teach_generator(pool, conditions=4, settings=settings, seed=0, fabric=fabric))
 
 
 def test_a_burst_trains_from_the_beginning_every_time_and_ends_early(tiny: Settings, tmp_path: Path) -> None:

@@ -515,7 +515,7 @@ def test_clipping_holds_every_weight() -> None:
     loss, values = model.critic_loss(critic, REAL, FAKE, TOLD)
     assert loss.item() == pytest.approx(-16.0)
     assert values["wasserstein"].item() == pytest.approx(16.0)
-    model.tame(critic)
+    model.after_critic_step(critic)
     assert critic.w.tolist() == pytest.approx([0.1] * 64)
     train(model, Pool(torch.randint(0, 256, (9, 1, 8, 8), dtype=torch.uint8), torch.zeros(9).long(), 1), 4, steps=3)
     assert all(bool((value.abs() <= 0.1).all()) for value in model.critic.parameters())

@@ -58,6 +58,15 @@ def test_a_flow_learns_the_velocities_of_its_teacher_where_it_knows() -> None:
         assert loss(OLD) > 1
 
 
+def test_a_moving_average_keeps_no_teacher_of_its_own() -> None:
+    flow = Flow(FlowSettings(width=8, ema=0.9), channels=1, size=8, conditions=3)
+    flow.past = Past(known=2, teacher=Flow(FlowSettings(width=8), channels=1, size=8, conditions=2))
+    live = flow.trainee(FABRIC).modules["live"]
+    assert isinstance(live, Flow)
+    assert live is not flow
+    assert live.past.teacher is flow.past.teacher
+
+
 @pytest.mark.parametrize("net", ["conv", "mlp"])
 def test_a_vae_learns_what_the_decoder_of_its_teacher_paints_where_it_knows(net: str) -> None:
     """White images of what is known change nothing in a student that paints as its teacher does: no code is of them."""

@@ -1,4 +1,7 @@
-"""Honest evaluation: on real test parts only, never on training data or dreams."""
+"""Honest evaluation: accuracies are of real test parts only, never of training data or dreams.
+
+What dreams look like beside real images (likeness.py) is no accuracy, and judges dreams alone.
+"""
 
 from scholars.evaluate.measures import (
     average_accuracy,

@@ -21,7 +21,10 @@ def average_accuracy(a: Matrix) -> float:
 
 
 def forgetting(a: Matrix) -> float | None:
-    """F = 1/(T-1) sum_{j<T} ( max_{l<T} a[l][j] - a[T][j] ) (Chaudhry et al. 2018, eq. 3); None for one row."""
+    """F = 1/(T-1) sum_{j<T} ( max_{j<=l<T} a[l][j] - a[T][j] ) (Chaudhry et al. 2018, eq. 3); None for one row.
+
+    The paper's l begins at 1. What was not learned yet is not forgotten, and is not measured.
+    """
     last = len(a) - 1
     if last < 1:
         return None
@@ -42,10 +45,11 @@ def learning_accuracy(a: Matrix) -> float:
 
 
 def forward_transfer(ahead: Sequence[float | None], chance: Sequence[float]) -> float | None:
-    """FWT = 1/(T-1) sum_{j>1} ( a[j-1][j] - b[j] ) (Lopez-Paz & Ranzato 2017, eq. 4).
+    """FWT = the mean over tasks j > 1 of a[j-1][j] - b[j] (after Lopez-Paz & Ranzato 2017, eq. 4).
 
-    ahead: a[j-1][j], the accuracy on each task but the first just before it was learned; None where a class was unknown
-    chance: b[j], what guessing gives there
+    ahead: a[j-1][j], the accuracy on each task but the first just before it was learned; None where a class was
+        unknown, and the mean is of the others
+    chance: b[j], what guessing gives there; the paper's is the accuracy of a network with random weights
 
     None where no task could be tried before it was learned.
     """

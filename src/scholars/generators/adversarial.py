@@ -25,6 +25,9 @@ from scholars.team import average_gradients, noise
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+# The share that a critic who has won tells rightly: the painter hears of one image in fifty that it did well, or fewer.
+WON = 0.98
+
 
 class Judge(Protocol):
     """What scores images as showing what they are told to show."""
@@ -50,10 +53,10 @@ class Adversarial(Generator):
     ) -> None:
         super().__init__()
         self.settings = settings
-        told = conditions if settings.conditional else 0
-        self.painter = Painter(settings.latent, channels, size, settings.width, told)
+        count = conditions if settings.conditional else 0
+        self.painter = Painter(settings.latent, channels, size, settings.width, count)
         # The critic stays with the generator: the next generation starts from both.
-        self.critic = ProjectionCritic(channels, size, settings.width, told, classifies)
+        self.critic = ProjectionCritic(channels, size, settings.width, count, classifies)
 
     @abc.abstractmethod
     def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -70,7 +73,7 @@ class Adversarial(Generator):
         """The optimizer of either network: Adam with beta_1 = 0.5 (Radford et al. 2016, section 4), or a kind's own."""
         return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=True)
 
-    def tame(self, critic: nn.Module) -> None:
+    def after_critic_step(self, critic: nn.Module) -> None:
         """Called after every step of the critic."""
 
     def sample(self, conditions: Tensor) -> Tensor:
@@ -123,7 +126,7 @@ class Game:
             average_gradients(self._fabric, self._critic)
             critic_norm = gradient_norm(self._critic.parameters())
             self._critic_optimizer.step()
-            self._generator.tame(self._critic)
+            self._generator.after_critic_step(self._critic)
         self._critic.requires_grad_(False)
         with self._fabric.autocast():
             painter_loss = self._generator.painter_loss(self._critic, real, fake, told)
@@ -154,8 +157,8 @@ class Game:
 
 def critic_has_won(metrics: Mapping[str, float], what: str, cure: str) -> str | None:
     """Whether the critic tells all ``what`` from one another: then nothing is left for the painter to learn from."""
-    told = metrics.get("critic_accuracy", 0.5)
-    return f"the critic has won: it tells {100 * told:.0f} % of the {what} rightly. {cure}" if told >= 0.98 else None
+    right = metrics.get("critic_accuracy", 0.5)
+    return f"the critic has won: it tells {100 * right:.0f} % of the {what} rightly. {cure}" if right >= WON else None
 
 
 def score_both(judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -24,6 +24,10 @@ class Past(NamedTuple):
     known: int = 0
     teacher: Generator | None = None
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Past:
+        # The copy that a moving average is of goes on from the same teacher, who is not to be in memory twice.
+        return self
+
 
 class Generator(nn.Module, abc.ABC):
     """Draws images from what it learned.
@@ -32,7 +36,7 @@ class Generator(nn.Module, abc.ABC):
     it for, each learned from the images of that class in that task -, trained by `scholars.fitting.fit` through its
     `trainee`, and then sampled::
 
-        generator = Flow(settings, image, conditions=10)
+        generator = Flow(settings, channels=3, size=32, conditions=10)
         fit(generator.trainee(fabric), draw, ...)
         images = generator.sample(conditions)
 

@@ -3,8 +3,9 @@
 Between noise x0 ~ N(0, I) and an image x1 runs the path  x_t = (1 - t) x0 + t x1,  whose velocity is  x1 - x0.
 A network v(x, t, y) is fitted to it (eq. 23 with sigma_min = 0):
 
-    L = E_{t, x0, (x1, y)} | v(x_t, t, y) - (x1 - x0) |^2
+    L = E_{t, x0, (x1, y)} | v(x_t, t, y) - (x1 - x0) |^2,       t = 1 / (1 + e^-n), n ~ N(0, 1)
 
+(logit-normal times: the middle of the path is the hard part; Esser et al. 2024, arXiv 2403.03206, section 3.1),
 and an image is drawn by integrating  dx/dt = v(x, t, y)  from noise at t = 0 to t = 1.
 
 If so set, the previous generator's own velocity v' at a dream x1 is learned in the place of the dream's,
@@ -15,7 +16,8 @@ which is generative distillation (Masip et al. 2024, arXiv 2311.14028): the mean
 chance that is in a few of them, so that dreams of dreams fade less.
 
 With classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598, eq. 6 for velocities) the condition y is withheld
-from a share of the images in training, and  v(none) + w (v(y) - v(none))  is integrated instead.
+from a share of the images in training, and  v(none) + w (v(y) - v(none))  is integrated instead (w is 1 + the
+paper's w). Without a condition x1 - x0 is learned, whatever the previous generator knows.
 """
 
 from __future__ import annotations
@@ -72,20 +74,26 @@ class Flow(Generator):
         return cast(Tensor, self.net(x, t, given))
 
     def sample(self, conditions: Tensor) -> Tensor:
-        """Integrate from noise at t = 0 to images at t = 1, by way of the times t_i = (i / n)^warp."""
+        """Integrate from noise at t = 0 to images at t = 1, by way of the times t_i = (i / n)^warp.
+
+        With h_i = t_(i+1) - t_i and the velocity v_i at x_i, x_(i+1) = x_i + h_i s_i, where the slope s_i is
+
+            euler    v_i
+            heun     (v_i + v(x_i + h_i v_i, t_(i+1))) / 2; v_i in the last step, as in arXiv 2206.00364
+            adams    v_i + h_i / (2 h_(i-1)) (v_i - v_(i-1)), Adams-Bashforth of order 2; v_i in the first step
+        """
         s = self.settings
         side = self.size // s.patch
         x = torch.randn(len(conditions), self.channels * s.patch**2, side, side, device=conditions.device)
         x = x.contiguous(memory_format=torch.channels_last)
         given = self._given(conditions)
         times = [(i / s.sampling_steps) ** s.warp for i in range(s.sampling_steps + 1)]
-        earlier = x
+        earlier: Tensor | None = None
         for i, (now, then) in enumerate(pairwise(times)):
             slope = velocity = self._at(x, now, given)
             if s.solver == "heun" and then < 1:
                 slope = (velocity + self._at(x + (then - now) * velocity, then, given)) / 2
-            elif s.solver == "adams" and i > 0:
-                # Adams-Bashforth of order 2: the slope in the middle of the step, by the line through the last two.
+            elif s.solver == "adams" and earlier is not None:
                 slope = velocity + (velocity - earlier) * (0.5 * (then - now) / (now - times[i - 1]))
             x, earlier = x + (then - now) * slope, velocity
         images: Tensor = F.pixel_shuffle(x, s.patch)
@@ -105,7 +113,6 @@ class Flow(Generator):
     def _loss(self, teacher: Flow | None, known: int, model: nn.Module, batch: Batch) -> Tensor:
         x1 = F.pixel_unshuffle(to_float(batch.images), self.settings.patch)
         x0 = noise(*x1.shape, device=x1.device).contiguous(memory_format=torch.channels_last)
-        # Logit-normal times (Esser et al. 2024): the middle of the path is the hard part.
         t = torch.sigmoid(noise(len(x1), device=x1.device))
         given = self._given(batch.conditions)
         given = given * (chances(len(x1), device=x1.device) >= self.settings.dropout)

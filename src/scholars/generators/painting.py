@@ -23,7 +23,7 @@ def smallest(size: int) -> tuple[int, int]:
 # Dimensions in which a condition is described to a network.
 EMBEDDING = 32
 # The slope of a critic's units where they are negative (Radford et al. 2016).
-BEND = 0.2
+NEGATIVE_SLOPE = 0.2
 
 
 class Painter(nn.Module):
@@ -75,7 +75,7 @@ class Critic(nn.Module):
         layers: list[nn.Module] = []
         for stage in range(doublings):
             out = width << stage
-            layers += [nn.Conv2d(channels, out, 4, stride=2, padding=1), nn.LeakyReLU(BEND)]
+            layers += [nn.Conv2d(channels, out, 4, stride=2, padding=1), nn.LeakyReLU(NEGATIVE_SLOPE)]
             channels = out
         self.body = nn.Sequential(*layers)
         # No bias: in a Wasserstein distance it cancels.
@@ -98,8 +98,8 @@ class Critic(nn.Module):
         with torch.no_grad():
             maps = images
             for convolution in convolutions:
-                maps = F.leaky_relu(convolution(maps), BEND)
-                slopes.append(torch.where(maps > 0, 1.0, BEND).to(maps.dtype))
+                maps = F.leaky_relu(convolution(maps), NEGATIVE_SLOPE)
+                slopes.append(torch.where(maps > 0, 1.0, NEGATIVE_SLOPE).to(maps.dtype))
         back = F.conv_transpose2d(weights[:, :, None, None], self.leave.weight)
         for convolution, slope in zip(reversed(convolutions), reversed(slopes), strict=True):
             back = F.conv_transpose2d(back * slope, convolution.weight, stride=2, padding=1)

@@ -3,7 +3,10 @@
 Real images x and painted ones G(z), both of what the critic is told, are judged in pairs:
 
     critic     minimises E[f(D(G(z)) - D(x))] + gamma/2 E[|grad_x D(x)|^2] + gamma/2 E[|grad_x D(G(z))|^2]
-    painter    minimises E[f(D(x) - D(G(z)))],                     f(t) = log(1 + e^t)                    (eq. 2-4)
+    painter    minimises E[f(D(x) - D(G(z)))],                     f(t) = log(1 + e^t)
+
+The critic's is eq. 2, whose sign the paper turns, with the penalties of eq. 3-4, each estimated from a part of the
+batch. The painter's is not its minimax game but the non-saturating one, as in the paper's own code.
 
 A plain GAN that is told ten classes at once ends with one picture of each: nothing in its losses makes a class's
 pictures differ. Here a painted image is measured against a real one of its own class, and the penalties keep the
@@ -42,12 +45,10 @@ class R3GAN(Adversarial):
         super().__init__(settings, channels, size, conditions, classifies=settings.classify > 0)
 
     def critic_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Eq. 2 with the penalties, which are estimated from a part of the batch: they need passes of their own."""
-        classified: dict[str, Tensor] = {}
+        """Eq. 2 with the penalties, which need passes of their own."""
         if self.settings.classify:
             scores, logits = judge.read(torch.cat([real, fake]), told.repeat(2))
             on_real, on_fake = scores.chunk(2)
-            classified["classification_loss"] = F.cross_entropy(logits[: len(real)], told)
         else:
             on_real, on_fake = score_both(judge, real, fake, told)
         # Evenly spread over the batch, whose first images are new and whose last ones dreams.
@@ -57,9 +58,10 @@ class R3GAN(Adversarial):
         # The mean over real and painted images is half of the sum of both expectations.
         penalty = 2 * gradient.float().flatten(1).square().sum(1).mean()
         loss = F.softplus(on_fake - on_real).mean() + self.settings.penalty / 2 * penalty
-        loss = loss + sum(self.settings.classify * each for each in classified.values())
-        accuracy = (on_real > on_fake).float().mean()
-        values = {"critic_accuracy": accuracy, "penalty": penalty, **classified}
+        values = {"critic_accuracy": (on_real > on_fake).float().mean(), "penalty": penalty}
+        if self.settings.classify:
+            values["classification_loss"] = F.cross_entropy(logits[: len(real)], told)
+            loss = loss + self.settings.classify * values["classification_loss"]
         return loss, {name: value.detach() for name, value in values.items()}
 
     def painter_loss(self, judge: Judge, real: Tensor, fake: Tensor, told: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from scholars.compute import place, to_float
 from scholars.fitting import Descent, Trainee
 from scholars.generator_settings import VAESettings
 from scholars.generators.base import Generator
-from scholars.generators.painting import BEND, EMBEDDING, Critic, Painter
+from scholars.generators.painting import EMBEDDING, NEGATIVE_SLOPE, Critic, Painter
 from scholars.generators.perceptron import Perceptron, PixelPainter
 from scholars.replay import Batch
 from scholars.team import mean_of_all, noise
@@ -43,10 +43,10 @@ class VAE(Generator):
     def __init__(self, settings: VAESettings, channels: int, size: int, conditions: int) -> None:
         super().__init__()
         self.settings, self.size = settings, size
-        told = conditions if settings.conditional else 1
+        count = conditions if settings.conditional else 1
         decoder, encoder = (Painter, Encoder) if settings.net == "conv" else (PixelPainter, PixelEncoder)
-        self.decoder: nn.Module = decoder(settings.latent, channels, size, settings.width, told)
-        self.encoder: nn.Module = encoder(settings.latent, channels, size, settings.width, told)
+        self.decoder: nn.Module = decoder(settings.latent, channels, size, settings.width, count)
+        self.encoder: nn.Module = encoder(settings.latent, channels, size, settings.width, count)
 
     def trainee(self, fabric: Fabric) -> Trainee:
         """One descent on the negative evidence bound."""
@@ -109,7 +109,7 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor, conditions: Tensor) -> Tensor:
         """What is known of the code of each image."""
-        features = F.leaky_relu(self.body(images), BEND)
+        features = F.leaky_relu(self.body(images), NEGATIVE_SLOPE)
         return cast(Tensor, self.code(torch.cat([features, self.condition(conditions)], dim=1)))
 
 

@@ -14,15 +14,19 @@ from torch import Tensor, nn
 
 from scholars.generators.perceptron import DEPTH, Layer
 
+# Of the cosines and sines by which time is told.
+FREQUENCIES = 32
+
 
 class Embedding(nn.Module):
     """Time and condition as one vector ``[B, depth]``."""
 
     def __init__(self, depth: int, conditions: int) -> None:
         super().__init__()
-        frequencies = math.pi * torch.exp2(torch.linspace(0, 6, 32))
+        # From half a period to 32 of them, in t from 0 to 1.
+        frequencies = math.pi * torch.exp2(torch.linspace(0, 6, FREQUENCIES))
         self.register_buffer("frequencies", frequencies, persistent=False)
-        self.time = nn.Sequential(nn.Linear(64, depth), nn.SiLU(), nn.Linear(depth, depth))
+        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, depth), nn.SiLU(), nn.Linear(depth, depth))
         self.given = nn.Embedding(1 + conditions, depth)
 
     def forward(self, t: Tensor, given: Tensor) -> Tensor:

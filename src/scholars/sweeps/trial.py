@@ -16,7 +16,7 @@ from scholars import store
 from scholars.config import Recipe, build
 from scholars.errors import InputError
 from scholars.experiment import Place, Watch, run
-from scholars.registry import load_plugin, plugins
+from scholars.registry import load_missing
 
 PLAN = "plan.json"
 # Ray's own files, while it works.
@@ -102,9 +102,7 @@ def do_trial(errand: Errand, number: int, report: Callable[[int, float], None]) 
     if plan["scholars"] != version("scholars"):
         raise InputError(f"versions differ: the sweep is of scholars {plan['scholars']}, here is {version('scholars')}")
     torch.set_num_threads(errand.threads)
-    for word in errand.plugins:
-        if word not in plugins():
-            load_plugin(word)
+    load_missing(errand.plugins)
     recipe = build(Recipe, plan["trials"][number - 1], None, where=PLAN)
     latest: dict[int, float] = {}
     rows = 0
