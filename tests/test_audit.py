@@ -13,6 +13,7 @@ from torch import Tensor
 from scholars.auditing import _some, _spread, _warnings, audit
 from scholars.config import build
 from scholars.errors import InputError
+from scholars.evaluate import Judged
 from scholars.fitting import Trainee
 from scholars.generator_settings import GANSettings, R3GANSettings, WGANGPSettings
 from scholars.generators import GAN, R3GAN, WGANGP, Generator
@@ -138,10 +139,10 @@ def test_a_class_that_is_asked_for_and_not_drawn_is_named(good: Scholar, low: Ta
     found = audit(reciting(good, images), [low]).classes
     asked = replace(reciting(good, images), settings=good.settings)
     classes = tuple(entry.model_copy(update={"agreement": 0.9, "share": 0.2}) for entry in found)
-    assert not any("asked for a class" in w for w in _warnings(asked, classes, tasks, images, []))
+    assert not any("asked for a class" in w for w in _warnings(asked, classes, tasks, (), images, []))
     for share in (0.21, 0.0):
         lost = (classes[0].model_copy(update={"agreement": share}), *classes[1:])
-        (warning,) = [w for w in _warnings(asked, lost, tasks, images, []) if "asked for a class" in w]
+        (warning,) = [w for w in _warnings(asked, lost, tasks, (), images, []) if "asked for a class" in w]
         assert f"'0' ({100 * share:.0f} %)" in warning
         assert "'1'" not in warning
 
@@ -173,14 +174,31 @@ def test_without_all_real_images_the_whole_is_not_judged(two: Scholar, high: Tas
     assert audit(two, [high]).precision is None
 
 
-@pytest.mark.parametrize(("score", "warned"), [(0.91, True), (0.96, False)])
-def test_a_task_of_one_common_class_is_judged_by_what_is_left(
-    good: Scholar, low: Task, score: float, warned: bool
+TWO_OF_TEN = [[0] * 10 for _ in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("confusion", "warned"),
+    [
+        # Nine of ten images show one class: right on 91 % it hardly knows the other, on 96 % it does.
+        ([[90, 0], [9, 1]], True),
+        ([[90, 0], [4, 6]], False),
+        # Two classes of ten that are known: right on 74 % is far from chance; one answer for everything is not.
+        ([[37, 3, 10, *[0] * 7], [3, 37, 10, *[0] * 7], *TWO_OF_TEN], False),
+        ([[50, *[0] * 9], [50, *[0] * 9], *TWO_OF_TEN], True),
+        ([[0, 0, 50, *[0] * 7], [0, 0, 50, *[0] * 7], *TWO_OF_TEN], True),
+    ],
+)
+def test_what_teaches_nothing_is_told_from_what_teaches_something(
+    good: Scholar, low: Task, confusion: list[list[int]], warned: bool
 ) -> None:
-    found = audit(reciting(good, of(low, "test")), [low])
-    common = found.tasks[0].model_copy(update={"accuracy": score, "shares": {"a": 0.9, "b": 0.1}})
-    images = of(low, "test")
-    warnings = _warnings(reciting(good, images), found.classes, [common], images, [images])
+    images, seen = of(low, "test"), torch.tensor(confusion)
+    judged = Judged(seen, images[:0], *[torch.empty(0)] * 3)
+    shown = seen.sum(1) / seen.sum()
+    shares = {str(place): float(share) for place, share in enumerate(shown) if share}
+    found = audit(reciting(good, images), [low])
+    task = found.tasks[0].model_copy(update={"accuracy": judged.accuracy, "shares": shares})
+    warnings = _warnings(reciting(good, images), found.classes, [task], [judged], images, [images])
     assert any("teach nothing" in warning for warning in warnings) == warned
 
 

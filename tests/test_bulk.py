@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import os
 import subprocess
 import sys
 import textwrap
@@ -90,6 +92,25 @@ def test_of_one_class_there_are_as_many_as_asked_for(folder: Path, one: Scholar,
     write_dreams(folder, 600, tmp_path / "out", of=common, shard=SHARD)
     assert torch.equal(in_order(tmp_path / "out"), one.dream(600, of=common)[0])
     assert [path.name for path in (tmp_path / "out").iterdir() if any(path.iterdir())] == [common]
+
+
+def test_a_rare_class_is_waited_for_over_all_shards(
+    folder: Path, one: Scholar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every 300th dream shows it: some shards of 500 show it once, and a shard of 250 may not."""
+    order = itertools.count()
+
+    def imagine(scholar: Scholar, conditions: torch.Tensor) -> Batch:
+        which = torch.tensor([int(next(order) % 300 == 299) for _ in conditions])
+        targets = torch.nn.functional.one_hot(which, 5).float()
+        images = torch.zeros(len(which), 1, 16, 16, dtype=torch.uint8)
+        return Batch(images, targets, conditions, torch.ones(len(which)))
+
+    monkeypatch.setattr(Scholar, "imagine", imagine)
+    write_dreams(folder, 5, tmp_path / "out", of=one.classes[1], shard=CHUNK)
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 5
+    with pytest.raises(InputError, match=r"hardly ever dreams of '2': 0 of \d+ times"):
+        write_dreams(folder, 400, tmp_path / "never", of=one.classes[2], shard=CHUNK)
 
 
 KILLED = """
@@ -259,6 +280,32 @@ def test_predictions_go_on_where_they_stopped(
     assert hidden(tmp_path) == []
 
 
+def test_elsewhere_the_same_relative_names_are_other_files(
+    folder: Path, tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(folder, ["pictures"], tmp_path / "out", shard=8, on_progress=stop)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "pictures").symlink_to(pictures)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="another command"):
+        write_predictions(folder, ["pictures"], tmp_path / "out", shard=8)
+    monkeypatch.chdir(tmp_path)
+    assert write_predictions(folder, ["pictures"], tmp_path / "out", shard=8) == 30
+
+
+def test_names_that_are_no_text_are_told(folder: Path, tmp_path: Path, pictures: Path) -> None:
+    name = os.fsdecode(b"\xff.png")
+    (pictures / "a" / name).write_bytes(b"no picture")
+    with pytest.raises(InputError, match="1 of 31 images cannot be read"):
+        write_predictions(folder, [str(pictures)], tmp_path / "out")
+    assert b"\xff.png" in (tmp_path / "out" / "unreadable.csv").read_bytes()
+
+
 def test_the_command_line(folder: Path, tmp_path: Path, pictures: Path) -> None:
     done = scholars("dream", str(folder), "-n", "1_2", "--out", "dreams", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "12 dreams: dreams\n", "")
@@ -274,6 +321,7 @@ def test_the_command_line(folder: Path, tmp_path: Path, pictures: Path) -> None:
         (["dream", "-n", "9", "--out", "new", "--class", "x"], "knows no class 'x'"),
         (["dream", "-n", "9", "--out", "new", "--address", "127.0.0.1:1"], "nothing answers there"),
         (["dream", "-n", "9", "--out", "new", "--address", "cluster"], "give HOST:PORT"),
+        (["dream", "-n", "9", "--out", "new", "--address", "a..b:1"], "nothing answers there"),
         (["dream", "-n", "9", "--address", "auto"], "is one sheet"),
         (["predict", "pictures", "--out", "there"], "is there already"),
         (["predict", "nothing", "--out", "new"], "no such file"),

@@ -117,6 +117,7 @@ def test_reports_are_made_again_and_of_scholars(recipe: Path, two: Scholar, tmp_
         (["empty"], r"has no results.json"),
         (["empty", "--test", "digits"], "--test is for a scholar"),
         (["empty", "--out", "page.pdf"], "the report is an .html file"),
+        (["empty", "./empty"], "is given twice"),
     ],
 )
 def test_what_cannot_be_reported(words: list[str], message: str, tmp_path: Path) -> None:
@@ -129,6 +130,7 @@ def test_what_cannot_be_reported(words: list[str], message: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["predict", "s", ""], "an image's name is empty"),
         (["run", "mnist-svnh"], "Did you mean 'mnist-svhn'"),
         (["run", "tiny.yaml", "--generator", "wgan-pg"], "generator.kind"),
         (["run", "tiny.yaml", "--set", "replay.rato=1"], "there is no 'rato'. Did you mean 'ratio'"),
@@ -275,6 +277,56 @@ def test_brackets_in_names_are_shown_as_they_are(two: Scholar, tmp_path: Path) -
     assert "[/red] one" in text
     assert "[/b]" in text
     assert "[s]: generation 2" in text
+
+
+def test_sources_of_one_name_are_each_told(two: Scholar, tmp_path: Path) -> None:
+    two.save(tmp_path / "s")
+    for year, names in (("2025", "01"), ("2026", "10")):
+        for index, name in enumerate(names):
+            for number in range(8):
+                path = tmp_path / year / "test" / name / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("L", (16, 16), 25 * number + index).save(path)
+    found = json.loads(
+        scholars("inspect", "s", "--test", "2025/test", "--test", "2026/test", "--json", cwd=tmp_path).stdout
+    )
+    assert list(found["accuracy_now"]) == ["2025/test", "2026/test"]
+    told = scholars("evaluate", "s", "2025/test", "2026/test", cwd=tmp_path).stdout
+    assert "2025/test: " in told
+    assert "2026/test: " in told
+    twice = scholars("evaluate", "s", "2025/test", "2025/test", cwd=tmp_path)
+    assert (twice.returncode, "is given twice" in twice.stderr) == (2, True)
+
+
+def test_what_a_terminal_would_obey_is_shown_instead(two: Scholar, tmp_path: Path) -> None:
+    two.save(tmp_path / "s")
+    name = "esc\x1b]0;mine\x07.png"
+    Image.new("L", (16, 16)).save(tmp_path / name)
+    (tmp_path / "esc\x1b[2J.png").write_bytes(b"no picture")
+    done = scholars("predict", "s", *(str(path) for path in tmp_path.glob("esc*")), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "esc\\x1b]0;mine\\x07.png: " in done.stdout
+    assert "esc\\x1b[2J.png: is no image" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    table = scholars("predict", "s", str(tmp_path / name), "--csv", cwd=tmp_path).stdout
+    assert name in table, "what programs read is as it is"
+
+
+@pytest.mark.parametrize(
+    ("closed", "words"), [(1, ["--version"]), (1, ["predict", "s", "a.png"]), (0, ["predict", "s", "-"])]
+)
+def test_streams_may_be_closed(two: Scholar, tmp_path: Path, closed: int, words: list[str]) -> None:
+    two.save(tmp_path / "s")
+    Image.new("L", (16, 16)).save(tmp_path / "a.png")
+    command = [
+        sys.executable,
+        "-c",
+        f"import os, sys; os.close({closed}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
+    ]
+    done = subprocess.run(
+        [*command, "-m", "scholars", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_options_take_several_values() -> None:

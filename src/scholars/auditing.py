@@ -76,7 +76,7 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
         # One image has no covariance.
         frechet_distance=frechet_distance(seen, every) if every is not None and len(every) > 1 else None,
         precision=covered(seen, by=every) if every is not None else None,
-        warnings=tuple(_warnings(scholar, classes, compared, images, reals)),
+        warnings=tuple(_warnings(scholar, classes, compared, judged, images, reals)),
     )
 
 
@@ -158,6 +158,7 @@ def _warnings(
     scholar: Scholar,
     classes: Sequence[ClassAudit],
     tasks: Sequence[TaskAudit],
+    judged: Sequence[Judged],
     images: Tensor,
     reals: Sequence[Tensor],
 ) -> list[str]:
@@ -191,9 +192,9 @@ def _warnings(
             f"the generator has collapsed: its dreams vary by {float(variety):.1f} grey levels, a fifth of what real "
             f"images do or less. Lower {rate}, or start it anew (--set generator.start=fresh)"
         )
-    for task in tasks:
-        chance = max(task.shares.values())
-        # Half as good again as the best single answer; where that is above 2/3, half of what it leaves.
+    for task, one in zip(tasks, judged, strict=True):
+        chance = _chance(one)
+        # Half as good again as chance; where that is above 2/3, half of what it leaves.
         if len(task.shares) > 1 and task.accuracy < min(1.5 * chance, (1 + chance) / 2):
             found.append(
                 f"dreams teach nothing about {task.name}: a solver that saw only them is right on "
@@ -206,6 +207,16 @@ def _warnings(
                 "images are: they may be copies of it. Use more training images or fewer generator steps"
             )
     return found
+
+
+def _chance(judged: Judged) -> float:
+    """How often answers as frequent as these are right, if they do not depend on the image; 1 / K at least.
+
+    sum_k P(shown = k) P(answered = k): the agreement by chance of Cohen 1960. Of ten known classes two may be a task's:
+    who knows nothing is not right on half of it.
+    """
+    shown, answered = (judged.confusion.sum(dim).double() / judged.confusion.sum() for dim in (1, 0))
+    return max(float((shown * answered).sum()), 1 / len(shown))
 
 
 def _glance(images: Tensor) -> Tensor:

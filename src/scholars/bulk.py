@@ -22,7 +22,7 @@ from scholars.clusters import reachable
 from scholars.errors import InputError
 from scholars.gallery import class_folders, write_images
 from scholars.prediction import find_images, predict_files, write_csv
-from scholars.scholar import Scholar
+from scholars.scholar import Scholar, check_dreamt_of
 from scholars.shards import SHARD, Make, Workplace, digest_of, make
 
 # Files that cannot be read that a message names; ``unreadable.csv`` has all.
@@ -112,7 +112,11 @@ def write_dreams(
                 for number, note in make(job, work, todo, address):
                     found[number] = int(note["images"])
                     if count > size:
-                        on_progress(min(count, sum(found.values())), count)
+                        dreamt = min(count, sum(found.values()))
+                        on_progress(dreamt, count)
+                        if dreamt < count:
+                            # Over all shards: in one of them a rare class may well be missing.
+                            check_dreamt_of(of, dreamt, size * len(found))
         except InputError:
             work.give_up()
             raise
@@ -244,7 +248,8 @@ def _write_lists(words: Iterable[str], folder: Path, each: int) -> tuple[int, in
     names = (str(file) for file in find_images(words))
     while part := list(islice(names, each)):
         text = json.dumps(part)
-        digest.update(text.encode())
+        # Where they are, too: elsewhere the same relative names are other files.
+        digest.update(json.dumps([text, *(str(Path(name).absolute()) for name in part)]).encode())
         _list_of(folder, shards).write_text(text)
         count, shards = count + len(part), shards + 1
     if not count:

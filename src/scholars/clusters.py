@@ -95,7 +95,7 @@ def reachable(address: str) -> None:
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise InputError(
             f"--address {address}: nothing answers there ({error}). `ray start --head` starts a cluster and says its "
             "address"

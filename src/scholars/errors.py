@@ -30,6 +30,11 @@ def printable(name: str) -> bool:
     return not any(unicodedata.category(character) == "Cc" for character in name)
 
 
+def visible(words: str) -> str:
+    """The same with control characters written out, but for line ends: a file's name may hold what a terminal obeys."""
+    return "".join(c if c == "\n" or printable(c) else ascii(c)[1:-1] for c in words)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that names what is known, the nearest match first if there is one."""
     options = list(known)

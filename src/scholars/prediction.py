@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scholars.errors import InputError, shortlist
+from scholars.errors import InputError, shortlist, visible
 from scholars.scholar import Scholar
 from scholars.settings import ImageSettings
 from scholars.store import expanded
@@ -165,14 +165,15 @@ def _decoded(files: Sequence[Path], shape: ImageSettings, count: int) -> Iterato
             yield ready.result()
 
 
-def write_text(found: Iterable[Prediction], out: TextIO) -> None:
+def write_text(found: Iterable[Prediction], out: IO[str]) -> None:
     """A line an image, for people."""
     for p in found:
         guesses = ", ".join(f"{name} {100 * value:.1f} %" for name, value in p.guesses)
-        out.write(f"{p.file}: {guesses}{' (unfamiliar)' if p.unfamiliar else ''}\n")
+        name = visible(str(p.file)).replace("\n", "\\n")
+        out.write(f"{name}: {guesses}{' (unfamiliar)' if p.unfamiliar else ''}\n")
 
 
-def write_csv(found: Iterable[Prediction], out: TextIO) -> None:
+def write_csv(found: Iterable[Prediction], out: IO[str]) -> None:
     """A line a guess, with a header."""
     writer = csv.writer(out)
     writer.writerow(["file", "class", "probability", "unfamiliar"])
@@ -181,7 +182,7 @@ def write_csv(found: Iterable[Prediction], out: TextIO) -> None:
         writer.writerows([p.file, name, f"{value:.6f}", strange] for name, value in p.guesses)
 
 
-def write_json(found: Iterable[Prediction], out: TextIO) -> None:
+def write_json(found: Iterable[Prediction], out: IO[str]) -> None:
     """One document, whole or not at all."""
     rows = [
         {
@@ -194,7 +195,7 @@ def write_json(found: Iterable[Prediction], out: TextIO) -> None:
     out.write(json.dumps({"predictions": rows}, ensure_ascii=False, indent=1) + "\n")
 
 
-FORMS: dict[str, Callable[[Iterable[Prediction], TextIO], None]] = {
+FORMS: dict[str, Callable[[Iterable[Prediction], IO[str]], None]] = {
     "text": write_text,
     "csv": write_csv,
     "json": write_json,

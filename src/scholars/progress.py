@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -15,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from scholars import lifetime
 from scholars.boards import board
+from scholars.errors import InputError
 from scholars.experiment import Place, Watch
 from scholars.fitting import Tick
 from scholars.settings import ImageSettings
@@ -51,6 +54,20 @@ def learning(console: Console, task: str, seed: int, events: Path | None = None)
             lambda note: watch.on_note(place, note),
             watch.stopping,
         )
+
+
+def open_tests(
+    console: Console, sources: Sequence[str], shape: ImageSettings, data_dir: Path | None, classes: Sequence[str] | None
+) -> list[Task]:
+    """`open_watched` for each of the sources; those of one name are called as they were given: 2025/new, 2026/new."""
+    tasks = [open_watched(console, source, shape, data_dir, classes) for source in sources]
+    names = Counter(task.name for task in tasks)
+    if twice := [source for source, count in Counter(sources).items() if count > 1]:
+        raise InputError(f"{twice[0]} is given twice: name each source once")
+    return [
+        task if names[task.name] == 1 else replace(task, name=source)
+        for task, source in zip(tasks, sources, strict=True)
+    ]
 
 
 def open_watched(

@@ -194,7 +194,8 @@ class Scholar:
         Their conditions are what the generator was asked for. With the ``fabric`` of a team each of its processes draws
         a part of them, and all are given all.
 
-        chunks: look at these chunks only, each of `chunk` dreams, and give up to ``count`` that are in them
+        chunks: look at these chunks only, each of `chunk` dreams, and give up to ``count`` that are in them, however
+            few
         """
         if count < 1:
             raise InputError(f"cannot dream {count} images: ask for one or more")
@@ -215,9 +216,8 @@ class Scholar:
             wanted = torch.ones(size, dtype=torch.bool) if of is None else whole.labels == self.classes.index(of)
             batch = Batch(*(part[wanted][: count - found] for part in whole))
             found, chunk = found + len(batch.images), chunk + 1
-            if (found + 1) * LOOKED_FOR_EACH_FOUND < chunk * size and found < count:
-                looked = chunk * size
-                raise InputError(f"it hardly ever dreams of {of!r}: {found} of {looked} times; see `scholars inspect`")
+            if found < count and chunks is None:
+                check_dreamt_of(of, found, chunk * size)
             yield batch
             if found == count:
                 return
@@ -299,6 +299,12 @@ class Scholar:
                 depth = solver.eval().features(nothing).shape[1]
             familiarity = Familiarity.from_tensors(weights["familiarity"], depth, f"{where}/familiarity")
         return cls(solver, generator, contents.classes, contents.lineage, settings, familiarity)
+
+
+def check_dreamt_of(name: str | None, found: int, looked: int) -> None:
+    """Raise InputError for a class of which there were hardly any among the dreams looked at; None: all are wanted."""
+    if name is not None and (found + 1) * LOOKED_FOR_EACH_FOUND < looked:
+        raise InputError(f"it hardly ever dreams of {name!r}: {found:,} of {looked:,} times; see `scholars inspect`")
 
 
 def painted(generator: Generator, conditions: Tensor, settings: Settings) -> Tensor:

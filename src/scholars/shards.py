@@ -110,7 +110,8 @@ class Workplace:
 
     def note(self, shard: int, note: Mapping[str, Any]) -> None:
         """Write down that a shard is made."""
-        store.write_json(self.folder / _DONE / f"{shard:05d}.json", note)
+        # In ASCII: it may hold names of files that are no text.
+        store.write_text(self.folder / _DONE / f"{shard:05d}.json", json.dumps(note))
 
     def give_up(self) -> None:
         """Leave nothing behind of work that cannot be done, unless some of it is."""

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from scholars.errors import ScholarsWarning
+from scholars.errors import ScholarsWarning, visible
 
 # Wide where nobody looks: what reads a pipe wants a row a line.
 _PIPED = 1000
 
 # What was asked for; on stderr how it goes, and what has to be said in any case.
-out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED)
+out = Console(width=None if (sys.stdout and sys.stdout.isatty()) or "COLUMNS" in os.environ else _PIPED)
 messages = Console(stderr=True)
 urgent = Console(stderr=True)
 
@@ -88,12 +88,12 @@ def passing_on(say: Callable[[str], None]) -> Callable[..., None]:
 
 def warn(words: str) -> None:
     """Print a warning."""
-    urgent.print(f"warning: {words}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    urgent.print(f"warning: {visible(words)}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def fail(message: str, code: int) -> None:
     """Say what was wrong, and leave; of several processes that were started together one speaks for all."""
     if any(os.environ.get(name, "0") != "0" for name in _PLACES):
         raise SystemExit(code)
-    urgent.print(f"scholars: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+    urgent.print(f"scholars: {visible(message)}", style="red", highlight=False, markup=False, soft_wrap=True)
     raise SystemExit(code)

@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from scholars.errors import visible
+
 # Lines of what was found; the rest is counted.
 _MOST = 5
 
@@ -71,4 +73,4 @@ def _scholars(here: Path) -> Iterable[tuple[str, str]]:
 
 def _typed(folder: Path, here: Path) -> str:
     """A folder as it can be typed."""
-    return shlex.quote(str(folder.relative_to(here)))
+    return visible(shlex.quote(str(folder.relative_to(here))))

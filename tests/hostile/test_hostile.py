@@ -307,11 +307,26 @@ def test_any_results_are_read_or_refused(document: dict[str, Any]) -> None:
     assert isinstance(found.tasks, list)
 
 
-@pytest.mark.parametrize("line", [b"\xff\xfe", b"[]", b"{}", b'{"seed": []}', b"null", b"[" * 100_000])
+LOGGED = b'{"seed": 0, "method": "replay", "task": "a", "stage": "solver", "step": 1, "metrics": {"loss": 1.5}}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"\xff\xfe", b"[]", b"{}", b'{"seed": []}', b"null", b"[" * 100_000),
+        *(LOGGED.replace(b"1.5", b'"x"'), LOGGED.replace(b": 1,", b': "one",'), LOGGED.replace(b"metrics", b"other")),
+    ],
+)
 def test_logs_that_are_none(tmp_path: Path, line: bytes) -> None:
-    (tmp_path / "metrics.jsonl").write_bytes(line)
-    with pytest.raises(InputError, match="line 1"):
-        read_ticks(tmp_path)
+    for content in (line, line + b"\n" + LOGGED + b"\n"):
+        (tmp_path / "metrics.jsonl").write_bytes(content)
+        with pytest.raises(InputError, match="line 1"):
+            read_ticks(tmp_path)
+
+
+def test_a_log_that_breaks_off_is_read_to_there(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(LOGGED + b"\n" + LOGGED[:40])
+    assert [tick["metrics"] for tick in read_ticks(tmp_path)] == [{"loss": 1.5}]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from scholars.report import charts
 from scholars.report.curves import losses
 from scholars.report.results import parse
 
-from .documents import results, single, tick
+from .documents import one_run, results, single, tick
 
 
 def test_accuracy_has_a_row_for_each_task_method_and_moment() -> None:
@@ -43,6 +43,18 @@ def test_forgetting_is_measured_from_the_best() -> None:
     points = {row["method"]: round(row["points"], 6) for row in spec["data"]["values"]}
     assert points == {"replay": 3, "naive": 73}
     assert charts.forgetting(parse(single())) is None
+
+
+def test_forgetting_is_of_each_seed_by_itself() -> None:
+    """The best of one seed comes later than that of the other: they fall by 0.3 each, their mean by less."""
+    runs = [
+        one_run(0, "replay", [[0.9], [0.6, 0.9], [0.6, 0.6, 0.9]]),
+        one_run(1, "replay", [[0.6], [0.9, 0.9], [0.6, 0.6, 0.9]]),
+    ]
+    spec = charts.forgetting(parse(results(tasks=["a", "b", "c"], runs=runs)))
+    assert spec is not None
+    points = {row["task"]: round(row["points"], 6) for row in spec["data"]["values"]}
+    assert points == {"a": 30, "b": 30}
 
 
 def test_curves_follow_one_another() -> None:

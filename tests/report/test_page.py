@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -205,6 +206,8 @@ def test_a_folder_without_results(tmp_path: Path) -> None:
         ({"schema": None}, "schema None; this version of scholars reads schema 1$"),
         ({"tasks": 3}, "tasks: "),
         ({"runs": [{"seed": 0, "method": "replay"}]}, r"runs\.0\.accuracy: "),
+        ({"tasks": ["mnist"]}, "more accuracies than tasks"),
+        ({"runs": [one_run(0, "replay", [[math.nan]])]}, r"runs\.0\.accuracy\.0\.0: .*finite"),
     ],
 )
 def test_other_documents_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:

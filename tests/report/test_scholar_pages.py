@@ -120,6 +120,10 @@ def test_runs_side_by_side(tmp_path: Path) -> None:
     (tmp_path / "a" / "results.json").write_text(json.dumps(results(config={"name": "tiny", "validation": 0.1})))
     held_out = Page(write_comparison([tmp_path / "a", tmp_path / "b"], tmp_path / "c.html"))
     assert "93.0 % of the validation images" in held_out.all("h1")[0]
+    assert held_out.all("h1")[0].endswith("They are not of one kind of images, and so not of one difficulty.")
+    (tmp_path / "a" / "results.json").write_text(json.dumps(results(tasks=["kmnist", "svhn"])))
+    other = Page(write_comparison([tmp_path / "a", tmp_path / "b"], tmp_path / "c.html"))
+    assert other.all("h1")[0].endswith("They are not of one stream, and so not of one difficulty.")
     with pytest.raises(InputError, match=r"has no results\.json"):
         write_comparison([tmp_path / "a", tmp_path], tmp_path / "d.html")
     assert not (tmp_path / "d.html").exists()
@@ -129,8 +133,10 @@ def test_several_seeds_have_an_interval(tmp_path: Path) -> None:
     document = results()
     document["summary"]["replay"]["average_accuracy"]["interval"] = 0.02
     del document["summary"]["joint"]["average_accuracy"]["interval"]  # as results of before may be
-    (tmp_path / "results.json").write_text(json.dumps(document))
-    page = Page(write_comparison([tmp_path, tmp_path], tmp_path / "c.html"))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(document))
+    page = Page(write_comparison([tmp_path / "a", tmp_path / "b"], tmp_path / "c.html"))
     (spec,) = [json.loads(text) for text in page.all("script") if text.startswith('{"$schema"')]
     ends = {row["method"]: (row.get("low"), row.get("high")) for row in spec["data"]["values"]}
     assert ends["replay"] == (pytest.approx(91), pytest.approx(95))

@@ -126,7 +126,8 @@ def test_a_task_that_cannot_be_learned_says_why(client: TestClient, home: Path) 
     job = client.post("/tasks?name=cats", content=content.getvalue()).json()
     outcome = ended(client, job["id"])
     assert outcome["state"] == "failed"
-    assert "cat/000001.png: is no image" in outcome["error"]
+    assert outcome["error"].startswith("cats: 1 of 1 images cannot be read")
+    assert "cat/a-000001.png: is no image" in outcome["error"]
     assert Scholar.load(home).generation == 1
     assert client.post("/tasks?name=x", content=b"no zip").status_code == 422
     assert client.post("/tasks", content=b"").status_code == 422

@@ -43,7 +43,7 @@ def few_open_files() -> Iterator[None]:
 def test_more_files_than_may_be_open(tmp_path: Path, few_open_files: None) -> None:
     kind, content = body([(f"photos/cat/{i}.png", b"x" * 20_000) for i in range(200)])
     intake = take(kind, content, tmp_path / "images", 2**16)
-    assert intake.root().name == "photos"
+    assert intake.root()[0].name == "photos"
     assert len(list((tmp_path / "images" / "photos" / "cat").iterdir())) == 200
 
 
@@ -52,8 +52,8 @@ def test_every_byte_arrives_however_it_is_cut(tmp_path: Path, at_a_time: int) ->
     first, second = bytes(range(256)) * 3, b"\r\n--boundary\r\n--" * 9
     kind, content = body([("Kätzchen/a b.png", first), ("notes.txt", b"no image"), ("dog/1.jpg", second)])
     take(kind, content, tmp_path / "i", at_a_time)
-    assert (tmp_path / "i" / "Kätzchen" / "000001.png").read_bytes() == first
-    assert (tmp_path / "i" / "dog" / "000002.jpg").read_bytes() == second
+    assert (tmp_path / "i" / "Kätzchen" / "a b-000001.png").read_bytes() == first
+    assert (tmp_path / "i" / "dog" / "1-000002.jpg").read_bytes() == second
     assert len([path for path in (tmp_path / "i").rglob("*") if path.is_file()]) == 2
 
 
@@ -79,4 +79,4 @@ def test_too_much_is_stopped_as_it_comes(tmp_path: Path, monkeypatch: pytest.Mon
     kind, content = body([("cat/a.png", b"x" * 5000)])
     with pytest.raises(InputError, match="an image of over"):
         take(kind, content, tmp_path / "images", 100)
-    assert (tmp_path / "images" / "cat" / "000001.png").stat().st_size <= 1000
+    assert (tmp_path / "images" / "cat" / "a-000001.png").stat().st_size <= 1000

@@ -70,6 +70,16 @@ def test_the_token_opens_by_address_cookie_and_header() -> None:
     assert client.get("/").status_code == 200, "the cookie"
 
 
+def test_two_studios_on_one_host_do_not_shut_each_other_out() -> None:
+    """Cookies do not tell ports apart."""
+    one, other = visitor(TOKEN, "studio.example"), visitor("another", "studio.example")
+    one.get(f"/?token={TOKEN}")
+    other.get("/?token=another")
+    one.cookies.update(other.cookies)
+    assert one.get("/").status_code == 200
+    assert set(one.cookies) > set(other.cookies)
+
+
 def test_what_is_too_large_for_one_with_the_token_leaves_no_cookie() -> None:
     answer = visitor(TOKEN, "studio.example").post(f"/?token={TOKEN}", content=b"x" * (MOST + 1))
     assert answer.status_code == 413

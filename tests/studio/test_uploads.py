@@ -23,7 +23,7 @@ def archive(tmp_path: Path, *entries: tuple[str, bytes]) -> Path:
 def taken(tmp_path: Path, *entries: tuple[str, bytes]) -> list[str]:
     intake = Intake(tmp_path / "images")
     unpack(archive(tmp_path, *entries), intake)
-    root = intake.root()
+    root, _ = intake.root()
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
@@ -36,7 +36,40 @@ def test_class_folders_come_through_and_the_rest_is_left_out(tmp_path: Path) -> 
         ("__MACOSX/photos/cat/a.png", b"x"),
         ("photos/readme.txt", b"x"),
     )
-    assert found == ["cat/000001.png", "dog/000002.jpg"]
+    assert found == ["cat/a-000001.png", "dog/b c-000002.jpg"]
+
+
+def test_files_may_be_called_after_the_time(tmp_path: Path) -> None:
+    assert taken(tmp_path, ("cat/at 12:30:00\x1b.png", b"1")) == ["cat/at 12_30_00_-000001.png"]
+
+
+@pytest.mark.parametrize(
+    ("names", "known", "root", "words"),
+    [
+        (["photos/cat/a.png", "photos/dog/a.png"], [], "photos", "the folders in 'photos': cat, dog"),
+        (["cat/a.png", "dog/a.png"], [], "", None),
+        (["cat/a.png"], [], "", None),
+        (["cat/2024/a.png", "cat/2025/a.png"], [], "cat", "the folders in 'cat': 2024, 2025"),
+        (["cat/2024/a.png", "cat/2025/a.png"], ["cat"], "", None),
+        (["cat/a.png", "cat/2025/a.png"], ["cat"], "", None),
+        (["photos/train/cat/a.png", "photos/test/cat/a.png"], [], "photos", None),
+        (["a/photos/cat/a.png", "a/photos/dog/a.png"], [], "a/photos", "the folders in 'photos': cat, dog"),
+    ],
+)
+def test_where_the_classes_are(
+    tmp_path: Path, names: list[str], known: list[str], root: str, words: str | None
+) -> None:
+    intake = Intake(tmp_path / "images")
+    unpack(archive(tmp_path, *((name, b"1") for name in names)), intake)
+    found, note = intake.root(known)
+    assert found == tmp_path / "images" / root
+    assert (words is None) == (note is None)
+    assert (words or "") in (note or "")
+
+
+def test_a_folder_that_may_be_a_class_or_hold_them_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is it a class, or are they"):
+        taken(tmp_path, ("photos/cover.png", b"1"), ("photos/cat/a.png", b"2"))
 
 
 @pytest.mark.parametrize("name", ["../cat/a.png", "/etc/a.png", "cat/../../a.png", "..\\cat\\a.png", "C:/cat/a.png"])
@@ -48,7 +81,7 @@ def test_names_that_lead_out_are_refused(name: str, tmp_path: Path) -> None:
 
 def test_a_file_and_a_folder_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="are a file and a folder of the same name"):
-        taken(tmp_path, ("cat/a.png", b"1"), ("cat/000001.png/b.png", b"2"))
+        taken(tmp_path, ("cat/a.png", b"1"), ("cat/a-000001.png/b.png", b"2"))
 
 
 def test_links_are_refused(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def run(
     page = write_report(folder)
     out.print(summary_table(results))
     out.print(cost_table(results))
-    out.print(f"Report: {page}", soft_wrap=True)
+    out.print(f"Report: {page}", soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()

@@ -119,12 +119,12 @@ def evaluate(
         from dataclasses import asdict
 
         from scholars.evaluate import by_class, judge
-        from scholars.progress import open_watched
+        from scholars.progress import open_tests
         from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
     only = listed(classes) if classes else None
-    tasks = [open_watched(messages, source, opened.settings.image, data_dir, only) for source in sources]
+    tasks = open_tests(messages, sources, opened.settings.image, data_dir, only)
     scores = [(task, judge(opened, task)) for task in tasks]
     if as_json:
         rows = [
@@ -157,14 +157,12 @@ def inspect(
     """Say what a scholar knows. Its classes, lineage and networks, and the audits of its dreams."""
     with loading():
         from scholars.inspecting import described, lineage_tree
-        from scholars.progress import open_watched
+        from scholars.progress import open_tests
         from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
     shape = opened.settings.image
-    found = described(
-        opened, scholar, [open_watched(messages, source, shape, data_dir, None) for source in tests or []]
-    )
+    found = described(opened, scholar, open_tests(messages, tests or [], shape, data_dir, None))
     if as_json:
         out.print_json(data=found)
     else:

@@ -38,12 +38,12 @@ def report(
 
     alone = folders[0] if len(folders) == 1 else None
     if alone and (alone / store.DESCRIPTION).is_file():
-        from scholars.progress import open_watched
+        from scholars.progress import open_tests
         from scholars.report.portrait import write_portrait
         from scholars.scholar import Scholar
 
         shape = Scholar.load(alone).settings.image
-        tasks = [open_watched(messages, source, shape, data_dir, None) for source in tests or []]
+        tasks = open_tests(messages, tests or [], shape, data_dir, None)
         # Not inside: a scholar's folder holds what its description names, and nothing else.
         named = alone if alone.name.strip(".") else alone.resolve()
         page = write_portrait(alone, path or named.with_name(f"{alone.resolve().name}.html"), tasks)

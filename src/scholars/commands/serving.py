@@ -27,17 +27,29 @@ def serve(
         from scholars.serve.app import studio
     except ImportError as error:
         raise extra_missing(f"{error}: the studio", "serve") from None
+    import asyncio
     import secrets
+    import signal
 
     from scholars.serve.security import LOOPBACK
 
     token = None if host in LOOPBACK else secrets.token_urlsafe(24)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
-    guarded = studio(scholar, token)
+    closing = asyncio.Event()
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            closing.set()
+            await super().shutdown(sockets)
+
+    guarded = studio(scholar, token, closing)
     listening = _listening(host, port)
     urgent.print(f"The studio is open at {address}  (Ctrl-C closes it)", highlight=False, markup=False, soft_wrap=True)
-    uvicorn.Server(uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=5)).run(sockets=[listening])
+    # The terminal was closed. Under nohup that is to change nothing.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGTERM))
+    Server(uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=5)).run(sockets=[listening])
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -72,5 +72,6 @@ def sweep(
     write_tables(document, folder)
     out.print(table(document))
     out.print(verdict(document), highlight=False, markup=False, soft_wrap=True)
-    out.print(f"Table and picture: {folder / 'sweep.md'}, {folder / 'sweep.png'}", highlight=False, soft_wrap=True)
+    made = ", ".join(str(path) for path in (folder / "sweep.md", folder / "sweep.png") if path.is_file())
+    out.print(f"Table and picture: {made}", highlight=False, markup=False, soft_wrap=True)
     failures(document)

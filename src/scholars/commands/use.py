@@ -40,12 +40,14 @@ def predict(
 
     if as_json and as_csv:
         raise InputError("--json and --csv are two forms of one answer: choose one")
-    words = (line for name in images for line in (_lines() if name == "-" else [name]) if line)
+    if "" in images:
+        raise InputError("an image's name is empty: give a file, a folder or a pattern")
+    words = (line for name in images for line in (_lines() if name == "-" else [name]))
     if path is None:
         if address:
             raise InputError("--address is for many images: give --out, a folder for what they are taken for")
         found = predict_files(Scholar.load(scholar), list(find_images(words)), among=among, top=top)
-        FORMS["json" if as_json else "csv" if as_csv else "text"](found, sys.stdout)
+        FORMS["json" if as_json else "csv" if as_csv else "text"](found, out.file)
         return
     if as_json:
         raise InputError("--out writes .csv files: leave --json out")
@@ -90,8 +92,8 @@ def dream(
 
 
 def _lines() -> Iterator[str]:
-    """What stdin lists."""
-    return (line.rstrip("\r\n") for line in sys.stdin)
+    """What stdin lists; nothing, where it is closed."""
+    return (name for line in sys.stdin or () if (name := line.rstrip("\r\n")))
 
 
 @contextmanager
@@ -116,7 +118,8 @@ def export(
     opened = Scholar.load(scholar)
     worst = export_onnx(opened, path)
     out.print(
-        f"{path}: {len(opened.classes)} classes; its probabilities differ from PyTorch's by {worst:.1g} at most",
+        f"{path}: {len(opened.classes)} classes; its probabilities differ from PyTorch's in fp32 by "
+        f"{worst:.1g} at most",
         soft_wrap=True,
         highlight=False,
         markup=False,

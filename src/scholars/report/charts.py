@@ -6,10 +6,11 @@ The same figures are in the page's tables and in the PNGs of the run's folder; h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from scholars.report.methods import look
-from scholars.report.results import Results, mean
+from scholars.report.results import Results
 from scholars.report.spec import MUTED, SCHEMA, Spec, by_method, by_shape, shortened
 
 _WHOSE = ("class", "generation", "after", "dying")
@@ -83,14 +84,21 @@ def _not_yet(tasks: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def forgetting(results: Results) -> Spec | None:
-    """What became of each earlier task from its best to the end, in points; None where there is no earlier one."""
+    """What became of each earlier task from its best to the end, in points; None where there is no earlier one.
+
+    The mean over the seeds, each from its own best, as in the table.
+    """
     rows = []
     for method in results.methods:
         for task, name in enumerate(results.tasks[:-1]):
-            courses = [mean(results.accuracies(method, row, task)) for row in range(task, results.rows(method))]
-            known = [value for value in courses if value is not None]
-            if method != "joint" and len(known) > 1:
-                rows.append({"task": name, "method": method, "points": 100 * (max(known[:-1]) - known[-1])})
+            fell = []
+            for run in results.runs:
+                course = [row[task] for row in run.accuracy if len(row) > task]
+                known = [value for value in course if value is not None]
+                if run.method == method != "joint" and len(known) > 1:
+                    fell.append(max(known[:-1]) - known[-1])
+            if fell:
+                rows.append({"task": name, "method": method, "points": 100 * fmean(fell)})
     if not rows:
         return None
     methods = [method for method in results.methods if any(row["method"] == method for row in rows)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scholars.errors import InputError
 from scholars.report import charts
 from scholars.report.html import Chart, write_page
 from scholars.report.methods import look
@@ -15,7 +16,13 @@ from scholars.report.words import PERCENT, number, percent
 
 
 def write_comparison(folders: Sequence[Path], out: Path) -> Path:
-    """Write the page about the runs in ``folders`` and return its path. Raises InputError where one holds none."""
+    """Write the page about the runs in ``folders`` and return its path.
+
+    Raises InputError where one holds none, or is given twice.
+    """
+    for place, folder in enumerate(folders):
+        if folder.resolve() in [other.resolve() for other in folders[:place]]:
+            raise InputError(f"{folder} is given twice: name each run once")
     runs = dict(zip(_names(folders), [read(folder) for folder in folders], strict=True))
     methods = list(dict.fromkeys(method for results in runs.values() for method in results.methods))
     points = [point for name, results in runs.items() for point in _points(name, results)]
@@ -76,8 +83,13 @@ def _headline(runs: Mapping[str, Results], points: Sequence[Mapping[str, Any]]) 
     scored_on = runs[best["run"]].scored_on
     share = f"{number(best['accuracy'], 1)}{PERCENT} of the {scored_on}, averaged over its tasks"
     words = f"Of {count} runs by {hero}, {best['run']} ends best: right on {share}."
-    if len({results.told for results in runs.values()}) > 1:
-        words += " They are not of one scenario, and so not of one difficulty."
+    unlike: dict[str, set[Any]] = {
+        "scenario": {results.told for results in runs.values()},
+        "stream": {tuple(results.tasks) for results in runs.values()},
+        "kind of images": {results.scored_on for results in runs.values()},
+    }
+    if differing := [what for what, found in unlike.items() if len(found) > 1]:
+        words += f" They are not of one {' and '.join(differing)}, and so not of one difficulty."
     return words
 
 

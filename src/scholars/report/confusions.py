@@ -54,14 +54,16 @@ def confusions(judged: Judged, classes: Sequence[str]) -> Confusions:
             largest.append(
                 f"{classes[truth]} taken for {classes[taken]}: {number(int(wrong[place]))} images, {share} %"
             )
-    table = tuple(
-        (name, tuple(Cell(percent(float(share)) if share else "", float(share)) for share in row))
-        for name, row in zip(classes, shares, strict=True)
-    )
+    table = None
+    if len(classes) <= _MOST_CLASSES:
+        table = tuple(
+            (name, tuple(Cell(percent(float(share)) if share else "", float(share)) for share in row))
+            for name, row in zip(classes, shares, strict=True)
+        )
     mistakes = tuple(
         Mistake(picture(image[None]), classes[int(truth)], classes[int(taken)], percent(float(confidence), 0))
         for image, truth, taken, confidence in zip(
             judged.images, judged.truth, judged.taken, judged.confidence, strict=True
         )
     )
-    return Confusions(tuple(classes), table if len(classes) <= _MOST_CLASSES else None, tuple(largest), mistakes)
+    return Confusions(tuple(classes), table, tuple(largest), mistakes)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from scholars import store
 from scholars.errors import InputError
@@ -14,6 +15,19 @@ from scholars.scholar import Scholar
 
 # Of each generation, as many as fill four rows.
 _DREAMS = 80
+
+
+class _Logged(BaseModel):
+    """A line of the metrics log: a `Tick`, and where in the run it was."""
+
+    seed: int
+    method: str
+    task: str
+    stage: str
+    step: int
+    steps: int = 0
+    metrics: dict[str, float]
+    images_per_second: float = 0.0
 
 
 def illustrate(folder: Path) -> None:
@@ -38,16 +52,22 @@ def generations(folder: Path) -> list[Path]:
 
 
 def read_ticks(folder: Path) -> list[dict[str, Any]]:
-    """A run's metrics log. A resumed run may have logged a position twice: the later line counts."""
+    """A run's metrics log. A resumed run may have logged a position twice: the later line counts.
+
+    A last line that was cut off is passed over. Raises InputError for any other that is none of a log.
+    """
     path = folder / "metrics.jsonl"
     if not path.is_file():
         return []
-    latest: dict[tuple[Any, ...], dict[str, Any]] = {}
+    latest: dict[tuple[int, str, str, str, int], dict[str, Any]] = {}
     # What is no text is no JSON either: its line is named.
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    lines = path.read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
+    for number, line in enumerate(lines, start=1):
         try:
-            tick = json.loads(line)
-            latest[tuple(tick[key] for key in ("seed", "method", "task", "stage", "step"))] = tick
-        except (ValueError, KeyError, TypeError, RecursionError):
+            tick = _Logged.model_validate_json(line)
+        except ValidationError:
+            if 1 < number == len(lines):
+                break
             raise InputError(f"{path}, line {number}: not a line of a metrics log") from None
+        latest[tick.seed, tick.method, tick.task, tick.stage, tick.step] = tick.model_dump()
     return list(latest.values())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from scholars import store
 from scholars.config import METHODS
@@ -29,7 +29,7 @@ Scalar = Literal[
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")  # schema 1 may gain keys
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)  # schema 1 may gain keys
 
 
 class Run(_Part):
@@ -79,6 +79,13 @@ class Results(_Part):
     summary: dict[str, Summary] = {}
     environment: dict[str, Any] = {}
     config: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        for run in self.runs:
+            if len(run.accuracy) > len(self.tasks) or any(len(row) > len(self.tasks) for row in run.accuracy):
+                raise ValueError(f"{run.method}, seed {run.seed}: more accuracies than tasks")
+        return self
 
     @property
     def methods(self) -> list[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
@@ -28,6 +27,7 @@ from scholars.serve.batching import Batcher
 from scholars.serve.forms import take_in
 from scholars.serve.jobs import Full, Job, Jobs
 from scholars.serve.present import Present
+from scholars.serve.scratch import Scratch
 from scholars.serve.security import Guard
 
 _PAGES = Path(__file__).parent / "static"
@@ -51,23 +51,26 @@ class Prediction(BaseModel):
     generation: int
 
 
-def studio(folder: Path, token: str | None = None) -> Guard:
+def studio(folder: Path, token: str | None = None, closing: asyncio.Event | None = None) -> Guard:
     """The application for the scholar in ``folder``, guarded. Raises InputError where there is none.
 
     token: what a visitor must know; None: only this machine is answered
+    closing: set when the server is about to end, which waits for its answers: those that follow a task end then
     """
     folder = folder.resolve()  # where the server was started says nothing of what it is called
     present = Present(folder)
     batcher: Batcher[bytes, tuple[Named, int]] = Batcher(present.named)
-    jobs = Jobs(folder, present.reload)
+    jobs = Jobs(folder, present.reload, closing)
 
     @asynccontextmanager
     async def working(app: FastAPI) -> AsyncIterator[None]:
-        workers = [asyncio.create_task(batcher.run()), asyncio.create_task(jobs.run())]
+        app.state.scratch = Scratch()
+        workers = [asyncio.create_task(one) for one in (batcher.run(), jobs.run(), jobs.end_watching())]
         yield
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+        app.state.scratch.close()
 
     app = FastAPI(title="Scholars studio", version="1", lifespan=working, docs_url=None, redoc_url=None)
     app.mount("/static", StaticFiles(directory=_PAGES), name="static")
@@ -116,10 +119,10 @@ def studio(folder: Path, token: str | None = None) -> Guard:
     @app.post("/tasks", status_code=202, openapi_extra=_either("a zip file of class folders"))
     async def teach(request: Request, name: Annotated[str, Query(min_length=1, max_length=80)]) -> Job:
         """Teach a task: the body is a zip file of a folder per class, or a form of files called CLASS/FILE."""
-        scratch = Path(tempfile.mkdtemp(prefix="scholars-task-"))
+        scratch: Path = request.app.state.scratch.new()
         try:
-            source = await _taken_in(request, scratch)
-            return jobs.add(name, source, scratch)
+            source, note = await _taken_in(request, scratch, present.scholar.classes)
+            return jobs.add(name, source, scratch, note)
         except BaseException as error:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
             if isinstance(error, Full):
@@ -167,8 +170,8 @@ async def _image(request: Request) -> bytes:
         return await image.read()
 
 
-async def _taken_in(request: Request, scratch: Path) -> Path:
-    """What was sent, as a folder of class folders inside ``scratch``."""
+async def _taken_in(request: Request, scratch: Path, classes: Collection[str]) -> tuple[Path, str | None]:
+    """What was sent, as a folder of class folders inside ``scratch``; see `uploads.Intake.root`."""
     intake = uploads.Intake(scratch / "images")
     if (kind := request.headers.get("content-type", "")).startswith("multipart/form-data"):
         await take_in(kind, request.stream(), intake)
@@ -179,4 +182,4 @@ async def _taken_in(request: Request, scratch: Path) -> Path:
                 file.write(piece)
         await run_in_threadpool(partial(uploads.unpack, archive, intake))
         archive.unlink()
-    return intake.root()
+    return intake.root(classes)

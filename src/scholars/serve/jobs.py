@@ -49,10 +49,14 @@ class Full(Exception):
 
 
 class Jobs:
-    """The queue. ``on_done`` is called when the scholar's folder holds a new generation."""
+    """The queue.
 
-    def __init__(self, folder: Path, on_done: Callable[[], None]) -> None:
-        self._folder, self._on_done = folder, on_done
+    on_done: called when the scholar's folder holds a new generation
+    closing: set when nobody is to be kept waiting any more: see `watch`
+    """
+
+    def __init__(self, folder: Path, on_done: Callable[[], None], closing: asyncio.Event | None = None) -> None:
+        self._folder, self._on_done, self._closing = folder, on_done, closing or asyncio.Event()
         self._jobs: dict[str, Job] = {}
         self._waiting: asyncio.Queue[tuple[Job, Path, Path]] = asyncio.Queue()
         self._changed, self._turn = asyncio.Condition(), 0
@@ -65,14 +69,16 @@ class Jobs:
         """The ids of the job that learns and of those that wait, in their order."""
         return [job.id for job in self._jobs.values() if not job.ended]
 
-    def add(self, name: str, source: Path, scratch: Path) -> Job:
+    def add(self, name: str, source: Path, scratch: Path, note: str | None = None) -> Job:
         """Queue the image folder ``source``; ``scratch``, which holds it, is removed when it has been taught.
+
+        note: what its owner should know of it already
 
         Raises Full.
         """
         if sum(job.state == "waiting" for job in self._jobs.values()) >= _MOST_WAITING:
             raise Full(f"{_MOST_WAITING} tasks wait already: teach more when one is done")
-        job = Job(secrets.token_hex(8), name)
+        job = Job(secrets.token_hex(8), name, notes=[note] if note else [])
         self._jobs[job.id] = job
         for old in [one for one in self._jobs.values() if one.ended][:-_REMEMBERED]:
             del self._jobs[old.id]
@@ -106,7 +112,7 @@ class Jobs:
         await self._tell()
 
     async def watch(self, job: Job) -> AsyncIterator[dict[str, Any]]:
-        """The job now, and each time that it changes, until it has ended."""
+        """The job now, and each time that it changes, until it has ended or the studio is closing."""
         last: dict[str, Any] | None = None
         while True:
             # Looked at together: whoever is slow to take one state must not miss the next, and not the last one.
@@ -114,11 +120,16 @@ class Jobs:
             if now != last:
                 yield now
                 last = now
-            if ended:
+            if ended or self._closing.is_set():
                 return
             async with self._changed:
                 while self._turn == seen:
                     await self._changed.wait()
+
+    async def end_watching(self) -> None:
+        """Wake those who `watch` when the studio is closing."""
+        await self._closing.wait()
+        await self._tell()
 
     async def _teach(self, job: Job, source: Path) -> None:
         job.state = "learning"
@@ -136,7 +147,7 @@ class Jobs:
         assert process.stdout is not None
         try:
             async for line in process.stdout:
-                self._heard(job, json.loads(line))
+                self._heard(job, json.loads(line), source)
                 await self._tell()
             await process.wait()
         finally:
@@ -151,13 +162,14 @@ class Jobs:
         job.state = "done"
 
     @staticmethod
-    def _heard(job: Job, words: dict[str, Any]) -> None:
+    def _heard(job: Job, words: dict[str, Any], source: Path) -> None:
+        # Where the images lie here is nothing that their sender knows.
         if "stage" in words:
             job.progress = words
         elif "note" in words:
-            job.notes.append(words["note"])
+            job.notes.append(words["note"].replace(str(source), job.name))
         elif "error" in words:
-            job.error = words["error"]
+            job.error = words["error"].replace(str(source), job.name)
         else:
             job.outcome = words
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
+from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -44,6 +46,8 @@ class Guard:
 
     def __init__(self, app: App, token: str | None, most: Callable[[str], int]) -> None:
         self._app, self._token, self._most = app, token, most
+        # Of this studio alone: cookies do not tell the ports of a host apart.
+        self._cookie = f"{COOKIE}-{sha256((token or '').encode()).hexdigest()[:12]}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, as ASGI has it."""
@@ -53,12 +57,16 @@ class Guard:
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
 
+        size, begun = 0, False
+
         async def guarded(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in HEADERS.items())]
                 # Never with a refusal: a cookie holds the token itself.
                 if self._token and refusal is None and _same(given, self._token):
-                    cookie = f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
+                    cookie = f"{self._cookie}={self._token}; HttpOnly; SameSite=Strict; Path=/"
                     message["headers"].append((b"set-cookie", cookie.encode()))
             await send(message)
 
@@ -70,7 +78,6 @@ class Guard:
         if refusal:
             await _answer(refusal, scope, receive, guarded)
             return
-        size = 0
 
         async def counted() -> Message:
             nonlocal size
@@ -80,14 +87,19 @@ class Guard:
                 raise HTTPException(413, _too_large(most))
             return message
 
-        await self._app(scope, counted, guarded)
+        try:
+            await self._app(scope, counted, guarded)
+        except asyncio.CancelledError:
+            # The server does not wait any longer for what is still being sent to it.
+            if not begun:
+                await _answer((503, "the studio is closed"), scope, receive, guarded)
 
     def _refusal(self, method: str, path: str, headers: dict[str, str], given: str) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if self._token is None:
             if _name(host) not in LOOPBACK:
                 return 421, "the studio answers to localhost only; give --host to serve others, with a token"
-        elif not any(_same(word, self._token) for word in _tokens(headers, given)):
+        elif not any(_same(word, self._token) for word in _tokens(headers, given, self._cookie)):
             return 401, "a token is needed: open the address that `scholars serve` printed"
         # Another site may lead a person to a page here by a link, and nothing else: it cannot read an answer, but
         # asking costs, by a frame that nobody sees as well.
@@ -115,10 +127,10 @@ def _netloc(origin: str) -> str | None:
         return None
 
 
-def _tokens(headers: dict[str, str], given: str) -> list[str]:
+def _tokens(headers: dict[str, str], given: str, name: str) -> list[str]:
     bearer = headers.get("authorization", "").removeprefix("Bearer ")
     try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        cookie = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         cookie = None
     return [bearer, given, cookie.value if cookie else ""]

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,14 @@ def main(folder: str, source: str, name: str, *plugins: str) -> int:
     told = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
-    def say(**words: Any) -> None:
-        print(json.dumps(words), file=told, flush=True)
-
     stop: list[int] = []
+    parent = os.getppid()
+
+    def say(**words: Any) -> None:
+        # Where the studio was killed nobody hears it.
+        with suppress(BrokenPipeError):
+            print(json.dumps(words), file=told, flush=True)
+
     signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
     last = 0.0
 
@@ -46,7 +51,7 @@ def main(folder: str, source: str, name: str, *plugins: str) -> int:
             say(stage=tick.stage, step=tick.step, steps=tick.steps)
 
     warnings.showwarning = passing_on(lambda words: say(note=words))
-    watch = Watch(on_tick, lambda note: say(note=note), lambda: bool(stop))
+    watch = Watch(on_tick, lambda note: say(note=note), lambda: bool(stop) or os.getppid() != parent)
     try:
         for plugin in plugins:
             load_plugin(plugin)

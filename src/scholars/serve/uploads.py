@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import struct
 import zipfile
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from scholars.errors import InputError
+from scholars.errors import InputError, shortlist
 from scholars.tasks.arrays import check_packed
+from scholars.tasks.folder import PARTS
 from scholars.tasks.pictures import ENDINGS
 
 # What one task may bring: more is taught from the command line. So many files a zip file lists without extensions.
@@ -39,7 +42,8 @@ class Intake:
         Raises InputError for a name that is not inside, and when there are too many.
         """
         path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name:
+        # What stands before a colon may be a drive. Files are called anew, and screenshots after the time.
+        if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:-1]) or "\0" in name:
             raise InputError(f"the name {name!r} leads out of the archive")
         if not _storable(path):
             raise InputError(f"the name {name[:100]!r} is no path that a folder could have here")
@@ -50,8 +54,9 @@ class Intake:
         self._files += 1
         if self._files > MOST_FILES:
             raise InputError(f"more than {MOST_FILES:,} images: teach them by `scholars learn`")
-        # Names of files are of no use any more; those of folders are the classes'.
-        return self.folder.joinpath(*path.parts[:-1], f"{self._files:06d}{path.suffix.lower()}")
+        # Its name is for messages: no terminal or page obeys it, and no other file has it.
+        stem = re.sub(r"[^\w .()\[\]+,;=@-]", "_", path.stem)
+        return self.folder.joinpath(*path.parts[:-1], f"{stem}-{self._files:06d}{path.suffix.lower()}")
 
     def begin(self, target: Path) -> BinaryIO:
         """Make a file for `add`; one at a time is written."""
@@ -71,17 +76,33 @@ class Intake:
             raise InputError(f"an image of over {MOST_OF_ONE >> 20} MiB, or over {MOST_BYTES >> 30} GiB in all")
         file.write(piece)
 
-    def root(self) -> Path:
-        """The folder whose folders are the classes: archives often hold one folder that holds them."""
-        folder = self.folder
+    def root(self, known: Collection[str] = ()) -> tuple[Path, str | None]:
+        """The folder whose folders are the classes, and what is to be said of that, if it is not the whole.
+
+        Archives often hold one folder that holds them. But one that bears the name of a ``known`` class is that class,
+        and all that is in it are images of it. Raises InputError where it may be either.
+        """
+        folder, note = self.folder, None
         while True:
             inside = sorted(folder.iterdir()) if folder.is_dir() else []
-            if len(inside) != 1 or not inside[0].is_dir() or not any(entry.is_dir() for entry in inside[0].iterdir()):
+            if len(inside) != 1 or not inside[0].is_dir() or inside[0].name in known:
+                break
+            deeper = sorted(inside[0].iterdir())
+            folders = [entry.name for entry in deeper if entry.is_dir()]
+            if not folders:
                 break
             folder = inside[0]
+            if len(folders) < len(deeper):
+                raise InputError(
+                    f"{folder.name!r} holds images and folders: is it a class, or are they? Put the folders of classes "
+                    "side by side"
+                )
+            note = f"the classes are the folders in {folder.name!r}: {shortlist(folders, ', ')}"
+            if set(map(str.casefold, folders)) <= PARTS:
+                note = None
         if not inside:
             raise InputError("there is no image in it")
-        return folder
+        return folder, note
 
 
 def unpack(archive: Path, intake: Intake) -> None:

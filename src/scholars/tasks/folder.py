@@ -15,7 +15,7 @@ from scholars.tasks.pictures import ENDINGS, file_bytes
 from scholars.tasks.task import Task, check_text, chosen, composed
 
 # What people call parts of a data set; two of these are no classes.
-_PARTS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"))
+PARTS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"))
 # Folders within each other.
 _DEEPEST = 100
 
@@ -88,7 +88,7 @@ def _split(root: Path) -> tuple[Path, Path] | None:
                 f"{root}: has a folder {there[side][0]!r} but none called {other!r} (there is: {', '.join(folders)}); "
                 f"add {other}/CLASS/*, or give a folder of class folders alone: a part is held out for the test"
             )
-    if len(folders) > 1 and all(name.casefold() in _PARTS for name in folders):
+    if len(folders) > 1 and all(name.casefold() in PARTS for name in folders):
         raise InputError(
             f"{root}: {' and '.join(folders)} are names of parts, not of classes: call them train and test, or give "
             "one of them alone"

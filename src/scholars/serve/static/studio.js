@@ -318,6 +318,7 @@ at("class").addEventListener("change", dream);
 // --- teaching --------------------------------------------------------------------------------------------------------
 
 let chosen = null;
+let suggested = "";
 
 function chooseZip(file) {
   if (!file) return;
@@ -337,7 +338,10 @@ at("folder").addEventListener("change", (event) => {
 
 function named(words) {
   at("chosen").textContent = words;
-  if (!at("task").value) at("task").value = chosen.name;
+  // What a person wrote stays; what was suggested for another upload is not this one's name.
+  if (at("task").value && at("task").value !== suggested) return;
+  suggested = chosen.name.slice(0, at("task").maxLength);
+  at("task").value = suggested;
 }
 
 at("teaching").addEventListener("submit", async (event) => {
