@@ -276,6 +276,17 @@ def test_teaching_from_the_page_and_going_back(page: Page, new_digits: Path) -> 
     expect(page.locator("#about")).to_contain_text("10 classes")
 
 
+def test_a_task_is_called_after_what_was_chosen_last_or_as_was_written(page: Page, new_digits: Path) -> None:
+    long = new_digits.with_name(f"{'n' * 90}.zip")
+    shutil.copy(new_digits, long)
+    for path, name in ((new_digits, "high"), (long, "n" * 80), (new_digits, "high")):
+        page.locator("#zip").set_input_files(path)
+        expect(page.locator("#task")).to_have_value(name)
+    page.locator("#task").fill("mine")
+    page.locator("#zip").set_input_files(long)
+    expect(page.locator("#task")).to_have_value("mine")
+
+
 def test_a_folder_is_taught_and_the_page_may_be_closed_meanwhile(page: Page, new_digits: Path) -> None:
     page.locator("#folder").set_input_files(new_digits.with_name("photos") / "high")
     expect(page.locator("#chosen")).to_have_text("200 images in high")
@@ -286,6 +297,7 @@ def test_a_folder_is_taught_and_the_page_may_be_closed_meanwhile(page: Page, new
     expect(page.locator("#job-words")).to_contain_text("from a folder: ", timeout=60_000)
     expect(page.locator("#job-words")).to_contain_text("is learned", timeout=120_000)
     expect(page.locator("#timeline")).to_contain_text("from a folder")
+    expect(page.locator("#notes")).to_contain_text("the classes are the folders in 'high': 5, 6, 7, 8, 9")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
