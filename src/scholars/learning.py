@@ -29,7 +29,7 @@ from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver
 from scholars.tasks import Task
 from scholars.teaching import teach_generator, teach_solver
-from scholars.team import carry_out, fabric_of, processes
+from scholars.team import carry_out, check_shared_out, fabric_of, processes
 from scholars.undertaking import SPENT, claim, timed
 
 if TYPE_CHECKING:
@@ -68,7 +68,6 @@ def learn(
     metrics: dict[str, dict[str, float]] = {}
     session = replace(session, on_tick=_noting(metrics, session.on_tick))
     _check(task, previous, settings, past)
-    _check_parts(settings, past == "dreams", processes())
     if session.folder:
         claim(session.folder, task, previous, settings, seed, past)
     fabric = fabric_of(settings.compute)
@@ -290,18 +289,9 @@ def _check(task: Task, previous: Scholar | None, settings: Settings, past: Repla
         raise InputError(
             f"a scholar's image shape is fixed by its first task: it is {previous.settings.image}, not {settings.image}"
         )
-
-
-def _check_parts(settings: Settings, dreams: bool, among: int) -> None:
-    kind = settings.generator
-    batches = {"solver.batch": settings.solver.batch}
-    if dreams:
-        batches[f"generator.{kind.chosen_key}.batch"] = kind.chosen.batch
-    for key, count in batches.items():
-        if count % among:
-            raise InputError(
-                f"{key}={count} cannot be shared out evenly among {among} processes: set a multiple of them"
-            )
+    check_shared_out("solver.batch", settings.solver.batch)
+    if past == "dreams":
+        check_shared_out(f"generator.{settings.generator.chosen_key}.batch", settings.generator.chosen.batch)
 
 
 def _noting(metrics: dict[str, dict[str, float]], on_tick: Callable[[Tick], None]) -> Callable[[Tick], None]:

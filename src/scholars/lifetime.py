@@ -63,7 +63,7 @@ def teach(
     """
     folder, watch = _from_outside(Path(folder)), watch or Watch()
     with alone(folder, "teaching"):
-        work = _work(folder)
+        work = store.unfinished(folder)
         for path in (folder, work):
             store.clear_away(path)
         previous = _previous(folder, origin)
@@ -138,7 +138,7 @@ def _settings(previous: Scholar | None, changes: Mapping[str, Any] | None) -> Se
 def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:
     if origin is not None:
         # Both are there when a process died as soon as it had learned: see `ended_in`.
-        if folder.exists() and _work(folder).is_dir():
+        if folder.exists() and store.unfinished(folder).is_dir():
             return Scholar.load(folder)
         _check_absent(folder)
         return Scholar.load(origin)
@@ -148,12 +148,6 @@ def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:
 def _check_absent(folder: Path) -> None:
     if folder.exists():
         raise InputError(f"{folder} is there already; --from starts a new scholar: choose a folder that is not")
-
-
-def _work(folder: Path) -> Path:
-    """Where unfinished learning is kept."""
-    whole = folder.resolve()
-    return whole.with_name(f".{whole.name}.learning")
 
 
 def _notes(task: Task, previous: Scholar | None) -> Iterator[str]:

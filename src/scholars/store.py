@@ -184,6 +184,12 @@ def occupied(folder: Path) -> bool:
     return not folder.is_dir() or any(folder.iterdir())
 
 
+def unfinished(folder: Path) -> Path:
+    """Where unfinished learning of the scholar in ``folder`` is kept."""
+    whole = folder.resolve()
+    return whole.with_name(f".{whole.name}.learning")
+
+
 def describe_scholar(folder: Path) -> dict[str, Any]:
     """What a scholar's folder says of itself, unchecked: its weights are not read. Raises InputError."""
     if not (folder / DESCRIPTION).is_file():
@@ -231,7 +237,7 @@ def _described_weights(folder: Path, description: Mapping[str, Any]) -> dict[str
 def _instead(folder: Path) -> str:
     """Where there is a scholar instead, or how there comes to be one."""
     inside = sorted(path.parent.name for path in (folder / "scholars").glob(f"*/{DESCRIPTION}"))
-    if folder.resolve().with_name(f".{folder.resolve().name}.learning").is_dir():
+    if unfinished(folder).is_dir():
         return "its first task is being learned, or that was interrupted: then the same command goes on"
     if inside:
         return f"it is a run, whose scholars are in {folder / 'scholars'}: {', '.join(inside)}"

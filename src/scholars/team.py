@@ -95,6 +95,14 @@ def processes() -> int:
     return _formed[0].world_size if _formed else 1
 
 
+def check_shared_out(key: str, count: int) -> None:
+    """Raise InputError where a batch of ``count``, set by ``key``, cannot be shared out evenly among the processes."""
+    if count % processes():
+        raise InputError(
+            f"{key}={count} cannot be shared out evenly among {processes()} processes: set a multiple of them"
+        )
+
+
 def carry_out(fabric: Fabric, order: Callable[..., T], *own: Any) -> T:
     """Carry ``order(fabric, *own)`` out here, and ``order(fabric)`` in the other processes of the team.
 
