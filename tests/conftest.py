@@ -20,6 +20,9 @@ hypothesis_settings.load_profile("scholars")
 
 # In the background of a script SIGINT is ignored, by all that tests start, too: what they interrupt would never end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# And under nohup SIGHUP is.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TINY = {
     "image": {"size": 16, "channels": 1},

@@ -115,8 +115,7 @@ def write_dreams(
                         dreamt = min(count, sum(found.values()))
                         on_progress(dreamt, count)
                         if dreamt < count:
-                            # Over all shards: in one of them a rare class may well be missing.
-                            check_dreamt_of(of, dreamt, size * len(found))
+                            _check_hope(work, of, dreamt, size * len(found))
         except InputError:
             work.give_up()
             raise
@@ -125,6 +124,15 @@ def write_dreams(
         if of:
             _cut(work.made / names[opened.classes.index(of)], found, count)
         work.finish()
+
+
+def _check_hope(work: Workplace, of: str | None, dreamt: int, looked: int) -> None:
+    """`check_dreamt_of`, over all shards: in one of them a rare class may be missing. What is hopeless is not kept."""
+    try:
+        check_dreamt_of(of, dreamt, looked)
+    except InputError:
+        store.discard(work.folder)
+        raise
 
 
 def _missing(found: Mapping[int, int], count: int, size: int, exact: bool) -> list[int]:

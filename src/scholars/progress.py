@@ -60,10 +60,10 @@ def open_tests(
     console: Console, sources: Sequence[str], shape: ImageSettings, data_dir: Path | None, classes: Sequence[str] | None
 ) -> list[Task]:
     """`open_watched` for each of the sources; those of one name are called as they were given: 2025/new, 2026/new."""
-    tasks = [open_watched(console, source, shape, data_dir, classes) for source in sources]
-    names = Counter(task.name for task in tasks)
     if twice := [source for source, count in Counter(sources).items() if count > 1]:
         raise InputError(f"{twice[0]} is given twice: name each source once")
+    tasks = [open_watched(console, source, shape, data_dir, classes) for source in sources]
+    names = Counter(task.name for task in tasks)
     return [
         task if names[task.name] == 1 else replace(task, name=source)
         for task, source in zip(tasks, sources, strict=True)

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from scholars.errors import visible
+from scholars.errors import printable
 
 # Lines of what was found; the rest is counted.
 _MOST = 5
@@ -56,7 +56,7 @@ def _counted(title: str, count: int) -> str:
 
 
 def _runs(here: Path) -> Iterable[tuple[str, str]]:
-    for folder in sorted(path.parent for path in (here / "runs").glob("*/run.json")):
+    for folder in sorted(path.parent for path in _named(here / "runs", "*/run.json")):
         name = _typed(folder, here)
         if (folder / "work").is_dir() or not (folder / "results.json").is_file():
             yield f"scholars run ... --out {name} --resume", "unfinished: its command again, and --resume"
@@ -67,10 +67,15 @@ def _runs(here: Path) -> Iterable[tuple[str, str]]:
 
 
 def _scholars(here: Path) -> Iterable[tuple[str, str]]:
-    for folder in sorted(path.parent for path in here.glob("*/scholar.json")):
+    for folder in sorted(path.parent for path in _named(here, "*/scholar.json")):
         yield f"scholars inspect {_typed(folder, here)}", "a scholar: predict, learn, dream, report ..."
+
+
+def _named(folder: Path, pattern: str) -> Iterable[Path]:
+    """Without those whose names a terminal would obey: they cannot be typed as they are shown."""
+    return (path for path in folder.glob(pattern) if printable(str(path)))
 
 
 def _typed(folder: Path, here: Path) -> str:
     """A folder as it can be typed."""
-    return visible(shlex.quote(str(folder.relative_to(here))))
+    return shlex.quote(str(folder.relative_to(here)))

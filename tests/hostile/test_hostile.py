@@ -318,15 +318,16 @@ LOGGED = b'{"seed": 0, "method": "replay", "task": "a", "stage": "solver", "step
     ],
 )
 def test_logs_that_are_none(tmp_path: Path, line: bytes) -> None:
-    for content in (line, line + b"\n" + LOGGED + b"\n"):
+    for content in (line + b"\n", line + b"\n" + LOGGED):
         (tmp_path / "metrics.jsonl").write_bytes(content)
         with pytest.raises(InputError, match="line 1"):
             read_ticks(tmp_path)
 
 
 def test_a_log_that_breaks_off_is_read_to_there(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").write_bytes(LOGGED + b"\n" + LOGGED[:40])
-    assert [tick["metrics"] for tick in read_ticks(tmp_path)] == [{"loss": 1.5}]
+    for content, known in ((LOGGED + b"\n" + LOGGED[:40], 1), (LOGGED, 1), (LOGGED[:40], 0), (b"", 0)):
+        (tmp_path / "metrics.jsonl").write_bytes(content)
+        assert [tick["metrics"] for tick in read_ticks(tmp_path)] == [{"loss": 1.5}] * known
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -150,7 +151,15 @@ def test_a_full_disk_is_said(client: TestClient, monkeypatch: pytest.MonkeyPatch
 
 def test_what_a_plugin_prints_is_no_message_of_the_learners(tmp_path: Path) -> None:
     (tmp_path / "chatty.py").write_text("print('hello')")
-    words = ["-m", "scholars.serve.teaching", "nowhere", str(tmp_path), "x", str(tmp_path / "chatty.py")]
+    words = [
+        "-m",
+        "scholars.serve.teaching",
+        "nowhere",
+        str(tmp_path),
+        "x",
+        str(os.getpid()),
+        str(tmp_path / "chatty.py"),
+    ]
     done = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert [list(json.loads(line)) for line in done.stdout.splitlines()] == [["error"]]
     assert "hello" in done.stderr

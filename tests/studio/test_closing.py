@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from filelock import FileLock
+from starlette.requests import Request
+from starlette.types import Message
 
 from scholars.config import build
 from scholars.scholar import Scholar
-from scholars.serve.scratch import Scratch
+from scholars.serve import uploads
+from scholars.serve.app import _taken_in
+from scholars.serve.scratch import Receiving, Scratch, remove_abandoned
+from scholars.serve.uploads import Intake
 from scholars.settings import Settings
 from scholars.tasks import Task
 
@@ -77,7 +86,7 @@ def test_whoever_follows_a_task_is_not_waited_for(
 ) -> None:
     with opened(one, tmp_path, temporary) as (server, address):
         job = teach(address, high)
-        assert list(temporary.glob("scholars-*/task-*/images"))
+        assert list(temporary.glob("scholars-task-*/images"))
         headers = {"accept": "text/event-stream"}
         with httpx.stream("GET", f"{address}/jobs/{job}", headers=headers, timeout=60) as answer:
             lines = answer.iter_lines()
@@ -91,18 +100,29 @@ def test_whoever_follows_a_task_is_not_waited_for(
     assert list(temporary.glob("scholars-*")) == []
 
 
+@pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="this system does not list processes as files")
+@pytest.mark.parametrize("learning", [True, False], ids=["while it learns", "as it begins"])
 def test_what_a_killed_studio_leaves_the_next_removes(
-    one: Scholar, high: Task, tmp_path: Path, temporary: Path
+    one: Scholar, high: Task, tmp_path: Path, temporary: Path, learning: bool
 ) -> None:
     with opened(one, tmp_path, temporary) as (server, address):
-        teach(address, high)
+        if learning:
+            teach(address, high)
+        else:
+            httpx.post(f"{address}/tasks?name=a", content=zipped(high))
+        answers(lambda: bool(learners(temporary)))
         server.kill()
         server.wait()
-        assert list(temporary.glob("scholars-*/task-*/images"))
-        # The learner, whom nobody hears any more, ends by itself.
-        answers(lambda: not [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(temporary) in _words(p)])
+        assert list(temporary.glob("scholars-task-*/images"))
+        # Nobody hears the learner any more, and it ends by itself.
+        answers(lambda: not learners(temporary))
     with opened(one, tmp_path, temporary):
-        assert not list(temporary.glob("scholars-*/task-*"))
+        assert not list(temporary.glob("scholars-*"))
+
+
+def learners(temporary: Path) -> list[Path]:
+    """The processes that were told of what is in this folder."""
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(temporary) in _words(path)]
 
 
 def _words(command: Path) -> str:
@@ -115,21 +135,60 @@ def _words(command: Path) -> str:
 def test_only_what_nobody_holds_is_removed(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     (temporary / "elsewhere").mkdir()
-    (temporary / "scholars-studio-link").symlink_to(temporary / "elsewhere")
-    (temporary / "scholars-studio-left" / "task-1").mkdir(parents=True)
-    living = Scratch()
-    task = living.new()
-    (temporary / "scholars-studio-held").mkdir()
-    with FileLock(temporary / "scholars-studio-held" / "lock"):
-        other = Scratch()
-    assert not (temporary / "scholars-studio-left").exists()
-    assert (temporary / "scholars-studio-held").is_dir()
+    (temporary / "scholars-task-link").symlink_to(temporary / "elsewhere")
+    (temporary / "scholars-task-left" / "images").mkdir(parents=True)
+    held = Scratch()
+    remove_abandoned()
+    assert not (temporary / "scholars-task-left").exists()
     assert (temporary / "elsewhere").is_dir()
-    assert task.is_dir()
-    living.close()
-    other.close()
-    assert sorted(path.name for path in temporary.iterdir()) == [
-        "elsewhere",
-        "scholars-studio-held",
-        "scholars-studio-link",
-    ]
+    assert held.folder.is_dir()
+    held.close()
+    assert sorted(path.name for path in temporary.iterdir()) == ["elsewhere", "scholars-task-link"]
+
+
+def test_where_nothing_can_be_locked_a_task_is_taken_in(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unable(lock: FileLock, **_: Any) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(FileLock, "acquire", unable)
+    held = Scratch()
+    remove_abandoned()
+    assert [held.folder] == list(temporary.iterdir())
+    held.close()
+    assert not list(temporary.iterdir())
+
+
+def test_what_is_being_unpacked_is_not_kept(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that unpacks has ended when its request has, and what it wrote is gone."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def unpacking(archive: Path, intake: Intake) -> None:
+        try:
+            with intake.begin(intake.folder / "cat" / "a.png") as file:
+                begun.set()
+                while True:
+                    intake.add(file, b"x")
+        finally:
+            ended.set()
+
+    async def sent() -> None:
+        async def body() -> Message:
+            return {"type": "http.request", "body": b"zip", "more_body": False}
+
+        async def request() -> None:
+            async with receiving.one() as scratch:
+                await _taken_in(Request({"type": "http", "headers": []}, body), scratch.folder, ())
+
+        receiving = Receiving()
+        task = asyncio.create_task(request())
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        await receiving.ended()
+        assert ended.is_set()
+        assert task.cancelled()
+
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(uploads, "unpack", unpacking)
+    asyncio.run(asyncio.wait_for(sent(), 30))
+    assert not list(temporary.iterdir())

@@ -13,14 +13,14 @@ import pytest
 from scholars.serve.jobs import Full, Job, Jobs
 
 LEARNER = """#!/bin/sh
-# called as: -P -m scholars.serve.teaching FOLDER SOURCE NAME PLUGIN...
+# called as: -P -m scholars.serve.teaching FOLDER SOURCE NAME PARENT PLUGIN...
 echo $$ > "$0.pid"
 echo '{"stage": "solver", "step": 1, "steps": 2}'
 case "$6" in
   refused) echo '{"error": "one class only"}'; exit 1;;
   killed) kill -9 $$;;
   silent) exec sleep 60;;
-  own) echo '{"note": "with '"$7"'"}';;
+  own) echo '{"note": "with '"$8"'"}';;
 esac
 echo '{"note": "mind this"}'
 echo '{"generation": 2, "accuracy": 0.5, "tested": 4}'
@@ -55,10 +55,10 @@ def taught(folder: Path, *names: str, on_done: Callable[[], None] = lambda: None
     return asyncio.run(asyncio.wait_for(all_of_them(), 30))
 
 
-def _scratch(folder: Path, name: str) -> Path:
+def _scratch(folder: Path, name: str) -> Callable[[], None]:
     scratch = folder.with_name(f"{name}.scratch")
     scratch.mkdir()
-    return scratch
+    return scratch.rmdir
 
 
 def test_one_that_fails_or_dies_stops_no_other(folder: Path) -> None:
@@ -90,9 +90,9 @@ def test_a_generation_that_cannot_be_opened_stops_no_other(folder: Path) -> None
 def test_so_many_may_wait_and_no_more(folder: Path) -> None:
     jobs = Jobs(folder, lambda: None)
     for number in range(8):
-        jobs.add(f"{number}", folder, folder)
+        jobs.add(f"{number}", folder, lambda: None)
     with pytest.raises(Full, match="8 tasks wait already"):
-        jobs.add("one more", folder, folder)
+        jobs.add("one more", folder, lambda: None)
 
 
 def closed(folder: Path, *names: str) -> list[Job]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import stat
 import zipfile
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -52,6 +53,7 @@ def test_files_may_be_called_after_the_time(tmp_path: Path) -> None:
         (["cat/2024/a.png", "cat/2025/a.png"], [], "cat", "the folders in 'cat': 2024, 2025"),
         (["cat/2024/a.png", "cat/2025/a.png"], ["cat"], "", None),
         (["cat/a.png", "cat/2025/a.png"], ["cat"], "", None),
+        ([f"{normalize('NFD', 'Küche')}/{year}/a.png" for year in (2025, 2026)], ["Küche"], "", None),
         (["photos/train/cat/a.png", "photos/test/cat/a.png"], [], "photos", None),
         (["a/photos/cat/a.png", "a/photos/dog/a.png"], [], "a/photos", "the folders in 'photos': cat, dog"),
     ],

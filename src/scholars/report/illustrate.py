@@ -54,19 +54,20 @@ def generations(folder: Path) -> list[Path]:
 def read_ticks(folder: Path) -> list[dict[str, Any]]:
     """A run's metrics log. A resumed run may have logged a position twice: the later line counts.
 
-    A last line that was cut off is passed over. Raises InputError for any other that is none of a log.
+    A last line that was cut off, without a line end, is passed over. Raises InputError for any other that is none of a
+    log.
     """
     path = folder / "metrics.jsonl"
     if not path.is_file():
         return []
     latest: dict[tuple[int, str, str, str, int], dict[str, Any]] = {}
     # What is no text is no JSON either: its line is named.
-    lines = path.read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
-    for number, line in enumerate(lines, start=1):
+    *lines, rest = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    for number, line in enumerate([*lines, rest] if rest else lines, start=1):
         try:
             tick = _Logged.model_validate_json(line)
         except ValidationError:
-            if 1 < number == len(lines):
+            if number > len(lines):
                 break
             raise InputError(f"{path}, line {number}: not a line of a metrics log") from None
         latest[tick.seed, tick.method, tick.task, tick.stage, tick.step] = tick.model_dump()

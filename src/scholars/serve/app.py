@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +25,7 @@ from scholars.serve.batching import Batcher
 from scholars.serve.forms import take_in
 from scholars.serve.jobs import Full, Job, Jobs
 from scholars.serve.present import Present
-from scholars.serve.scratch import Scratch
+from scholars.serve.scratch import Receiving, remove_abandoned
 from scholars.serve.security import Guard
 
 _PAGES = Path(__file__).parent / "static"
@@ -61,16 +59,17 @@ def studio(folder: Path, token: str | None = None, closing: asyncio.Event | None
     present = Present(folder)
     batcher: Batcher[bytes, tuple[Named, int]] = Batcher(present.named)
     jobs = Jobs(folder, present.reload, closing)
+    receiving = Receiving()
 
     @asynccontextmanager
     async def working(app: FastAPI) -> AsyncIterator[None]:
-        app.state.scratch = Scratch()
+        await asyncio.to_thread(remove_abandoned)
         workers = [asyncio.create_task(one) for one in (batcher.run(), jobs.run(), jobs.end_watching())]
         yield
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-        app.state.scratch.close()
+        await receiving.ended()
 
     app = FastAPI(title="Scholars studio", version="1", lifespan=working, docs_url=None, redoc_url=None)
     app.mount("/static", StaticFiles(directory=_PAGES), name="static")
@@ -82,6 +81,10 @@ def studio(folder: Path, token: str | None = None, closing: asyncio.Event | None
     @app.exception_handler(OSError)
     async def not_kept(request: Request, error: OSError) -> JSONResponse:
         return JSONResponse({"detail": f"the studio cannot write or read: {error.strerror or error}"}, 507)
+
+    @app.exception_handler(Full)
+    async def busy(request: Request, error: Full) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 429)
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, error: ClientDisconnect) -> Response:
@@ -119,15 +122,9 @@ def studio(folder: Path, token: str | None = None, closing: asyncio.Event | None
     @app.post("/tasks", status_code=202, openapi_extra=_either("a zip file of class folders"))
     async def teach(request: Request, name: Annotated[str, Query(min_length=1, max_length=80)]) -> Job:
         """Teach a task: the body is a zip file of a folder per class, or a form of files called CLASS/FILE."""
-        scratch: Path = request.app.state.scratch.new()
-        try:
-            source, note = await _taken_in(request, scratch, present.scholar.classes)
-            return jobs.add(name, source, scratch, note)
-        except BaseException as error:
-            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
-            if isinstance(error, Full):
-                raise HTTPException(429, str(error)) from None
-            raise
+        async with receiving.one() as scratch:
+            source, note = await _taken_in(request, scratch.folder, present.scholar.classes)
+            return jobs.add(name, source, scratch.close, note)
 
     @app.get("/jobs/{identity}")
     async def job(identity: str, request: Request) -> Any:
@@ -180,6 +177,13 @@ async def _taken_in(request: Request, scratch: Path, classes: Collection[str]) -
         with archive.open("wb") as file:
             async for piece in request.stream():
                 file.write(piece)
-        await run_in_threadpool(partial(uploads.unpack, archive, intake))
+        unpacking = asyncio.create_task(run_in_threadpool(uploads.unpack, archive, intake))
+        try:
+            await asyncio.shield(unpacking)
+        except asyncio.CancelledError:
+            # A thread cannot be cancelled: it would go on writing what is about to be removed.
+            intake.stop()
+            await asyncio.wait([unpacking])
+            raise
         archive.unlink()
     return intake.root(classes)

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import secrets
-import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
@@ -58,7 +57,7 @@ class Jobs:
     def __init__(self, folder: Path, on_done: Callable[[], None], closing: asyncio.Event | None = None) -> None:
         self._folder, self._on_done, self._closing = folder, on_done, closing or asyncio.Event()
         self._jobs: dict[str, Job] = {}
-        self._waiting: asyncio.Queue[tuple[Job, Path, Path]] = asyncio.Queue()
+        self._waiting: asyncio.Queue[tuple[Job, Path, Callable[[], None]]] = asyncio.Queue()
         self._changed, self._turn = asyncio.Condition(), 0
 
     def get(self, identity: str) -> Job | None:
@@ -69,9 +68,10 @@ class Jobs:
         """The ids of the job that learns and of those that wait, in their order."""
         return [job.id for job in self._jobs.values() if not job.ended]
 
-    def add(self, name: str, source: Path, scratch: Path, note: str | None = None) -> Job:
-        """Queue the image folder ``source``; ``scratch``, which holds it, is removed when it has been taught.
+    def add(self, name: str, source: Path, clear: Callable[[], None], note: str | None = None) -> Job:
+        """Queue the image folder ``source``.
 
+        clear: removes it; called when it has been taught, or never will be
         note: what its owner should know of it already
 
         Raises Full.
@@ -82,7 +82,7 @@ class Jobs:
         self._jobs[job.id] = job
         for old in [one for one in self._jobs.values() if one.ended][:-_REMEMBERED]:
             del self._jobs[old.id]
-        self._waiting.put_nowait((job, source, scratch))
+        self._waiting.put_nowait((job, source, clear))
         return job
 
     async def run(self) -> None:
@@ -91,22 +91,22 @@ class Jobs:
             await self._run()
         finally:
             while not self._waiting.empty():
-                job, _, scratch = self._waiting.get_nowait()
-                await self._give_up(job, scratch)
+                job, _, clear = self._waiting.get_nowait()
+                await self._give_up(job, clear)
 
     async def _run(self) -> None:
         while True:
-            job, source, scratch = await self._waiting.get()
+            job, source, clear = await self._waiting.get()
             try:
                 await self._teach(job, source)
             except Exception as error:  # the next task is taught all the same
                 job.state, job.error = "failed", f"{type(error).__name__}: {error}"
             finally:
-                await self._give_up(job, scratch)
+                await self._give_up(job, clear)
 
-    async def _give_up(self, job: Job, scratch: Path) -> None:
+    async def _give_up(self, job: Job, clear: Callable[[], None]) -> None:
         """Nothing more comes of the job: clear up after it, and say so unless it had ended well or badly before."""
-        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+        await asyncio.to_thread(clear)
         if not job.ended:
             job.state, job.error = "failed", "the studio was closed"
         await self._tell()
@@ -134,7 +134,7 @@ class Jobs:
     async def _teach(self, job: Job, source: Path) -> None:
         job.state = "learning"
         await self._tell()
-        words = [str(self._folder), str(source), job.name, *plugins()]
+        words = [str(self._folder), str(source), job.name, str(os.getpid()), *plugins()]
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "scholars.serve.teaching", *words),
             # It imports from where the studio does, which need not be the folder that it was started in.

@@ -24,9 +24,10 @@ from scholars.terminal import passing_on
 _EVERY = 0.2
 
 
-def main(folder: str, source: str, name: str, *plugins: str) -> int:
+def main(folder: str, source: str, name: str, parent: str, *plugins: str) -> int:
     """Teach ``source`` under ``name`` to the scholar in ``folder``, whose generation of before is kept.
 
+    parent: the studio's process; without it nobody wants this any more
     plugins: what registers the kinds of networks that are the scholar's own
     """
     # What a plugin prints is nothing for the parent.
@@ -34,7 +35,6 @@ def main(folder: str, source: str, name: str, *plugins: str) -> int:
     os.dup2(2, 1)
 
     stop: list[int] = []
-    parent = os.getppid()
 
     def say(**words: Any) -> None:
         # Where the studio was killed nobody hears it.
@@ -51,7 +51,7 @@ def main(folder: str, source: str, name: str, *plugins: str) -> int:
             say(stage=tick.stage, step=tick.step, steps=tick.steps)
 
     warnings.showwarning = passing_on(lambda words: say(note=words))
-    watch = Watch(on_tick, lambda note: say(note=note), lambda: bool(stop) or os.getppid() != parent)
+    watch = Watch(on_tick, lambda note: say(note=note), lambda: bool(stop) or os.getppid() != int(parent))
     try:
         for plugin in plugins:
             load_plugin(plugin)

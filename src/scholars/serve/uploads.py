@@ -14,6 +14,7 @@ from scholars.errors import InputError, shortlist
 from scholars.tasks.arrays import check_packed
 from scholars.tasks.folder import PARTS
 from scholars.tasks.pictures import ENDINGS
+from scholars.tasks.task import composed
 
 # What one task may bring: more is taught from the command line. So many files a zip file lists without extensions.
 MOST_FILES = 65_535
@@ -35,6 +36,11 @@ class Intake:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._files = self._bytes = self._size = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Take in no more: whatever comes next is refused."""
+        self._stopped = True
 
     def place(self, name: str) -> Path | None:
         """Where the file called ``name`` (``CLASS/FILE``, deeper is allowed) goes; None for what is no image.
@@ -70,6 +76,8 @@ class Intake:
 
     def add(self, file: BinaryIO, piece: bytes) -> None:
         """Write on, as far as it may. Raises InputError where it is too much."""
+        if self._stopped:
+            raise InputError("the studio is closed")
         self._size += len(piece)
         self._bytes += len(piece)
         if self._size > MOST_OF_ONE or self._bytes > MOST_BYTES:
@@ -85,7 +93,7 @@ class Intake:
         folder, note = self.folder, None
         while True:
             inside = sorted(folder.iterdir()) if folder.is_dir() else []
-            if len(inside) != 1 or not inside[0].is_dir() or inside[0].name in known:
+            if len(inside) != 1 or not inside[0].is_dir() or composed(inside[0].name) in known:
                 break
             deeper = sorted(inside[0].iterdir())
             folders = [entry.name for entry in deeper if entry.is_dir()]

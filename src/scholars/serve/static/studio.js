@@ -340,7 +340,7 @@ function named(words) {
   at("chosen").textContent = words;
   // What a person wrote stays; what was suggested for another upload is not this one's name.
   if (at("task").value && at("task").value !== suggested) return;
-  suggested = chosen.name.slice(0, at("task").maxLength);
+  suggested = [...chosen.name].slice(0, at("task").maxLength).join("");
   at("task").value = suggested;
 }
 
