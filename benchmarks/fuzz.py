@@ -121,10 +121,11 @@ def read_upload(home: Path) -> tuple[Reader, list[bytes]]:
 def read_weights(home: Path) -> tuple[Reader, list[bytes]]:
     from scholars import store
     from scholars.familiarity import Familiarity
+    from scholars.weights import load_weights
 
     def read(path: Path) -> None:
         tensors, _ = store.read_tensors(path)
-        store.load_weights(network, tensors, "solver") if "dreams" not in tensors else Familiarity.from_tensors(
+        load_weights(network, tensors, "solver") if "dreams" not in tensors else Familiarity.from_tensors(
             tensors, 64, "familiarity"
         )
 

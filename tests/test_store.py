@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from scholars import store
 from scholars.errors import InputError
+from scholars.weights import load_weights
 
 WEIGHTS = {"solver": {"a": torch.arange(6.0).reshape(2, 3)}, "generator": {"b": torch.ones(2, dtype=torch.int64)}}
 
@@ -157,9 +158,9 @@ def test_any_bytes_as_weights_are_refused_politely(tmp_path_factory: pytest.Temp
 def test_weights_that_do_not_fit_are_named() -> None:
     module = torch.nn.Linear(3, 2)
     with pytest.raises(InputError, match=r"'weight': described float32 \[2, 3\], found float32 \[4, 3\]"):
-        store.load_weights(module, {"weight": torch.zeros(4, 3), "bias": torch.zeros(2)}, "here")
+        load_weights(module, {"weight": torch.zeros(4, 3), "bias": torch.zeros(2)}, "here")
     with pytest.raises(InputError, match=r"'extra': described nothing"):
-        store.load_weights(module, {**module.state_dict(), "extra": torch.zeros(1)}, "here")
+        load_weights(module, {**module.state_dict(), "extra": torch.zeros(1)}, "here")
 
 
 @pytest.mark.parametrize("left", ["", '{"a": 1}\n', '{"a": 1}\n{"a": 2', '{"a', '{"a": 1}\n\x00\x00'])

@@ -17,7 +17,6 @@ from PIL import Image
 from torch import Tensor
 
 from scholars import store
-from scholars.allowance import filled
 from scholars.compute import machine, place, randomness, seed_of, to_uint8
 from scholars.errors import InputError, nearest
 from scholars.familiarity import Familiarity
@@ -28,6 +27,7 @@ from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver, build_solver
 from scholars.tasks.shapes import as_array, as_tensor, fit_images
 from scholars.team import in_turn
+from scholars.weights import filled
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -244,35 +243,6 @@ def _instead(folder: Path) -> str:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         return "name the folder of one"
     return f"`scholars learn {folder} SOURCE` makes one"
-
-
-def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Load ``tensors`` into ``module``. Raises InputError where names or shapes do not match, or a number is none."""
-    check_weights(module, tensors, where)
-    for name, value in tensors.items():
-        # What is normalised by a variance below zero is no number.
-        below = name.endswith("running_var") and bool((value < 0).any())
-        if below or not bool(torch.isfinite(value).all()):
-            what = "a variance below 0" if below else "not finite"
-            raise InputError(f"{where}: the weight {name!r} is {what}; take an earlier copy of the scholar")
-    module.load_state_dict(dict(tensors))
-
-
-def check_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Raise InputError where ``tensors`` have other names, shapes or types than those of ``module``."""
-    expected = {name: _form(value) for name, value in module.state_dict().items()}
-    found = {name: _form(value) for name, value in tensors.items()}
-    if expected != found:
-        differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        name = differing[0]
-        raise InputError(
-            f"{where}: the weights do not fit the description, first at {name!r}: "
-            f"described {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}"
-        )
-
-
-def _form(value: Tensor) -> str:
-    return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
 
 
 def _exchange(fresh: Path, folder: Path) -> None:

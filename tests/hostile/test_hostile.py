@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scholars import config, keepsakes, store
-from scholars.allowance import filled
 from scholars.config import build, parse_changes, read_recipe
 from scholars.errors import InputError
 from scholars.familiarity import Familiarity
@@ -26,6 +25,7 @@ from scholars.report.illustrate import read_ticks
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks import arrays, open_task, pictures, table
+from scholars.weights import filled, load_weights
 
 examples = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 JSON = st.recursive(
@@ -95,7 +95,7 @@ def test_numbers_that_are_none_are_no_weights(one: Scholar, folder: Path, tmp_pa
 def test_weights_of_another_type_are_refused() -> None:
     module = torch.nn.Linear(2, 2)
     with pytest.raises(InputError, match=r"described float32 \[2\], found complex64 \[2\]"):
-        store.load_weights(module, {"weight": module.weight, "bias": torch.zeros(2, dtype=torch.complex64)}, "here")
+        load_weights(module, {"weight": module.weight, "bias": torch.zeros(2, dtype=torch.complex64)}, "here")
 
 
 @pytest.mark.parametrize("part", ["solver", "generator"])
@@ -138,7 +138,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_variance_below_zero_is_no_weight(tmp_path: Path) -> None:
     module = torch.nn.BatchNorm1d(2)
     with pytest.raises(InputError, match=r"'running_var' is a variance below 0"):
-        store.load_weights(module, module.state_dict() | {"running_var": torch.tensor([1.0, -1.0])}, "here")
+        load_weights(module, module.state_dict() | {"running_var": torch.tensor([1.0, -1.0])}, "here")
 
 
 @pytest.mark.parametrize(

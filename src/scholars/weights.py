@@ -1,4 +1,7 @@
-"""No network is made larger than the weights that it is to hold: what a file says of itself is only a claim."""
+"""Weights on their way into a network: what a file says of itself is only a claim.
+
+They are checked, and no network is made larger than those that it is to hold.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from scholars import store
 from scholars.errors import InputError
 
 M = TypeVar("M", bound=nn.Module)
@@ -28,8 +30,36 @@ def filled(build: Callable[[], M], weights: Mapping[str, Tensor], where: str) ->
     """
     with _Allowance(2 * sum(value.numel() for value in weights.values()) + _SPARE, where):
         network = build()
-    store.load_weights(network, weights, where)
+    load_weights(network, weights, where)
     return network
+
+
+def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Load ``tensors`` into ``module``. Raises InputError where names or shapes do not match, or a number is none."""
+    _check_fit(module, tensors, where)
+    for name, value in tensors.items():
+        # What is normalised by a variance below zero is no number.
+        below = name.endswith("running_var") and bool((value < 0).any())
+        if below or not bool(torch.isfinite(value).all()):
+            what = "a variance below 0" if below else "not finite"
+            raise InputError(f"{where}: the weight {name!r} is {what}; take an earlier copy of the scholar")
+    module.load_state_dict(dict(tensors))
+
+
+def _check_fit(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    expected = {name: _form(value) for name, value in module.state_dict().items()}
+    found = {name: _form(value) for name, value in tensors.items()}
+    if expected != found:
+        differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        name = differing[0]
+        raise InputError(
+            f"{where}: the weights do not fit the description, first at {name!r}: "
+            f"described {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}"
+        )
+
+
+def _form(value: Tensor) -> str:
+    return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
 
 
 class _Allowance(TorchFunctionMode):
