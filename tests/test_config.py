@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scholars.config import BRACKETED, METHODS, Recipe, build, parse_changes, read_recipe, shipped_recipes
+from scholars.config import BRACKETED, METHODS, Recipe, build, changed, parse_changes, read_recipe, shipped_recipes
 from scholars.errors import InputError
-from scholars.settings import Settings
+from scholars.settings import Settings, SolverSettings
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))
@@ -134,6 +134,20 @@ def test_contradictions_name_both_keys(changes: list[str], keys: list[str]) -> N
         build(Settings, {}, parse_changes(changes), where="--set")
     assert all(key in str(refused.value) for key in keys)
     assert len(str(refused.value)) < 400
+
+
+def test_settings_are_changed_in_python_as_on_the_command_line() -> None:
+    before = Settings()
+    after = changed(before, {"generator.wgan-gp.steps": 7, "solver": {"width": 8}, "generator.kind": "wgan-gp"})
+    assert (after.generator.chosen.steps, after.solver.width, after.solver.steps) == (7, 8, SolverSettings().steps)
+    assert before == Settings()
+    assert changed(after, {}) == after
+    with pytest.raises(InputError, match=r"settings: solver\.steps: .*got 0"):
+        changed(before, {"solver.steps": 0})
+    with pytest.raises(InputError, match=r"no setting 'solver\.step': .*Did you mean 'steps'"):
+        changed(before, {"solver.step": 3})
+    recipe = changed(read_recipe("quickstart"), {"seeds": [3], "solver.steps": 9})
+    assert (recipe.seeds, recipe.solver.steps) == ((3,), 9)
 
 
 @given(steps=st.integers(1, 10_000_000), ratio=st.floats(0.001, 1), labels=st.sampled_from(["soft", "hard"]))

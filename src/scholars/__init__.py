@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scholars.auditing import audit
-    from scholars.config import Recipe, read_recipe
+    from scholars.config import Recipe, changed, read_recipe
     from scholars.errors import InputError, Interrupted, ScholarsError, ScholarsWarning
     from scholars.evaluate import accuracy
     from scholars.experiment import run
@@ -41,6 +41,7 @@ __all__ = [
     "Task",
     "accuracy",
     "audit",
+    "changed",
     "learn",
     "open_task",
     "read_recipe",
@@ -53,7 +54,7 @@ __all__ = [
 # Names are imported at their first use: `scholars --help` must not wait for torch.
 _HOMES = {
     "auditing": ("audit",),
-    "config": ("Recipe", "read_recipe"),
+    "config": ("Recipe", "changed", "read_recipe"),
     "errors": ("InputError", "Interrupted", "ScholarsError", "ScholarsWarning"),
     "evaluate": ("accuracy",),
     "experiment": ("run",),

@@ -164,6 +164,14 @@ def build(kind: type[S], document: Mapping[str, Any], changes: Mapping[str, Any]
     return settings
 
 
+def changed(settings: S, changes: Mapping[str, Any]) -> S:
+    """The same settings or recipe with other values for some keys, dotted as for ``--set``: ``{"solver.steps": 600}``.
+
+    Raises InputError for what is no key or no value of one, naming what is near.
+    """
+    return build(type(settings), settings.model_dump(), changes, where="settings")
+
+
 def _known(settings: Settings) -> None:
     """Refuse a kind that nobody registered before anything is trained."""
     shipped = settings.generator.kinds()

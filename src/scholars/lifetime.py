@@ -12,14 +12,14 @@ import numpy.typing as npt
 
 from scholars import store
 from scholars.auditing import audit
-from scholars.config import build
+from scholars.config import changed
 from scholars.errors import InputError
 from scholars.fitting import SAVE_EVERY, Session, Tick
 from scholars.generations import keep as keep_generation
 from scholars.generations import place_of
 from scholars.learning import learn, union
 from scholars.scholar import Scholar
-from scholars.settings import Settings
+from scholars.settings import ComputeSettings, Settings
 from scholars.tasks import Images, Task
 from scholars.tasks.task import composed
 from scholars.undertaking import alone, ended_in, note_outcome, pieces, unfinished
@@ -131,8 +131,8 @@ def settings_of(folder: Path, origin: Path | None, changes: Mapping[str, Any]) -
 
 def _settings(previous: Scholar | None, changes: Mapping[str, Any] | None) -> Settings:
     # But for the machine, which may be another one.
-    document = previous.lineage[-1].settings.model_dump(mode="json", exclude={"compute"}) if previous else {}
-    return build(Settings, document, changes, where="settings")
+    before = previous.lineage[-1].settings.model_copy(update={"compute": ComputeSettings()}) if previous else Settings()
+    return changed(before, changes or {})
 
 
 def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:
