@@ -30,7 +30,8 @@ class Scratch:
                 # Before it was held, a studio that begins just now took it for abandoned.
                 continue
             except (OSError, NotImplementedError):
-                pass  # Where nothing can be locked nothing is taken for abandoned either.
+                # filelock's words for a file system that has no locks: there nothing is taken for abandoned either.
+                pass
             return
 
     def close(self) -> None:
