@@ -1,4 +1,4 @@
-"""Writes docs/commands.md from what the commands say of themselves: python docs/commands.py"""
+"""Write docs/commands.md from the --help of every command: python docs/commands.py."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from scholars.cli import app
+from scholars.cli.main import app
 
 PAGE = Path(__file__).with_suffix(".md")
 
 
 def commands() -> list[str]:
-    """Their names, in the order of ``scholars --help``."""
+    """Return the names of all commands, in the order of ``scholars --help``."""
     return [one.name or one.callback.__name__ for one in app.registered_commands if one.callback]
 
 
-def said(*words: str) -> str:
-    """What ``scholars WORDS --help`` prints."""
+def help_of(*words: str) -> str:
+    """Return what ``scholars WORDS --help`` prints."""
     return CliRunner().invoke(app, [*words, "--help"], prog_name="scholars", terminal_width=80).output.strip()
 
 
-def written() -> str:
-    """The page."""
-    parts = ["# Commands", "", "What each says with `--help`; written by `python docs/commands.py`.", ""]
+def page() -> str:
+    """Return the whole page."""
+    parts = ["# Commands", "", "What `--help` prints for each; written by `python docs/commands.py`.", ""]
     for words in ((), *((command,) for command in commands())):
-        parts += [f"## {' '.join(('scholars', *words))}", "", "```text", said(*words), "```", ""]
+        parts += [f"## {' '.join(('scholars', *words))}", "", "```text", help_of(*words), "```", ""]
     return "\n".join(parts)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

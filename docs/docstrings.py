@@ -1,7 +1,7 @@
-"""Docstrings as the site needs them: an extension of Griffe, which reads them for docs/api.md.
+"""An extension of Griffe, which reads the docstrings for docs/api.md: makes lists of what describes arguments.
 
-In the code a docstring says what arguments and fields are in lines of ``name: what it is``, which Markdown would run
-together. Here they become a list.
+In the code a docstring describes arguments and fields in lines of ``name: what it is``, which Markdown would run
+together.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from typing import Any
 
 from griffe import Class, Docstring, Extension, Function
 
-_NAMED = re.compile(r"^(\w+(?:, \w+)*): (?=\S)")
+_ARGUMENT = re.compile(r"^(\w+(?:, \w+)*): (?=\S)")
 
 
-class Listed(Extension):
-    """Makes the lists."""
+class ArgumentLists(Extension):
+    """Turns lines of ``name: what it is`` into Markdown lists."""
 
     def on_function(self, *, func: Function, **_: Any) -> None:
-        """Of a function's parameters."""
-        _set(func.docstring, {parameter.name for parameter in func.parameters})
+        """Convert a function's parameters."""
+        _convert(func.docstring, {parameter.name for parameter in func.parameters})
 
     def on_class(self, *, cls: Class, **_: Any) -> None:
-        """Of a class's fields, and the parameters of its constructor."""
-        _set(cls.docstring, {*cls.members, *(parameter.name for parameter in cls.parameters)})
+        """Convert a class's fields, and the parameters of its constructor."""
+        _convert(cls.docstring, {*cls.members, *(parameter.name for parameter in cls.parameters)})
 
 
-def listed(text: str, names: set[str]) -> str:
-    """``text`` with a list in place of every paragraph that begins with ``name: ``, ``names`` being those that are."""
+def with_lists(text: str, names: set[str]) -> str:
+    """Return ``text`` with a list in place of every paragraph that begins with ``name: ``, for these ``names`` only."""
     return "\n\n".join(_paragraph(part, names) for part in text.split("\n\n"))
 
 
 def _paragraph(text: str, names: set[str]) -> str:
     lines: list[str] = []
     for line in text.split("\n"):
-        found = _NAMED.match(line)
+        found = _ARGUMENT.match(line)
         if found and set(found[1].split(", ")) <= names:
             lines.append(f"- **{found[1]}**: {line[found.end() :]}")
         elif lines:
@@ -44,6 +44,6 @@ def _paragraph(text: str, names: set[str]) -> str:
     return "\n".join(lines)
 
 
-def _set(docstring: Docstring | None, names: set[str]) -> None:
+def _convert(docstring: Docstring | None, names: set[str]) -> None:
     if docstring:
-        docstring.value = listed(docstring.value, names)
+        docstring.value = with_lists(docstring.value, names)

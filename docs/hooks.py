@@ -1,6 +1,6 @@
-"""What the site needs beyond Markdown, as hooks of MkDocs: the notebook as a page, and equations as MathML.
+"""Hooks of MkDocs: show the notebook as a page, and equations as MathML.
 
-Both stay what GitHub shows by itself, a notebook and blocks of ``math``; the site fetches no script to show them.
+In the repository they are a notebook and blocks of ``math``, which GitHub shows by itself; the site needs no script.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _PICTURE = re.compile(r"!\[png\]\(([^)]+)\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add a page, and its pictures, for each notebook. The notebook itself stays, to be downloaded."""
+    """Add a page, and its pictures, for each notebook. The notebook itself stays, for download."""
     for notebook in [file for file in files if file.src_uri.endswith(".ipynb") and file.abs_src_path]:
-        text, pictures = converted(Path(str(notebook.abs_src_path)))
+        text, pictures = notebook_page(Path(str(notebook.abs_src_path)))
         folder = notebook.src_uri.rpartition("/")[0]
         page = File.generated(config, notebook.src_uri.removesuffix(".ipynb") + ".md", content=text)
         files.append(page)
@@ -31,14 +31,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead to the notebook's page where a page leads to the notebook, and set equations."""
+    """Link to the notebook's page in place of the notebook, and convert equations."""
     if not page.file.generated_by:
         markdown = re.sub(r"\]\((notebook/[\w-]+)\.ipynb\)", r"](\1.md)", markdown)
     return with_equations(markdown)
 
 
-def converted(notebook: Path) -> tuple[str, dict[str, bytes]]:
-    """A notebook as Markdown, and the pictures that it shows, by their names."""
+def notebook_page(notebook: Path) -> tuple[str, dict[str, bytes]]:
+    """Return a notebook as Markdown, and the pictures that it shows, by their names."""
     text, resources = MarkdownExporter().from_filename(str(notebook))
     title, _, rest = text.partition("\n")
     download = f"[Download the notebook]({notebook.name})"
@@ -47,10 +47,10 @@ def converted(notebook: Path) -> tuple[str, dict[str, bytes]]:
 
 
 def with_equations(markdown: str) -> str:
-    """``markdown`` with MathML in place of LaTeX."""
-    return _EQUATION.sub(lambda found: _mathml((found[1] or found[2]).strip()), markdown)
+    """Return ``markdown`` with MathML in place of LaTeX."""
+    return _EQUATION.sub(lambda match: _mathml((match[1] or match[2]).strip()), markdown)
 
 
 def _mathml(latex: str) -> str:
-    # Of Material's: what is wider than a phone can be scrolled by itself.
+    # A class of the theme: what is wider than a phone can be scrolled by itself.
     return f'<div class="md-typeset__scrollwrap">{latex2mathml.converter.convert(latex, display="block")}</div>'

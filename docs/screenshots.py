@@ -1,6 +1,7 @@
-"""Photographs a run's report, or a studio that is open, for the docs: python docs/screenshots.py RUN | ADDRESS
+"""Take the docs' screenshots of a run's report, or of an open studio: python docs/screenshots.py RUN | ADDRESS.
 
-Needs Chromium. Take a run whose images may be shown, such as `scholars run quickstart`; a scholar that knows digits.
+Needs Chromium. The run's images must be free to show, as those of `scholars run quickstart` are; the studio's scholar
+must know digits.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ IMAGES = Path(__file__).with_name("images")
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture from the page's top, or from a section, to so many pixels below."""
+    """A screenshot that begins at the page's top, or at the heading ``section``.
+
+    width, height: pixels
+    """
 
     name: str
     scheme: Literal["light", "dark"]
@@ -29,12 +33,12 @@ class Shot:
 
 SHOTS = (
     Shot("report-light", "light", 1100, 1240),
-    Shot("report-dark", "dark", 1100, 1160, "What is remembered of each class"),
+    Shot("report-dark", "dark", 1100, 1160, "Real images and dreams of each class"),
     Shot("report-phone", "light", 390, 844),
 )
 
 
-# A 3, in shares of the drawing board.
+# The strokes of a 3; coordinates in [0, 1] of the drawing board.
 THREE = (
     *((0.32, 0.3), (0.45, 0.17), (0.65, 0.22), (0.65, 0.4), (0.45, 0.5)),
     *((0.68, 0.6), (0.65, 0.8), (0.42, 0.85), (0.3, 0.72)),
@@ -42,7 +46,7 @@ THREE = (
 
 
 def report(browser: Browser, run: Path) -> None:
-    """Photograph a run's report."""
+    """Take the screenshots of a run's report."""
     for shot in SHOTS:
         page = browser.new_page(viewport={"width": shot.width, "height": shot.height}, color_scheme=shot.scheme)
         page.goto((run / "report.html").resolve().as_uri())
@@ -59,7 +63,7 @@ def report(browser: Browser, run: Path) -> None:
 
 
 def studio(browser: Browser, address: str) -> None:
-    """Photograph the studio at ``address``, a 3 being drawn."""
+    """Draw a 3 in the studio at ``address``, and take its screenshot."""
     page = browser.new_page(viewport={"width": 1000, "height": 1180})
     page.goto(address)
     page.locator("#dreams img").last.wait_for()
@@ -72,21 +76,21 @@ def studio(browser: Browser, address: str) -> None:
         page.mouse.move(*place, steps=4)
     page.mouse.up()
     page.locator("#guesses li").last.wait_for()
-    page.wait_for_timeout(1000)  # the answer to what was drawn last
+    page.wait_for_timeout(1000)  # for the prediction for the last stroke
     page.screenshot(path=IMAGES / "studio.png")
     page.close()
 
 
-def main(what: str) -> None:
-    """Write the pictures."""
+def main(target: str) -> None:
+    """Take the screenshots of a run's folder, or of a studio's address."""
     browsers = ("chromium", "chromium-browser", "google-chrome")
     program = next(filter(None, map(shutil.which, browsers)), None)
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        if what.startswith("http"):
-            studio(browser, what)
+        if target.startswith("http"):
+            studio(browser, target)
         else:
-            report(browser, Path(what))
+            report(browser, Path(target))
         browser.close()
 
 

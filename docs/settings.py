@@ -1,40 +1,64 @@
-"""Rewrites the table of settings in docs/recipes.md from the settings themselves: python docs/settings.py."""
+"""Rewrite the tables of settings in docs/recipes.md from the settings themselves: python docs/settings.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from scholars.section import Section
-from scholars.settings import Settings
+from pydantic.fields import FieldInfo
+
+from scholars.settings import DEFAULT_GENERATOR, GENERATORS, GeneratorSettings, OwnSettings, Settings
+from scholars.settings.base import Section
 
 PAGE = Path(__file__).with_name("recipes.md")
 START, END = "<!-- settings: made by docs/settings.py -->\n", "<!-- end of settings -->\n"
+HEAD = ["| key | default | meaning |", "|---|---|---|"]
+# The keys of ``generator`` that are the same for every kind.
+COMMON = ("kind", "start", "size")
 
 
-def rows(kind: type[Section], prefix: str = "") -> list[str]:
-    """One table row per setting, by its dotted path."""
-    lines = []
-    for name, field in kind.model_fields.items():
-        key = f"{prefix}{field.alias or name}"
-        if isinstance(field.default, Section):
-            lines += rows(type(field.default), f"{key}.")
+def row(key: str, field: FieldInfo, default: object = None) -> str:
+    """Return one row of a table: key, default (the field's own, unless given), meaning."""
+    default = field.default if default is None else default
+    shown = "none" if default is None else str(default).lower() if isinstance(default, bool) else default
+    return f"| `{key}` | {shown} | {field.description} |"
+
+
+def common_rows(section: type[Section], prefix: str = "") -> list[str]:
+    """Return one row per setting, by its dotted path; of the generator's, only those that every kind has."""
+    rows = []
+    for name, field in section.model_fields.items():
+        if isinstance(field.default, GeneratorSettings):
+            fields = GeneratorSettings.model_fields
+            rows += [row(f"{name}.kind", fields["kind"], DEFAULT_GENERATOR)]
+            rows += [row(f"{name}.{key}", fields[key]) for key in COMMON[1:]]
+        elif isinstance(field.default, Section):
+            rows += common_rows(type(field.default), f"{prefix}{name}.")
         else:
-            default = "none" if field.default is None else field.default
-            lines.append(f"| `{key}` | {default} | {field.description} |")
-    return lines
+            rows.append(row(f"{prefix}{name}", field))
+    return rows
 
 
-def table() -> str:
-    """The whole table, in Markdown."""
-    return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows(Settings)]) + "\n"
+def kind_rows(kind: type[GeneratorSettings]) -> list[str]:
+    """Return one row per setting that this kind of generator has besides the common ones."""
+    return [row(f"generator.{name}", field) for name, field in kind.model_fields.items() if name not in COMMON]
 
 
-def written(page: str) -> str:
-    """The page with the table between its marks made anew."""
+def tables() -> str:
+    """Return all tables, in Markdown: the common settings, then those of each kind of generator."""
+    kinds: dict[str, type[GeneratorSettings]] = {f"`{name}`": kind for name, kind in GENERATORS.items()}
+    kinds["your own"] = OwnSettings
+    lines = [*HEAD, *common_rows(Settings)]
+    for name, kind in kinds.items():
+        lines += ["", f"### Generator: {name}", "", str(kind.__doc__), "", *HEAD, *kind_rows(kind)]
+    return "\n".join(lines) + "\n"
+
+
+def rewritten(page: str) -> str:
+    """Return the page with the tables between its marks made anew."""
     before, _, rest = page.partition(START)
     _, _, after = rest.partition(END)
-    return before + START + table() + END + after
+    return before + START + tables() + END + after
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
