@@ -1,15 +1,14 @@
-"""Whatever happens while a scholar learns: is what is on disk whole, and does the same command end as if nothing had?
+"""Kill learning, and let its writes fail: are the files on disk complete, and does the same command end as usual?
 
 python benchmarks/faults.py [--kills 50] [--seed 0]
 
 Writes docs/faults.md. A learner in a process of its own (`scholars learn`, the first or the second generation of a
-small scholar) gets SIGKILL at random moments: some at any time, some aimed at a checkpoint or at the writing of the
-scholar itself, which are watched for in the folder. Then, in this process, every single write fails once.
+small scholar) gets SIGKILL at random moments: some at any time, some while a checkpoint or the scholar itself is
+written, which is watched for in the folder. Then, in this process, every single write fails once.
 """
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import random
@@ -21,32 +20,33 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch.nn.functional as F
+from measuring import pages
 from torch import Tensor, nn
 
-from scholars import checkpoints, store
-from scholars.compute import open_fabric
-from scholars.environment import environment
+from scholars.compute.device import open_fabric
 from scholars.errors import ScholarsError
-from scholars.fitting import SAVE_EVERY, Descent, Session, Trainee, fit
-from scholars.generators import KINDS, build_generator
-from scholars.lifetime import Watch, teach
-from scholars.replay import Batch, Pool
+from scholars.generators import NO_TEACHER, build_generator
+from scholars.learning.callbacks import Callbacks
+from scholars.learning.lifelong import teach
 from scholars.scholar import Scholar
-from scholars.settings import Settings
+from scholars.settings import GENERATORS, Settings
 from scholars.solvers import build_solver
-from scholars.tasks import open_task
+from scholars.storage.scholar_folder import is_occupied, read_description, work_folder
+from scholars.tasks.open import open_task
+from scholars.training import checkpoints
+from scholars.training.batches import Batch, Pool
+from scholars.training.loop import SAVE_EVERY, Descent, Session, Trainee, fit
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "faults"))
 from failing import failing_at
 
-DOCS = Path(__file__).parent.parent / "docs"
 CLASSES = {1: "0,1,2,3,4", 2: "5,6,7,8,9"}
 SMALL = {
     "image.size": 16,
@@ -54,33 +54,31 @@ SMALL = {
     "solver.width": 8,
     "solver.batch": 32,
     "solver.steps": 60,
-    "generator.r3gan.width": 8,
-    "generator.r3gan.steps": 60,
+    "generator.width": 8,
+    "generator.steps": 60,
     "replay.bank": 600,
     "audit.dreams": 100,
     "audit.steps": 5,
-    "familiarity.dreams": 60,
+    "ood.dreams": 60,
 }
 # So few steps that each of them can be saved, and each of the writes that this takes fail, within minutes.
-SMALLER = {**SMALL, "solver.steps": 5, "generator.r3gan.steps": 4, "replay.bank": 100}
+SMALLER = {**SMALL, "solver.steps": 5, "generator.steps": 4, "replay.bank": 100}
+# Name of a file -> SHA-256.
+Digests = dict[str, str] | None
 # Seconds between checkpoints: a small training is soon over.
 OFTEN = 0.05
-# What a kill is aimed at, and its share of the kills.
+# When a learner is killed, and the share of the kills.
 AIMS = {"the start": 0.1, "any moment of learning": 0.4, "a checkpoint": 0.26, "the new scholar's place": 0.24}
 
 
-def command(folder: Path, generation: int) -> list[str]:
+def learn_command(folder: Path, generation: int) -> list[str]:
     words = ["learn", str(folder), "digits", "--classes", CLASSES[generation], "--save-every", str(OFTEN)]
     settings = [f"{key}={value}" for key, value in SMALL.items()] if generation == 1 else []
     return [sys.executable, "-m", "scholars", *words, *(["--set", *settings] if settings else [])]
 
 
-def work_of(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.learning")
-
-
-def half_written(where: Path, name: str = "") -> list[str]:
-    """What is being written there, or was when its process died; ``name``: of this only."""
+def unfinished_files(where: Path, name: str = "") -> list[str]:
+    """Return the temporary files in ``where``, of ``name`` if given: being written, or left by a process that died."""
     try:
         found = [entry.name for entry in os.scandir(where)]
     except FileNotFoundError:
@@ -88,114 +86,125 @@ def half_written(where: Path, name: str = "") -> list[str]:
     return [one for one in found if one.endswith(".tmp") and one.startswith(f".{name}")]
 
 
-def weights_of(folder: Path) -> dict[str, str] | None:
-    """SHA-256 of every weight file of the scholar there, which `Scholar.load` compares; None where there is none."""
-    if not store.occupied(folder):
+def weight_digests(folder: Path) -> Digests:
+    """Return the SHA-256 of a scholar's weight files, checked by `Scholar.load`; None where there is no scholar."""
+    if not is_occupied(folder):
         return None
     Scholar.load(folder)
-    digests: dict[str, str] = store.describe_scholar(folder)["sha256"]
+    digests: dict[str, str] = read_description(folder)["sha256"]
     return digests
 
 
 @dataclass(frozen=True)
-class Course:
-    """How learning goes when nothing happens.
+class Timing:
+    """How long learning takes when it is not killed, in seconds.
 
-    begins: seconds until the first is written to disk
-    learns: seconds from then until the new scholar is in its place, and all work is cleared away
-    writes: checkpoints that were seen, ``writing``: the seconds that one takes
-    placing: seconds from the first that is written of the new scholar until all work is cleared away
+    start: until something is written to disk
+    learning: from then until the new scholar is in its place, and the work folder is removed
+    checkpoints: how many were seen; checkpoint: the seconds that one takes
+    saving: from the first file of the new scholar until the work folder is removed
     """
 
-    begins: float
-    learns: float
-    writes: int
-    writing: float
-    placing: float
+    start: float
+    learning: float
+    checkpoints: int
+    checkpoint: float
+    saving: float
 
 
 class Learner:
     """`scholars learn` in a process of its own, watched from outside."""
 
     def __init__(self, folder: Path, generation: int) -> None:
-        self.folder, self.work = folder, work_of(folder)
+        self.folder, self.work = folder, work_folder(folder)
         quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(command(folder, generation), stdout=quiet, stderr=quiet)
+        self.process = subprocess.Popen(learn_command(folder, generation), stdout=quiet, stderr=quiet)
 
-    def until(self, seen: Callable[[], object]) -> bool:
-        """Wait until something is seen; False if the process ended first. Without a pause: a write takes 1 ms."""
+    def wait_for(self, seen: Callable[[], object]) -> bool:
+        """Wait until ``seen`` is true; False if the process ended first. Without a pause: a write takes 1 ms."""
         while not seen():
             if self.process.poll() is not None:
                 return False
         return True
 
-    def until_writes(self, count: int) -> bool:
-        """Wait for so many checkpoints to be begun."""
+    def wait_for_checkpoints(self, count: int) -> bool:
+        """Wait until so many checkpoints were begun."""
         names: set[str] = set()
 
-        def looked() -> bool:
-            names.update(half_written(self.work))
+        def enough() -> bool:
+            names.update(unfinished_files(self.work))
             return len(names) >= count
 
-        return self.until(looked)
+        return self.wait_for(enough)
 
-    def until_placing(self) -> bool:
-        return self.until(lambda: half_written(self.folder.parent, f"{self.folder.name}."))
+    def is_saving(self) -> bool:
+        """Return whether the new scholar is being written beside the old one."""
+        return bool(unfinished_files(self.folder.parent, f"{self.folder.name}."))
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
 
-def course(folder: Path, generation: int) -> Course:
+def time_learning(folder: Path, generation: int) -> Timing:
     """Learn undisturbed, and see when what happens."""
     began = time.perf_counter()
     learner = Learner(folder, generation)
-    learner.until(learner.work.is_dir)
-    begun = time.perf_counter()
+    learner.wait_for(learner.work.is_dir)
+    started = time.perf_counter()
     names: set[str] = set()
-    writing, last, placing = 0.0, begun, 0.0
-    while learner.process.poll() is None and not (placing and not learner.work.exists()):
-        found, now = half_written(learner.work), time.perf_counter()
+    writing, last, saving = 0.0, started, 0.0
+    while learner.process.poll() is None and not (saving and not learner.work.exists()):
+        found, now = unfinished_files(learner.work), time.perf_counter()
         names.update(found)
         writing += (now - last) * bool(found)
         last = now
-        if not placing and half_written(folder.parent, f"{folder.name}."):
-            placing = now
+        if not saving and learner.is_saving():
+            saving = now
     ended = time.perf_counter()
     learner.process.wait()
-    return Course(begun - began, ended - begun, len(names), writing / max(1, len(names)), ended - placing)
+    return Timing(started - began, ended - started, len(names), writing / max(1, len(names)), ended - saving)
 
 
-def strike(aim: str, learner: Learner, usual: Course, rng: random.Random) -> None:
-    """Kill the learner at a moment of the kind that is aimed at."""
+def strike(aim: str, learner: Learner, usual: Timing, rng: random.Random) -> None:
+    """Kill the learner at a moment of the kind ``aim``."""
     match aim:
         case "the start":
-            time.sleep(rng.uniform(0, usual.begins))
+            time.sleep(rng.uniform(0, usual.start))
         case "any moment of learning":
-            learner.until(learner.work.is_dir)
-            time.sleep(rng.uniform(0, usual.learns))
+            learner.wait_for(learner.work.is_dir)
+            time.sleep(rng.uniform(0, usual.learning))
         case "a checkpoint":
-            learner.until_writes(rng.randint(1, max(1, usual.writes // 2)))
-            time.sleep(rng.uniform(0, usual.writing))
+            learner.wait_for_checkpoints(rng.randint(1, max(1, usual.checkpoints // 2)))
+            time.sleep(rng.uniform(0, usual.checkpoint))
         case "the new scholar's place":
-            learner.until_placing()
-            time.sleep(rng.uniform(0, usual.placing))
+            learner.wait_for(learner.is_saving)
+            time.sleep(rng.uniform(0, usual.saving))
     learner.kill()
 
 
+def check_repeated(found: Counter[str], folder: Path, old: Digests, new: Digests, repeat: Callable[[], object]) -> None:
+    """Count whether the old or the new scholar is there, ``repeat`` learning unless it is done, and compare again."""
+    left = weight_digests(folder)
+    found["old"] += left == old
+    found["new"] += left == new
+    if left != new or work_folder(folder).is_dir():
+        repeat()
+    clean = {path.name for path in folder.parent.iterdir()} <= {"scholar", ".scholar.lock"}
+    found["identical"] += weight_digests(folder) == new and clean
+
+
 def kills(count: int, seed: int, out: Path) -> Iterator[tuple[str, Counter[str]]]:
-    """Kill ``count`` learners, one after the other; what each was aimed at, and what was found."""
-    before: dict[int, Path] = {1: out / "nothing", 2: out / "first" / "scholar"}
-    wholes: dict[int, dict[str, str] | None] = {}
-    usual: dict[int, Course] = {}
-    for generation in (1, 2):
-        folder = out / ("first" if generation == 1 else "second") / "scholar"
+    """Kill ``count`` learners, one after the other; yield when each was killed, and what was found."""
+    folders = {1: out / "first" / "scholar", 2: out / "second" / "scholar"}
+    expected: dict[int, Digests] = {}
+    usual: dict[int, Timing] = {}
+    for generation, folder in folders.items():
         folder.parent.mkdir(parents=True)
         if generation == 2:
-            shutil.copytree(before[2], folder)
-        usual[generation] = course(folder, generation)
-        wholes[generation] = weights_of(folder)
+            shutil.copytree(folders[1], folder)
+        usual[generation] = time_learning(folder, generation)
+        expected[generation] = weight_digests(folder)
         print(f"generation {generation}, undisturbed: {usual[generation]}", flush=True)
     aims = [aim for aim, share in AIMS.items() for _ in range(round(share * count))]
     aims += ["any moment of learning"] * (count - len(aims))
@@ -204,22 +213,17 @@ def kills(count: int, seed: int, out: Path) -> Iterator[tuple[str, Counter[str]]
         generation = 1 if number % 5 == 0 else 2
         folder = out / f"kill-{number}" / "scholar"
         folder.parent.mkdir()
-        old = None
         if generation == 2:
-            shutil.copytree(before[2], folder)
-            old = weights_of(folder)
-        whole = wholes[generation]
-        strike(aim, Learner(folder, generation), usual[generation], rng)
+            shutil.copytree(folders[1], folder)
+        old = expected[1] if generation == 2 else None
+        learner = Learner(folder, generation)
+        strike(aim, learner, usual[generation], rng)
         found = Counter(kills=1)
-        found["in a checkpoint"] = bool(half_written(work_of(folder)))
-        found["in its place"] = bool(half_written(folder.parent, f"{folder.name}."))
+        found["in a checkpoint"] += bool(unfinished_files(learner.work))
+        found["in its place"] += learner.is_saving()
+        repeat = partial(subprocess.run, learn_command(folder, generation), check=True, capture_output=True)
         try:
-            left = weights_of(folder)
-            found["old"], found["new"] = left == old, left == whole
-            if left != whole or work_of(folder).is_dir():
-                subprocess.run(command(folder, generation), check=True, capture_output=True)
-            clean = {path.name for path in folder.parent.iterdir()} <= {"scholar", ".scholar.lock"}
-            found["identical"] = weights_of(folder) == whole and clean
+            check_repeated(found, folder, old, expected[generation], repeat)
         except (ScholarsError, OSError, subprocess.CalledProcessError) as error:
             print(f"kill {number} ({aim}): {error}", flush=True)
         print(number, aim, f"generation {generation}", dict(found), flush=True)
@@ -228,14 +232,14 @@ def kills(count: int, seed: int, out: Path) -> Iterator[tuple[str, Counter[str]]
 
 
 def failures(code: int, out: Path) -> Counter[str]:
-    """Let every write of one learning fail once, each time followed by the same again."""
-    first, second = (open_task("digits").only(CLASSES[generation].split(",")) for generation in (1, 2))
+    """Let every write of one learning fail once, and repeat learning each time."""
+    first, second = (open_task("digits").select_classes(CLASSES[generation].split(",")) for generation in (1, 2))
     old, folder = out / "old" / "scholar", out / "failing" / "scholar"
     teach(old, first, changes=SMALLER)
     shutil.copytree(old, folder)
-    with failing_at(0, 0) as asked:
+    with failing_at(0, 0) as calls:
         teach(folder, second, save_every=0)
-    was, whole, writes = weights_of(old), weights_of(folder), asked[0]
+    was, expected, writes = weight_digests(old), weight_digests(folder), calls[0]
     found = Counter(kills=writes)
     for number in range(1, writes + 1):
         shutil.rmtree(folder.parent)
@@ -244,38 +248,32 @@ def failures(code: int, out: Path) -> Counter[str]:
             try:
                 teach(folder, second, save_every=0)
             except OSError:
-                found["said"] += 1
-        left = weights_of(folder)
-        found["old"] += left == was
-        found["new"] += left == whole
-        if left != whole or work_of(folder).is_dir():
-            teach(folder, second)
-        clean = {path.name for path in folder.parent.iterdir()} <= {"scholar", ".scholar.lock"}
-        found["identical"] += weights_of(folder) == whole and clean
+                found["raised"] += 1
+        check_repeated(found, folder, was, expected, partial(teach, folder, second))
     shutil.rmtree(old.parent)
     shutil.rmtree(folder.parent)
     print(errno.errorcode[code], dict(found), flush=True)
     return found
 
 
-def room(kind: str, out: Path) -> tuple[int, int]:
-    """Bytes of the weights of a scholar of the default size, and the most that its unfinished work takes."""
+def disk_use(kind: str, out: Path) -> tuple[int, int]:
+    """Return the bytes of the weights of a scholar of the default size, and the most that its unfinished work takes."""
     digits = open_task("digits")
     digits = replace(digits, train=digits.train[:256], test=digits.test[:16])
-    short = {"solver.steps": 4, "solver.batch": 8, "generator.kind": kind, "audit.dreams": 0}
-    short |= {f"generator.{kind}.steps": 4, f"generator.{kind}.batch": 8}
-    folder, most = out / kind / "scholar", list[int]()
+    short: dict[str, Any] = {"solver.steps": 4, "solver.batch": 8, "audit.dreams": 0}
+    short |= {"generator.kind": kind, "generator.steps": 4, "generator.batch": 8}
+    folder, used = out / kind / "scholar", list[int]()
 
-    def looked() -> bool:
-        most.append(sum(path.stat().st_size for path in work_of(folder).glob("*")))
+    def stopping() -> bool:
+        used.append(sum(path.stat().st_size for path in work_folder(folder).glob("*")))
         return False
 
-    teach(folder, digits, changes=short, watch=Watch(stopping=looked), save_every=0)
-    return sum((folder / f"{part}.safetensors").stat().st_size for part in ("solver", "generator")), max(most)
+    teach(folder, digits, changes=short, callbacks=Callbacks(stopping=stopping), save_every=0)
+    return sum((folder / f"{part}.safetensors").stat().st_size for part in ("solver", "generator")), max(used)
 
 
-def write_seconds(out: Path) -> dict[str, float]:
-    """What one checkpoint of each training of the default takes, the median of 20."""
+def checkpoint_seconds(out: Path) -> dict[str, float]:
+    """Return what one checkpoint of each training of the default takes, the median of 20."""
     settings, digits = Settings(), open_task("digits").resized(3, 32)
     fabric, pool = open_fabric(settings.compute), Pool.of(digits.train, list(range(10)), 10)
 
@@ -283,12 +281,12 @@ def write_seconds(out: Path) -> dict[str, float]:
         return F.cross_entropy(model(batch.images).float(), batch.targets)
 
     trainees: dict[str, Trainee] = {
-        "generator": build_generator(settings.generator, settings.image, 10).trainee(fabric),
+        "generator": build_generator(settings.generator, settings.image, 10).trainee(fabric, NO_TEACHER),
         "solver": Descent(fabric, build_solver(settings.solver, settings.image, 10), loss, rate=1e-3),
     }
     found: dict[str, float] = {}
     for stage, trainee in trainees.items():
-        # Moments that are all zero would take less room.
+        # Without a step there are no moments.
         fit(trainee, lambda: pool.draw(8), fabric=fabric, steps=5, seed=0, stage=stage, session=Session())
         seconds = []
         for _ in range(20):
@@ -299,23 +297,27 @@ def write_seconds(out: Path) -> dict[str, float]:
     return found
 
 
-def table(
-    options: argparse.Namespace,
-    found: dict[str, Counter[str]],
-    rooms: dict[str, tuple[int, int]],
-    seconds: dict[str, float],
-) -> str:
-    machine: Any = environment(Settings().compute)
+# The counters of a row.
+COUNTS = ("kills", "in a checkpoint", "in its place", "old", "new")
+
+
+def format_page(
+    kills: int,
+    seed: int,
+    found: Mapping[str, Counter[str]],
+    sizes: Mapping[str, tuple[int, int]],
+    seconds: Mapping[str, float],
+) -> list[str]:
+    machine = {"environment": pages.this_machine()}
     killed = [found[aim] for aim in AIMS]
-    total = sum(one["kills"] for one in killed)
-    injected = [found[name] for name in ("ENOSPC", "EIO")]
-    well = sum(one["identical"] for one in killed)
-    lines = [
+    sums = {key: sum(row[key] for row in killed) for key in (*COUNTS, "identical")}
+    codes = {"ENOSPC": "no space left (ENOSPC)", "EIO": "input/output error (EIO)"}
+    whole, identical = sums["old"] + sums["new"], f"{sums['identical']} of {sums['kills']}"
+    return [
         "# Killed, and out of disk space",
         "",
-        f"Made by `python benchmarks/faults.py --kills {options.kills} --seed {options.seed}` on "
-        f"{datetime.now(UTC):%Y-%m-%d}, on: {machine['processor']}, threads: {machine['threads']}, "
-        f"{machine['precision']}, Python {machine['python']}, torch {machine['packages']['torch']}.",
+        f"Made by `python benchmarks/faults.py --kills {kills} --seed {seed}` on {pages.today()}, on: "
+        f"{pages.describe_machine(machine, 'threads', 'precision')}, Python {machine['environment']['python']}.",
         "",
         "A small scholar learns Digits, five classes and then the other five, by `scholars learn`, and is saved every "
         f"{OFTEN:g} s. It gets SIGKILL: at a random moment; a random moment after a random checkpoint was begun; a "
@@ -326,66 +328,63 @@ def table(
         "*Identical*: after the same command the weights are bit for bit those of a scholar that nobody killed, and "
         "nothing else is left in the folder.",
         "",
-        "| killed at | times | while a checkpoint was written | while the scholar was put in its place | the old one "
-        "was there | the new one was there | whole | then identical |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for aim in AIMS:
-        one = found[aim]
-        lines.append(
-            f"| {aim} | {one['kills']} | {one['in a checkpoint']} | {one['in its place']} | {one['old']} | "
-            f"{one['new']} | {one['old'] + one['new']} | {one['identical']} |"
-        )
-    columns = ("kills", "in a checkpoint", "in its place", "old", "new")
-    sums = [sum(one[column] for one in killed) for column in columns]
-    lines += [
-        f"| **all** | {' | '.join(map(str, sums))} | **{sums[3] + sums[4]}** | **{well} of {total}** |",
-        "",
+        *pages.table(
+            "killed at | times | while a checkpoint was written | while the scholar was put in its place | the old one "
+            "was there | the new one was there | whole | then identical",
+            [
+                *(
+                    (aim, *(row[key] for key in COUNTS), row["old"] + row["new"], row["identical"])
+                    for aim, row in zip(AIMS, killed, strict=True)
+                ),
+                ("**all**", *(sums[key] for key in COUNTS), f"**{whole}**", f"**{identical}**"),
+            ],
+        ),
         "Every write of one learning, of a few steps with a checkpoint after each, fails once; a write is anything "
         "that is written, renamed, made or synchronised to disk:",
         "",
-        "| the system says | writes | an error was raised | the old one was there | the new one was there | whole | "
-        "then identical |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for code, one in zip(("no space left (ENOSPC)", "input/output error (EIO)"), injected, strict=True):
-        lines.append(
-            f"| {code} | {one['kills']} | {one['said']} | {one['old']} | {one['new']} | {one['old'] + one['new']} | "
-            f"{one['identical']} |"
-        )
-    lines += [
-        "",
+        *pages.table(
+            "the system says | writes | an error was raised | the old one was there | the new one was there | whole | "
+            "then identical",
+            (
+                (
+                    words,
+                    *(row[key] for key in ("kills", "raised", "old", "new")),
+                    row["old"] + row["new"],
+                    row["identical"],
+                )
+                for words, row in ((words, found[code]) for code, words in codes.items())
+            ),
+        ),
         "## What a checkpoint costs",
         "",
         f"Every {SAVE_EVERY:.0f} seconds (`--save-every`), when the training of a network ends, and on SIGINT or "
         "SIGTERM. For the default (`r3gan`, 32 x 32 in colour), the median of 20:",
         "",
-        "| training of the | one checkpoint | share of the time, at one in 60 s |",
-        "|---|---|---|",
-        *(
-            f"| {stage} | {1000 * spent:.0f} ms | {100 * spent / (SAVE_EVERY + spent):.2f} % |"
-            for stage, spent in seconds.items()
+        *pages.table(
+            "training of the | one checkpoint | share of the time, at one in 60 s",
+            (
+                (stage, f"{1000 * spent:.0f} ms", f"{100 * spent / (SAVE_EVERY + spent):.2f} %")
+                for stage, spent in seconds.items()
+            ),
         ),
+        "There is one checkpoint of each network; a new one takes the place of the old one once it is complete, and "
+        "until then both are there. To resume bit for bit, it holds the weights, Adam's two moments of each, and a "
+        "generator's moving average: up to four times the weights of the generator, three times those of the solver. "
+        "When a training has ended its checkpoint keeps no moments. The most that the work folder held, at the "
+        "default sizes, beside all weights of the scholar (of its solver and of its generator, with the critic):",
         "",
-        "There are two at most, one of each network; a new one takes the place of the old one once it is complete. "
-        "To go on bit for bit takes the weights, Adam's two moments of each, and the moving average of the "
-        "generator's: up to four times what the generator keeps, three times what the solver keeps. *At most three "
-        "times the weights* is said of all weights of the scholar that is trained: the files of its solver and of its "
-        "generator, with the critic. So that it holds for every kind, signs and exponents are deflated, losslessly, "
-        "and a training that has ended keeps no moments. The most that ever lay there, at the default sizes:",
-        "",
-        "| generator | weights of the scholar, kB | unfinished work, kB | ratio |",
-        "|---|---|---|---|",
-        *(
-            f"| `{kind}` | {own / 1000:,.0f} | {most / 1000:,.0f} | {most / own:.2f} |"
-            for kind, (own, most) in rooms.items()
+        *pages.table(
+            "generator | weights of the scholar, kB | unfinished work, kB | ratio",
+            (
+                (f"`{kind}`", f"{own / 1000:,.0f}", f"{most / 1000:,.0f}", f"{most / own:.2f}")
+                for kind, (own, most) in sizes.items()
+            ),
         ),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pages.argument_parser(__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -396,9 +395,9 @@ def main() -> None:
             found[aim] += one
         for code in (errno.ENOSPC, errno.EIO):
             found[errno.errorcode[code]] = failures(code, out)
-        page = table(options, found, {kind: room(kind, out) for kind in KINDS}, write_seconds(out))
-    print(page)
-    (DOCS / "faults.md").write_text(page, encoding="utf-8")
+        sizes = {kind: disk_use(kind, out) for kind in GENERATORS}
+        page = format_page(options.kills, options.seed, found, sizes, checkpoint_seconds(out))
+    pages.write_page("faults", page)
     for name, one in found.items():
         if one["old"] + one["new"] < one["kills"] or one["identical"] < one["kills"]:
             raise SystemExit(f"{name}: not all whole and identical: {dict(one)}")

@@ -1,10 +1,10 @@
-"""What every reader makes of what nobody meant it to read: coverage-guided fuzzing, each in a process of its own.
+"""Coverage-guided fuzzing of everything that reads files and requests, each reader in a process of its own.
 
 pip install atheris
 python benchmarks/fuzz.py --minutes 10 [--readers recipe table ...]
 
-An input may be read or be refused by an InputError. Anything else is a finding: another exception, more than
-10 seconds, more than 2 GiB. Inputs that did it, and all that led to new code, are kept in --out.
+An input may be read, or refused by a ScholarsError. Anything else is a finding: another exception, more than 10
+seconds, more than 2 GiB. Inputs that did it, and all that led to new code, are kept in --out.
 Writes docs/fuzzing.md with the latest counts of every reader.
 """
 
@@ -23,19 +23,18 @@ import traceback
 import warnings
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-DOCS = Path(__file__).parent.parent / "docs"
 MEGABYTES, SECONDS = 2048, 10
+TINY = {"width": 4, "steps": 1, "batch": 8}
 Reader = Callable[[bytes], object]
 
 
-def images() -> list[bytes]:
+def image_files() -> list[bytes]:
     found = []
     for form, mode in (("PNG", "RGB"), ("PNG", "P"), ("JPEG", "RGB"), ("WEBP", "RGB"), ("BMP", "L"), ("TIFF", "I;16")):
         file = io.BytesIO()
@@ -44,51 +43,50 @@ def images() -> list[bytes]:
     return found
 
 
-def read_image(home: Path) -> tuple[Reader, list[bytes]]:
+def image_reader(home: Path) -> tuple[Reader, list[bytes]]:
     from scholars.errors import InputError
-    from scholars.tasks.pictures import squares
+    from scholars.tasks.decoding import decode_squares
 
     def read(data: bytes) -> None:
-        (found,) = squares(lambda place: data, ["picture"], 16)
+        (found,) = decode_squares(lambda place: data, ["picture"], 16)
         if isinstance(found, str):
             raise InputError(found)
 
-    return read, images()
+    return read, image_files()
 
 
-def read_recipe(home: Path) -> tuple[Reader, list[bytes]]:
-    from scholars import config
+def recipe_reader(home: Path) -> tuple[Reader, list[bytes]]:
+    from scholars.experiments.recipe import read_recipe, shipped_recipes
 
-    path = home / "recipe.yaml"
-    return kept(path, config.read_recipe), [file.read_bytes() for file in config.shipped_recipes().values()]
+    return file_reader(home / "recipe.yaml", read_recipe), [file.read_bytes() for file in shipped_recipes().values()]
 
 
-def read_change(home: Path) -> tuple[Reader, list[bytes]]:
-    from scholars.config import build, parse_changes
-    from scholars.settings import Settings
+def change_reader(home: Path) -> tuple[Reader, list[bytes]]:
+    from scholars import Settings, changed
+    from scholars.settings.overrides import parse_changes
 
     def read(data: bytes) -> None:
-        build(Settings, {}, parse_changes([data.decode(errors="replace")]), where="--set")
+        changed(Settings(), parse_changes([data.decode(errors="replace")]))
 
     return read, [
         b"replay.ratio=0.3",
         b"generator.kind=wgan-gp",
-        b"generator.own.options={a: [1, 2]}",
+        b"solver.options={a: [1, 2]}",
         b"image.size=28",
     ]
 
 
-def read_table(home: Path) -> tuple[Reader, list[bytes]]:
-    from scholars.tasks.table import read_rows
+def table_reader(home: Path) -> tuple[Reader, list[bytes]]:
+    from scholars.tasks.csv_table import read_rows
 
-    return kept(home / "table.csv", read_rows), [
+    return file_reader(home / "table.csv", read_rows), [
         b"path,label\na/b.png,cat\nc.png,dog\n",
         b"label,split,path\n1,test,x\n",
     ]
 
 
-def read_arrays(home: Path) -> tuple[Reader, list[bytes]]:
-    from scholars.tasks.arrays import read_arrays as read
+def arrays_reader(home: Path) -> tuple[Reader, list[bytes]]:
+    from scholars.tasks.npz import read_npz
 
     x, y = np.zeros((3, 4, 4), np.uint8), np.arange(3)
     seeds = []
@@ -96,153 +94,141 @@ def read_arrays(home: Path) -> tuple[Reader, list[bytes]]:
         file = io.BytesIO()
         save(file, x_train=x, y_train=y, x_test=x, y_test=y, class_names=np.array(["a", "b", "c"]))
         seeds.append(file.getvalue())
-    return kept(home / "task.npz", read), seeds
+    return file_reader(home / "task.npz", read_npz), seeds
 
 
-def read_upload(home: Path) -> tuple[Reader, list[bytes]]:
-    from scholars.serve.uploads import Intake, unpack
+def upload_reader(home: Path) -> tuple[Reader, list[bytes]]:
+    from scholars.studio.uploads import UploadExtractor, unpack
 
     def read(path: Path) -> None:
         target = Path(tempfile.mkdtemp(dir=home))
         try:
-            intake = Intake(target)
-            unpack(path, intake)
-            intake.root()
+            extractor = UploadExtractor(target)
+            unpack(path, extractor)
+            extractor.find_root()
         finally:
             shutil.rmtree(target)
 
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a/1.png", images()[0])
-        archive.writestr("b/2.png", images()[0])
-    return kept(home / "upload.zip", read), [file.getvalue()]
+        archive.writestr("a/1.png", image_files()[0])
+        archive.writestr("b/2.png", image_files()[0])
+    return file_reader(home / "upload.zip", read), [file.getvalue()]
 
 
-def read_weights(home: Path) -> tuple[Reader, list[bytes]]:
-    from scholars import store
-    from scholars.familiarity import Familiarity
-    from scholars.weights import load_weights
+def weights_reader(home: Path) -> tuple[Reader, list[bytes]]:
+    from scholars.ood import OODDetector
+    from scholars.storage import files
+    from scholars.storage.weights import load_weights
 
     def read(path: Path) -> None:
-        tensors, _ = store.read_tensors(path)
-        load_weights(network, tensors, "solver") if "dreams" not in tensors else Familiarity.from_tensors(
-            tensors, 64, "familiarity"
-        )
+        tensors, _ = files.read_tensors(path)
+        if "dreams" in tensors:
+            OODDetector.from_tensors(tensors, scholar.ood.tensors()["dreams"].shape[1], "ood")
+        else:
+            load_weights(scholar.solver, tensors, "solver")
 
-    scholar = small()
-    network = scholar.solver
+    scholar = small_scholar()
     scholar.save(home / "scholar")
-    seeds = [(home / "scholar" / f"{part}.safetensors").read_bytes() for part in ("solver", "familiarity")]
-    return kept(home / "weights.safetensors", read), seeds
+    seeds = [(home / "scholar" / f"{part}.safetensors").read_bytes() for part in ("solver", "ood")]
+    return file_reader(home / "weights.safetensors", read), seeds
 
 
-def read_description(home: Path) -> tuple[Reader, list[bytes]]:
+def description_reader(home: Path) -> tuple[Reader, list[bytes]]:
     from scholars.scholar import Scholar
 
-    small().save(home / "scholar")
+    small_scholar().save(home / "scholar")
     path = home / "scholar" / "scholar.json"
     seed = path.read_bytes()
-    return kept(path, lambda path: Scholar.load(path.parent)), [seed, json.dumps(json.loads(seed)).encode()]
+    return file_reader(path, lambda path: Scholar.load(path.parent)), [seed, json.dumps(json.loads(seed)).encode()]
 
 
-def read_results(home: Path) -> tuple[Reader, list[bytes]]:
-    from scholars.report.results import read
+def results_reader(home: Path) -> tuple[Reader, list[bytes]]:
+    from scholars.report.results import read_results
 
     run = {"seed": 0, "method": "replay", "accuracy": [[0.5, None], [0.5, 0.9]], "seconds": 1.5}
     document = {"schema": 1, "recipe": "r", "tasks": ["a", "b"], "seeds": [0], "generator": "flow", "runs": [run]}
     document["summary"] = {"replay": {"average_accuracy": {"mean": 0.7, "n": 1}, "gap_closed": None}}
-    return kept(home / "results.json", lambda path: read(path.parent)), [json.dumps(document).encode()]
+    return file_reader(home / "results.json", lambda path: read_results(path.parent)), [json.dumps(document).encode()]
 
 
-def read_ticks(home: Path) -> tuple[Reader, list[bytes]]:
-    from scholars.report.illustrate import read_ticks as read
+def ticks_reader(home: Path) -> tuple[Reader, list[bytes]]:
+    from scholars.report.figures import read_ticks
 
     line = {"seed": 0, "method": "replay", "task": "a", "stage": "solver", "step": 1, "metrics": {"loss": 0.5}}
-    return kept(home / "metrics.jsonl", lambda path: read(path.parent)), [(json.dumps(line) + "\n").encode() * 2]
+    return file_reader(home / "metrics.jsonl", lambda path: read_ticks(path.parent)), [
+        (json.dumps(line) + "\n").encode() * 2
+    ]
 
 
-def read_samples(home: Path) -> tuple[Reader, list[bytes]]:
-    from scholars.keepsakes import keep_samples
-    from scholars.keepsakes import read_samples as read
-    from scholars.tasks import Images, Task
+def samples_reader(home: Path) -> tuple[Reader, list[bytes]]:
+    from scholars.experiments.samples import read_samples, save_samples
+    from scholars.tasks.task import Images, Task
 
     some = Images(np.zeros((2, 1, 8, 8), np.uint8), np.arange(2))
-    keep_samples(home, [Task("task", ("a", "b"), some, some)])
+    save_samples(home, [Task("task", ("a", "b"), some, some)])
     path = home / "samples.safetensors"
-    return kept(path, lambda path: read(path.parent)), [path.read_bytes()]
+    return file_reader(path, lambda path: read_samples(path.parent)), [path.read_bytes()]
 
 
-def read_checkpoint(home: Path) -> tuple[Reader, list[bytes]]:
+def checkpoint_reader(home: Path) -> tuple[Reader, list[bytes]]:
     import torch
 
-    from scholars import checkpoints, store
+    from scholars.training import checkpoints
 
-    path = home / "solver.safetensors"
-    store.write_tensors(path, checkpoints.packed({"module/weight": torch.randn(32, 16), "step": torch.tensor(3)}))
-    return kept(path, lambda path: checkpoints.unpacked(store.read_tensors(path)[0], path)), [path.read_bytes()]
+    path, module = home / "solver.safetensors", torch.nn.Linear(16, 32)
+    optimizer = torch.optim.AdamW(module.parameters())
+    module(torch.randn(2, 16)).sum().backward()
+    optimizer.step()
+    checkpoints.save(path, {"module": module}, {"optimizer": optimizer}, {"position": "solver", "step": "1"})
+    return file_reader(path, lambda path: checkpoints.read(path, "solver")), [path.read_bytes()]
 
 
-READERS: dict[str, Callable[[Path], tuple[Reader, list[bytes]]]] = {
-    "recipe": read_recipe,
-    "change": read_change,
-    "table": read_table,
-    "arrays": read_arrays,
-    "image": read_image,
-    "upload": read_upload,
-    "description": read_description,
-    "weights": read_weights,
-    "checkpoint": read_checkpoint,
-    "results": read_results,
-    "ticks": read_ticks,
-    "samples": read_samples,
-}
-WHAT = {
-    "recipe": "recipes (YAML)",
-    "change": "`--set KEY=VALUE`",
-    "table": "tables of pictures (CSV)",
-    "arrays": "arrays (`.npz`)",
-    "image": "images (PNG, JPEG, WebP, BMP, TIFF, GIF)",
-    "upload": "zip files sent to the studio",
-    "description": "`scholar.json`, with its weights beside it",
-    "weights": "weights of solver and familiarity (safetensors)",
-    "checkpoint": "unfinished trainings (safetensors)",
-    "results": "`results.json`",
-    "ticks": "`metrics.jsonl`",
-    "samples": "a run's kept images (safetensors)",
+# Name -> what makes the reader and its first inputs, and what it reads.
+READERS: dict[str, tuple[Callable[[Path], tuple[Reader, list[bytes]]], str]] = {
+    "recipe": (recipe_reader, "recipes (YAML)"),
+    "change": (change_reader, "`--set KEY=VALUE`"),
+    "table": (table_reader, "tables of pictures (CSV)"),
+    "arrays": (arrays_reader, "arrays (`.npz`)"),
+    "image": (image_reader, "images (PNG, JPEG, WebP, BMP, TIFF, GIF)"),
+    "upload": (upload_reader, "zip files sent to the studio"),
+    "description": (description_reader, "`scholar.json`, with its weights beside it"),
+    "weights": (weights_reader, "weights of solver and out-of-distribution detector (safetensors)"),
+    "checkpoint": (checkpoint_reader, "unfinished trainings (safetensors)"),
+    "results": (results_reader, "`results.json`"),
+    "ticks": (ticks_reader, "`metrics.jsonl`"),
+    "samples": (samples_reader, "a run's kept images (safetensors)"),
 }
 
 
-def small() -> Any:
-    from scholars import learn
-    from scholars.config import build
-    from scholars.settings import Settings
-    from scholars.tasks import Images, Task
+def small_scholar() -> Any:
+    from scholars import Images, Settings, Task, changed, learn
 
+    changes = {"image.size": 8, "image.channels": 1, "generator.kind": "gan", "ood.dreams": 30}
+    changes |= {f"{part}.{key}": value for part in ("solver", "generator") for key, value in TINY.items()}
     some = Images(np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8), dtype=np.uint8), np.arange(40) % 2)
-    tiny: dict[str, Any] = {"image": {"size": 8, "channels": 1}, "solver": {"width": 4, "steps": 1, "batch": 8}}
-    tiny |= {"generator": {"kind": "gan", "gan": {"width": 4, "steps": 1, "batch": 8}}, "familiarity": {"dreams": 30}}
-    return learn(Task("task", ("a", "b"), some, some), settings=build(Settings, tiny, {}, where="fuzz"))
+    return learn(Task("task", ("a", "b"), some, some), settings=changed(Settings(), changes))
 
 
-def kept(path: Path, read: Callable[[Path], object]) -> Reader:
-    """A reader of bytes, from one of files."""
+def file_reader(path: Path, read: Callable[[Path], object]) -> Reader:
+    """Return a reader of bytes: writes them to ``path``, and reads that."""
 
-    def written(data: bytes) -> object:
+    def write_and_read(data: bytes) -> object:
         path.write_bytes(data)
         return read(path)
 
-    return written
+    return write_and_read
 
 
 def fuzz(name: str, seconds: int, out: Path) -> None:
-    """In a process of its own: ends by itself after ``seconds``, its counts in a file."""
+    """Fuzz one reader until ``seconds`` are over, and this process with them; its counts are in a file."""
     import atheris  # type: ignore[import-untyped]
 
     with atheris.instrument_imports(include=["scholars", "yaml", "csv", "zipfile", "json"]):
-        from scholars.errors import InputError
+        from scholars.errors import ScholarsError
 
         home = Path(tempfile.mkdtemp(dir=os.environ.get("FUZZ_HOME")))
-        read, seeds = READERS[name](home)
+        read, seeds = READERS[name][0](home)
     warnings.simplefilter("ignore")
     corpus, findings = out / "corpus" / name, out / "findings" / name
     for folder in (corpus, findings):
@@ -256,7 +242,7 @@ def fuzz(name: str, seconds: int, out: Path) -> None:
         try:
             read(data)
             counts["read"] += 1
-        except InputError:
+        except ScholarsError:
             counts["refused"] += 1
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
@@ -275,59 +261,70 @@ def fuzz(name: str, seconds: int, out: Path) -> None:
     atheris.Fuzz()
 
 
-def written(rows: dict[str, dict[str, Any]], machine: dict[str, Any]) -> str:
+def format_page(rows: dict[str, dict[str, Any]]) -> list[str]:
+    from measuring import pages
+
+    machine = pages.this_machine()
     total = sum(row["inputs"] for row in rows.values())
-    lines = [
+    figures = ("seconds", "inputs", "read", "refused", "megabytes")
+
+    def findings(row: dict[str, Any]) -> str:
+        return "; ".join(f"{kind} ({count})" for kind, count in row["findings"].items()) or "none"
+
+    return [
         "# Fuzzing",
         "",
-        f"Made by `python benchmarks/fuzz.py` on {datetime.now(UTC):%Y-%m-%d}, on: "
+        f"Made by `python benchmarks/fuzz.py` on {pages.today()}, on: "
         f"{machine['processor']}, Python {machine['python']}, torch {machine['packages']['torch']}, and atheris,",
         "which changes valid files so that ever more of the code that reads them is reached. An input may be read, or",
         f"refused with a message. Findings are any other exception, more than {SECONDS} seconds, or more than "
         f"{MEGABYTES:,} MB of memory, PyTorch and the fuzzer's own included.",
         "",
-        "| reader of | seconds | inputs | read | refused | peak MB | findings |",
-        "|---|---|---|---|---|---|---|",
+        *pages.table(
+            "reader of | seconds | inputs | read | refused | peak MB | findings",
+            [
+                *(
+                    (READERS[name][1], *(f"{row[key]:,}" for key in figures), findings(row))
+                    for name, row in rows.items()
+                ),
+                ("**all**", "", f"**{total:,}**", "", "", "", ""),
+            ],
+        ),
     ]
-    for name, row in rows.items():
-        found = "; ".join(f"{kind} ({count})" for kind, count in row["findings"].items()) or "none"
-        figures = " | ".join(f"{row[key]:,}" for key in ("seconds", "inputs", "read", "refused", "megabytes"))
-        lines.append(f"| {WHAT[name]} | {figures} | {found} |")
-    return "\n".join([*lines, f"| **all** | | **{total:,}** | | | | |", ""])
 
 
 def main() -> None:
+    # `measuring` imports scholars, which atheris is to import itself: not at the top.
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--readers", nargs="+", choices=list(READERS), default=list(READERS))
     parser.add_argument("--out", type=Path, default=Path("runs/fuzz"))
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    seconds = round(60 * options.minutes / len(options.readers))
     if options.one:
         fuzz(options.one, round(60 * options.minutes), options.out)
         return
-    from scholars.environment import environment
-    from scholars.settings import Settings
-
+    seconds = round(60 * options.minutes / len(options.readers))
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.readers:
-        kept_counts = options.out / f"{name}.json"
-        kept_counts.unlink(missing_ok=True)
+        counts = options.out / f"{name}.json"
+        counts.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as home:
             words = [sys.executable, __file__, "--one", name, "--minutes", str(seconds / 60), "--out", str(options.out)]
+            env = {**os.environ, "FUZZ_HOME": home}
             with (options.out / f"{name}.log").open("w") as log:
-                ended = subprocess.run(
-                    words, check=False, env={**os.environ, "FUZZ_HOME": home}, stdout=log, stderr=log
-                )
-        row = json.loads(kept_counts.read_text()) | {"seconds": seconds}
+                ended = subprocess.run(words, check=False, env=env, stdout=log, stderr=log)
+        row = json.loads(counts.read_text()) | {"seconds": seconds}
         if ended.returncode:
             row["findings"][f"ended with code {ended.returncode}: see {name}.log"] = 1
-        kept_counts.write_text(json.dumps(row))
+        counts.write_text(json.dumps(row))
         print(name, json.dumps(row), flush=True)
-    found = {name: options.out / f"{name}.json" for name in READERS}
-    rows = {name: json.loads(path.read_text()) for name, path in found.items() if path.is_file()}
-    (DOCS / "fuzzing.md").write_text(written(rows, environment(Settings().compute)), encoding="utf-8")
+    from measuring import pages
+
+    paths = {name: options.out / f"{name}.json" for name in READERS}
+    pages.write_page(
+        "fuzzing", format_page({name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()})
+    )
 
 
 if __name__ == "__main__":

@@ -4,40 +4,38 @@ python benchmarks/peers.py --data-dir DIR [--seeds 0 1 2] [--epochs 1 4 10]
 
 Avalanche gets an environment of its own under --out. The two take turns, seed by seed, with as many threads each (set
 OMP_NUM_THREADS for fewer than there are cores). Both are timed from the training of the first task to the end of the
-last; Scholars without the audit, which is no part of learning. Writes docs/peers.md. Rows are kept in
-benchmarks/measured and not measured twice: remove one to measure it anew.
+last; Scholars without the audit, which is no part of learning. Writes docs/peers.md; with `--seeds` and no number, from
+kept rows only. Rows are kept in benchmarks/measured and not measured twice: remove one to measure it anew.
 """
 
 from __future__ import annotations
 
-import argparse
+import itertools
 import json
 import subprocess
-import sys
 import venv
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from scholars import Scholar, open_task, store
-from scholars.environment import environment
-from scholars.evaluate import accuracy, interval
-from scholars.settings import Settings
+from measuring import pages
 
-HERE = Path(__file__).parent
-DOCS = HERE.parent / "docs"
+from scholars import Scholar, open_task
+from scholars.evaluation.accuracy import accuracy
+from scholars.evaluation.metrics import interval
+from scholars.storage import files
+
 PEER = "avalanche-lib==0.6.0"
 # What follows `scholars run`: as short as the peer's shortest, and a minute of two cores.
 SHORT = (
-    "split-mnist-small --set solver.width=12 solver.steps=70 solver.batch=32 replay.bank=1500 generator.gan.width=12 "
-    "generator.gan.steps=240 generator.gan.batch=16 generator.gan.rate=0.005 generator.gan.critic_rate=0.005"
+    "split-mnist-small --set solver.width=12 solver.steps=70 solver.batch=32 replay.bank=1500 generator.width=12 "
+    "generator.steps=240 generator.batch=16 generator.rate=0.005 generator.critic_rate=0.005"
 )
 SETTINGS = (SHORT, "split-mnist-small")
 
 
 def peer_python(out: Path) -> Path:
-    """The interpreter of an environment that has Avalanche."""
+    """Return the interpreter of an environment that has Avalanche; make it at the first call."""
     home = out / "avalanche"
     python = home / "bin" / "python"
     if not (home / "ready").exists():
@@ -47,29 +45,31 @@ def peer_python(out: Path) -> Path:
     return python
 
 
-def peer(out: Path, data_dir: Path, epochs: int, seed: int) -> dict[str, Any]:
-    command = [str(peer_python(out)), str(HERE / "peers_avalanche.py"), str(data_dir), str(epochs), str(seed)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+def measure_avalanche(out: Path, data_dir: Path, epochs: int, seed: int) -> dict[str, Any]:
+    script = Path(__file__).with_name("peers_avalanche.py")
+    row: dict[str, Any] = pages.run_json(script, data_dir, epochs, seed, python=peer_python(out))
     return row
 
 
-def ours(out: Path, data_dir: Path, setting: str, seed: int) -> dict[str, Any]:
+def measure_scholars(out: Path, data_dir: Path, setting: str, seed: int) -> dict[str, Any]:
     folder = out / f"{SETTINGS.index(setting)}-{seed}"
-    words = ["run", *setting.split(), "--out", str(folder), "--data-dir", str(data_dir), "--methods", "replay"]
-    words += ["--seed", str(seed), "--set", "audit.dreams=0", "--resume"]
-    subprocess.run([sys.executable, "-m", "scholars", *words], check=True, stdout=subprocess.DEVNULL)
-    found = store.read_json(folder / "results.json")
+    words = ["run", *setting.split(), "--out", folder, "--data-dir", data_dir, "--methods", "replay"]
+    pages.scholars(*words, "--seed", seed, "--set", "audit.dreams=0", "--resume", stdout=subprocess.DEVNULL)
+    found = files.read_json(folder / "results.json")
     score = accuracy(Scholar.load(folder / "scholars" / "5"), open_task("mnist", data_dir=data_dir))
     conditions = {"threads": found["environment"]["threads"], "torch": found["environment"]["packages"]["torch"]}
     return {"accuracy": score, "seconds": round(found["runs"][0]["seconds"], 1), **conditions}
 
 
-def written(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
-    """The page; raises SystemExit where rows were measured with different threads: they cannot be compared."""
+def format_page(document: dict[str, Any]) -> list[str]:
+    """Return the lines of the page. Raises SystemExit where numbers of threads differ: rows cannot be compared."""
+    rows = sorted(document["rows"], key=lambda row: float(row["seconds"]))
     if len(threads := {row["threads"] for row in rows}) > 1:
         raise SystemExit(f"rows of {' and '.join(map(str, sorted(threads)))} threads: remove those of the one or other")
-    lines = [
+    groups: dict[tuple[str, str | int], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["system"], row["setting"]), []).append(row)
+    return [
         "# Comparison with Avalanche",
         "",
         "Split MNIST, five tasks of two digits, class-incremental, nothing stored but generator and classifier.",
@@ -77,56 +77,51 @@ def written(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
         "took turns on one machine. Accuracy in % over all ten digits after the last task, mean and half width of the",
         "95 % interval over seeds.",
         "",
-        f"Made by `python benchmarks/peers.py --data-dir DIR`, ended on {machine['date']}: {machine['processor']}, "
-        f"{threads.pop()} thread(s) each.",
+        f"Made by `python benchmarks/peers.py --data-dir DIR`, ended on {document['date']}: "
+        f"{document['environment']['processor']}, {threads.pop()} thread(s) each.",
         "",
-        "| system | setting | accuracy | seconds of training | seeds | torch |",
-        "|---|---|---|---|---|---|",
-    ]
-    groups: dict[tuple[str, str | int], list[dict[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: row["seconds"]):
-        groups.setdefault((row["system"], row["setting"]), []).append(row)
-    for (system, setting), own in groups.items():
-        scores = [100 * row["accuracy"] for row in own]
-        half = interval(scores)
-        shown = f"`{setting}`" if isinstance(setting, str) else f"{setting} epoch{'s'[: setting != 1]} a task"
-        spread = "" if half is None else f" ± {half:.2f}"
-        seconds = fmean(row["seconds"] for row in own)
-        lines.append(
-            f"| {system} | {shown} | {fmean(scores):.2f}{spread} | {seconds:.0f} | {len(own)} | "
-            f"{', '.join(sorted({row['torch'] for row in own}))} |"
-        )
-    lines += [
-        "",
+        *pages.table(
+            "system | setting | accuracy | seconds of training | seeds | torch",
+            (group_cells(system, setting, own) for (system, setting), own in groups.items()),
+        ),
         "The settings after a recipe's name shorten it to about Avalanche's shortest time; they were chosen on",
         "held-out training images. Avalanche's strategy has its defaults: it was not tuned beyond the epochs.",
     ]
-    return "\n".join(lines) + "\n"
+
+
+def group_cells(system: str, setting: str | int, rows: list[dict[str, Any]]) -> list[object]:
+    scores = [100 * row["accuracy"] for row in rows]
+    half = interval(scores)
+    return [
+        system,
+        f"`{setting}`" if isinstance(setting, str) else f"{pages.count(setting, 'epoch')} a task",
+        f"{fmean(scores):.2f}" + ("" if half is None else f" ± {half:.2f}"),
+        f"{fmean(row['seconds'] for row in rows):.0f}",
+        len(rows),
+        ", ".join(sorted({row["torch"] for row in rows})),
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pages.argument_parser(__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", nargs="+", type=int, default=[1, 4, 10])
     parser.add_argument("--out", type=Path, default=Path("runs/peers"))
     options = parser.parse_args()
-    kept = Path(__file__).parent / "measured" / "peers.json"
-    rows: list[dict[str, Any]] = store.read_json(kept)["rows"] if kept.is_file() else []
-    for seed in options.seeds:
-        for system, setting in [
-            *(("Scholars", name) for name in SETTINGS),
-            *(("Avalanche", n) for n in options.epochs),
-        ]:
-            if any((row["system"], row["setting"], row["seed"]) == (system, setting, seed) for row in rows):
-                continue
-            measure = ours if system == "Scholars" else peer
-            found = measure(options.out, options.data_dir, setting, seed)
-            rows.append({"system": system, "setting": setting, "seed": seed, **found})
-            print(json.dumps(rows[-1]), flush=True)
-            machine = {**environment(Settings().compute), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
-            store.write_json(kept, {"rows": rows, "environment": machine})
-            (DOCS / "peers.md").write_text(written(rows, machine), encoding="utf-8")
+    document = pages.read_kept("peers", rows=[])
+    rows: list[dict[str, Any]] = document["rows"]
+    pairs = [*(("Scholars", name) for name in SETTINGS), *(("Avalanche", epochs) for epochs in options.epochs)]
+    for seed, (system, setting) in itertools.product(options.seeds, pairs):
+        if any((row["system"], row["setting"], row["seed"]) == (system, setting, seed) for row in rows):
+            continue
+        pages.check_machine("peers", document)
+        measure = measure_scholars if system == "Scholars" else measure_avalanche
+        found = measure(options.out, options.data_dir, setting, seed)
+        rows.append({"system": system, "setting": setting, "seed": seed, **found})
+        print(json.dumps(rows[-1]), flush=True)
+        pages.write_kept("peers", document)
+    pages.write_page("peers", format_page(document))
 
 
 if __name__ == "__main__":

@@ -1,32 +1,33 @@
-"""Every choice of the replay policy by itself, against the default: SVHN is learned once, then MNIST in every way.
+"""Each replay policy by itself, against the default: SVHN is learned once, then MNIST in every way.
 
 python benchmarks/replay.py --data-dir DIR [--generator KIND] [--steps 300]
 
-Accuracy is on a tenth of each task's training data that nothing was trained on; a tenth of SVHN's is few images, so
-what is kept of SVHN is also told by all that only the first scholar has seen. The generator of the second generation is
-trained only where it is the question. Writes docs/replay.md. Rows are kept in benchmarks/measured and not measured
-twice: remove one to measure it anew.
+Accuracy is on a tenth of each task's training data that nothing was trained on. A tenth of SVHN is few images, so it
+is also measured on all images of SVHN that only the first scholar was trained on. The second generator is trained only
+where it is the question. Writes docs/replay.md. Rows are kept in benchmarks/measured and not measured twice: remove one
+to measure it anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from generators import parted
+from generators import split_validation
+from measuring import pages
 
-from scholars import Scholar, Settings, learn, open_task, store
-from scholars.auditing import audit
-from scholars.config import build, parse_changes
-from scholars.environment import environment
+from scholars import Scholar, Settings, changed, learn, open_task
 from scholars.errors import InputError
-from scholars.evaluate import accuracy
+from scholars.evaluation.accuracy import accuracy
+from scholars.learning.audit import audit
+from scholars.settings import DEFAULT_GENERATOR
+from scholars.settings.overrides import parse_changes
 
-DOCS = Path(__file__).parent.parent / "docs"
-# Rows that differ in nothing but the seed of the second generation: what is less than their spread says nothing.
+# Rows that differ in the seed of the second generation alone: smaller differences than theirs are chance.
 SEEDS = (0, 1, 2)
 POLICIES = [
     "replay.ratio=0.3",
@@ -51,94 +52,91 @@ POLICIES = [
 GENERATORS = ["generator.start=warm", "generator.start=fresh"]
 
 
-def write(rows: list[dict[str, Any]], options: argparse.Namespace, svhn: int, mnist: int, unseen: int) -> None:
-    """svhn, mnist, unseen: how many images each column is of"""
-    machine = environment(Settings().compute)
-    lines = [
+def format_page(document: dict[str, Any], generator: str) -> list[str]:
+    rows, images = document["rows"], document["images"]
+    policies = [row for row in rows if "dreams" not in row]
+    starts = [row for row in rows if "dreams" in row]
+    return [
         "# Replay policies",
         "",
-        f"SVHN, then MNIST, with dreams of `{options.generator}` and {options.steps} steps of the second solver; every "
+        f"SVHN, then MNIST, with dreams of `{generator}` and {document['steps']} steps of the second solver; every "
         "row changes one setting.",
-        f"Accuracy in %: on a tenth of the training data that nothing was trained on ({svhn:,} and {mnist:,} images),",
-        f"and on the {unseen:,} images of SVHN that the first solver learned from and the second never saw.",
+        "Accuracy in %: on a tenth of the training data that nothing was trained on "
+        f"({images['svhn']:,} and {images['mnist']:,} images),",
+        f"and on the {images['unseen']:,} images of SVHN that the first solver learned from and the second never saw.",
         "The first three rows differ by chance alone. Made by",
-        f"`python benchmarks/replay.py --data-dir DIR --generator {options.generator}`, seed 0, on: "
-        f"{machine['processor']}.",
+        f"`python benchmarks/replay.py --data-dir DIR --generator {generator}`, seed 0, on: "
+        f"{document['environment']['processor']}.",
         "",
-        "| setting | SVHN, held out | SVHN, only the first scholar's | MNIST, held out |",
-        "|---|---|---|---|",
-        *(
-            f"| {row['policy'] or 'default, seed ' + str(row['seed'])} | {row['svhn']} | {row['unseen']} | "
-            f"{row['mnist']} |"
-            for row in rows
-            if "dreams" not in row
+        *pages.table(
+            "setting | SVHN, held out | SVHN, only the first scholar's | MNIST, held out",
+            (
+                (row["policy"] or f"default, seed {row['seed']}", row["svhn"], row["unseen"], row["mnist"])
+                for row in policies
+            ),
         ),
-        "",
         "How the second generator starts (trained in full; test accuracy in % of a small solver that saw its dreams",
         "only):",
         "",
-        "| setting | SVHN | MNIST |",
-        "|---|---|---|",
-        *(
-            f"| {row['policy']} | {row['dreams']['svhn']} | {row['dreams']['mnist']} |"
-            for row in rows
-            if "dreams" in row
+        *pages.table(
+            "setting | SVHN | MNIST",
+            ((row["policy"], row["dreams"]["svhn"], row["dreams"]["mnist"]) for row in starts),
         ),
     ]
-    (DOCS / "replay.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--generator", default=Settings().generator.kind)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--out", type=Path, default=Path("runs/replay"))
-    options = parser.parse_args()
-    kept = Path(__file__).parent / "measured" / f"replay-{options.generator}.json"
-    document: dict[str, Any] = store.read_json(kept) if kept.is_file() else {"steps": options.steps, "rows": []}
-    if document["steps"] != options.steps:
-        raise SystemExit(f"{kept} has rows of {document['steps']} steps: remove it, or give --steps so")
-    rows: list[dict[str, Any]] = document["rows"]
-    base = {"generator": {"kind": options.generator}, "solver": {"steps": options.steps}}
-    settings = build(Settings, base, None, where="benchmark")
+def measure(
+    name: str, document: dict[str, Any], lacking: Iterable[tuple[str, int]], options: argparse.Namespace
+) -> None:
+    """Add the rows of ``lacking`` (policy, seed) to the document, and keep it after each."""
+    settings = changed(Settings(), {"generator.kind": options.generator, "solver.steps": options.steps})
+    image = settings.image
     (first, svhn), (second, mnist) = (
-        parted(open_task(name, data_dir=options.data_dir).resized(settings.image.channels, settings.image.size))
-        for name in ("svhn", "mnist")
+        split_validation(open_task(source, data_dir=options.data_dir).resized(image.channels, image.size))
+        for source in ("svhn", "mnist")
     )
     folder = options.out / f"{options.generator}-svhn"
     if not folder.is_dir():
-        learn(first, settings=build(Settings, base, {"solver.steps": 1200}, where="benchmark")).save(folder)
+        learn(first, settings=changed(settings, {"solver.steps": 1200})).save(folder)
     scholar = Scholar.load(folder)
-    # The second solver has learned of these from dreams alone.
-    unseen = replace(first, test=first.train)
-    for policy, seed in [*(("", seed) for seed in SEEDS), *((policy, 0) for policy in [*POLICIES, *GENERATORS])]:
-        if any((row["policy"], row["seed"]) == (policy, seed) for row in rows):
-            continue
+    # The second solver has learned of the unseen ones from dreams alone.
+    tests = {"svhn": svhn, "unseen": replace(first, test=first.train), "mnist": mnist}
+    document["images"] = {key: len(task.test) for key, task in tests.items()}
+    for policy, seed in lacking:
         trained = policy in GENERATORS
-        short = {} if trained else {f"generator.{options.generator}.steps": 1}
-        changes = {**parse_changes([policy] if policy else []), **short}
+        changes = parse_changes([policy] if policy else []) | ({} if trained else {"generator.steps": 1})
         try:
-            chosen = build(Settings, base, changes, where=policy)
+            learned = learn(second, scholar, settings=changed(settings, changes), seed=seed)
         except InputError as error:
             print(error)
             continue
-        learned = learn(second, scholar, settings=chosen, seed=seed)
-        row: dict[str, Any] = {
-            "policy": policy,
-            "seed": seed,
-            "svhn": round(100 * accuracy(learned, svhn), 2),
-            "unseen": round(100 * accuracy(learned, unseen), 2),
-            "mnist": round(100 * accuracy(learned, mnist), 2),
-        }
+        row: dict[str, Any] = {"policy": policy, "seed": seed}
+        row |= {key: round(100 * accuracy(learned, task), 2) for key, task in tests.items()}
         if trained:
             found = audit(learned, [first, second])
             row |= {"dreams": {entry.name: round(100 * entry.accuracy, 1) for entry in found.tasks}}
-        rows.append(row)
+        document["rows"].append(row)
         print(json.dumps(row), flush=True)
-        store.write_json(kept, document)
-        write(rows, options, len(svhn.test), len(mnist.test), len(first.train))
-    write(rows, options, len(svhn.test), len(mnist.test), len(first.train))
+        pages.write_kept(name, document)
+
+
+def main() -> None:
+    parser = pages.argument_parser(__doc__)
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--generator", default=DEFAULT_GENERATOR)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--out", type=Path, default=Path("runs/replay"))
+    options = parser.parse_args()
+    name = f"replay-{options.generator}"
+    document = pages.read_kept(name, steps=options.steps, rows=[])
+    if document["steps"] != options.steps:
+        raise SystemExit(f"{name}.json has rows of {document['steps']} steps: remove it, or give --steps so")
+    have = {(row["policy"], row["seed"]) for row in document["rows"]}
+    wanted = [*(("", seed) for seed in SEEDS), *((policy, 0) for policy in [*POLICIES, *GENERATORS])]
+    if lacking := [each for each in wanted if each not in have]:
+        pages.check_machine(name, document)
+        measure(name, document, lacking, options)
+    pages.write_page("replay", format_page(document, options.generator))
 
 
 if __name__ == "__main__":

@@ -3,32 +3,24 @@
 python benchmarks/scaling.py [--only FACTOR ...]
 
 One factor at a time around a small size, each size in a process of its own, some seconds long; a formula is fitted to
-most of them, and the others, which it was not shown, are predicted. Writes docs/costs.md. Rows are kept in
-benchmarks/measured and not measured twice: remove one to measure it anew.
+most of them, and predicts the others. Writes docs/costs.md. Rows are kept in benchmarks/measured and not measured
+twice: remove one to measure it anew.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring.costs import COSTS, Cell, Cost, Fit, fitted
-from measuring.costs_page import Point, written
+from measuring import pages
+from measuring.cost_model import COSTS, Cell, Cost, Formula, Point, fit_formula
+from measuring.costs_page import format_page
 
-from scholars import store
-from scholars.environment import environment
-from scholars.settings import Settings
-
-HERE = Path(__file__).parent
-KEPT = HERE / "measured" / "scaling.json"
-PAGE = HERE.parent / "docs" / "costs.md"
 BASE = Cell()
 # The last one of each factor is held back: it is farther out than all that the formula is fitted to.
 FACTORS: dict[str, list[Cell]] = {
@@ -43,71 +35,63 @@ FACTORS: dict[str, list[Cell]] = {
     "defaults": [replace(BASE, classes=10, images=20_000, width=32, batch=32)],
 }
 HELD_BACK = ("classes", "images", "size", "width", "defaults")
-# Of the chain of tasks the formula is shown these.
-SHOWN = (1, 2, 3, 5, 8, 12)
+# The tasks of the chain that the formula is fitted to.
+FITTED_TASKS = (1, 2, 3, 5, 8, 12)
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-def measure(cell: Cell) -> list[dict[str, Any]]:
-    command = [sys.executable, str(HERE / "scaling_cell.py"), json.dumps(asdict(cell))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=sys.stderr, text=True)
-    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return rows
-
-
-def points(rows: dict[str, list[dict[str, Any]]], cost: Cost) -> list[Point]:
-    """What was measured of a cost; seconds as if the machine had always been as fast as in the median."""
-    usual = median(row["yardstick"] for parts in rows.values() for row in parts)
+def points(rows: Rows, cost: Cost) -> list[Point]:
+    """Return what was measured of a cost; seconds as if the machine had always been as fast as in the median."""
+    usual = median(row["reference_speed"] for parts in rows.values() for row in parts)
     found = []
     for factor, cells in FACTORS.items():
-        for place, cell in enumerate(cells):
+        for cell in cells:
+            is_last = cell is cells[-1]
             # Its last task alone; of the chain, all.
-            for row in rows.get(name(cell), [])[0 if factor == "tasks" else -1 :]:
+            for row in rows.get(cell_name(cell), [])[0 if factor == "tasks" else -1 :]:
                 value = cost.read(row)
                 if value is None:
                     continue
-                shown = row["task"] in SHOWN if factor == "tasks" else factor not in HELD_BACK or cell is not cells[-1]
-                found.append(
-                    Point(
-                        factor,
-                        replace(cell, tasks=row["task"]),
-                        value * row["yardstick"] / usual if cost.timed else value,
-                        shown,
-                        last=place == len(cells) - 1 and row["task"] == cell.tasks,
-                    )
-                )
+                if cost.timed:
+                    value *= row["reference_speed"] / usual
+                task = row["task"]
+                fitted = task in FITTED_TASKS if factor == "tasks" else factor not in HELD_BACK or not is_last
+                found.append(Point(factor, replace(cell, tasks=task), value, fitted, is_last and task == cell.tasks))
     return found
 
 
-def name(cell: Cell) -> str:
+def fit_formulas(rows: Rows) -> dict[str, Formula]:
+    """Fit the formula of each cost to the points that are not held back."""
+    return {
+        key: fit_formula(cost, [(point.cell, point.value) for point in points(rows, cost) if point.fitted])
+        for key, cost in COSTS.items()
+    }
+
+
+def cell_name(cell: Cell) -> str:
     return ", ".join(f"{key} {value}" for key, value in asdict(cell).items())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=list(FACTORS), default=list(FACTORS))
+    parser = pages.argument_parser(__doc__)
+    parser.add_argument("--only", nargs="*", choices=list(FACTORS), default=list(FACTORS))
     options = parser.parse_args()
-    document: dict[str, Any] = store.read_json(KEPT) if KEPT.is_file() else {"rows": {}}
+    document = pages.read_kept("scaling", rows={})
     rows: dict[str, list[dict[str, Any]]] = document["rows"]
-    for factor in options.only:
-        for cell in FACTORS[factor]:
-            if name(cell) not in rows:
-                print(factor, name(cell), file=sys.stderr, flush=True)
-                rows[name(cell)] = measure(cell)
-                document |= {
-                    "date": datetime.now(UTC).date().isoformat(),
-                    "environment": environment(Settings().compute),
-                }
-                store.write_json(KEPT, document)
-    if missing := [factor for factor, cells in FACTORS.items() if any(name(cell) not in rows for cell in cells)]:
+    for cell in (cell for factor in options.only for cell in FACTORS[factor]):
+        if cell_name(cell) not in rows:
+            pages.check_machine("scaling", document)
+            print(cell_name(cell), file=sys.stderr, flush=True)
+            rows[cell_name(cell)] = pages.run_json(
+                Path(__file__).with_name("scaling_cell.py"), json.dumps(asdict(cell))
+            )
+            pages.write_kept("scaling", document)
+    if missing := [factor for factor, cells in FACTORS.items() if any(cell_name(cell) not in rows for cell in cells)]:
         print(f"no page yet: {', '.join(missing)} not measured", file=sys.stderr)
         return
-    measured = {key: points(rows, cost) for key, cost in COSTS.items()}
-    fits: dict[str, Fit] = {
-        key: fitted(cost, [(point.cell, point.value) for point in measured[key] if point.shown])
-        for key, cost in COSTS.items()
-    }
-    PAGE.write_text(written(document, fits, measured), encoding="utf-8")
-    print(PAGE)
+    pages.write_page(
+        "costs", format_page(document, fit_formulas(rows), {key: points(rows, c) for key, c in COSTS.items()})
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""How many questions a second the studio answers, and how soon: single images, by many clients at once, on loopback.
+"""How many requests a second the studio answers, and how soon: single images, many clients at once, on loopback.
 
 python benchmarks/serve.py [--scholar FOLDER] [--clients 16] [--seconds 10]
 
-Without a scholar, one of default shape is learned briefly. Starts the studio, warms it up, lets each client send one
-image after another, and prints a table; --write adds it to docs/studio.md.
+Without a scholar, one of default size is learned briefly. Starts the studio, warms it up, lets each client send one
+image after another, and prints a table; --write puts it into docs/studio.md. Takes less than a minute.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import io
 import socket
@@ -17,29 +16,26 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import numpy as np
-from measuring.marked import marked
+from measuring import pages
 from PIL import Image
 
-from scholars import learn, open_task
-from scholars.config import build
-from scholars.environment import environment
-from scholars.settings import ComputeSettings, Settings
-
-PAGE = Path(__file__).parent.parent / "docs" / "studio.md"
+from scholars import Settings, changed, learn, open_task
 
 
-def small(folder: Path) -> Path:
-    """Networks of default size, hardly trained: what they answer does not matter here."""
-    changes = {"solver.steps": 5, "generator.r3gan.steps": 5, "audit.dreams": 0}
-    learn(open_task("digits"), settings=build(Settings, {}, changes, where="here")).save(folder)
+def learn_briefly(folder: Path) -> Path:
+    """Save a scholar of default size, hardly trained: what it answers does not matter here."""
+    settings = changed(Settings(), {"solver.steps": 5, "generator.steps": 5, "audit.dreams": 0})
+    learn(open_task("digits"), settings=settings).save(folder)
     return folder
 
 
-def pictures(count: int = 64) -> list[bytes]:
+def noise_pngs(count: int = 64) -> list[bytes]:
     rng, found = np.random.default_rng(0), []
     for _ in range(count):
         content = io.BytesIO()
@@ -48,25 +44,36 @@ def pictures(count: int = 64) -> list[bytes]:
     return found
 
 
-def served(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+@contextmanager
+def running_studio(folder: Path) -> Iterator[str]:
+    """Start the studio, yield its address, and stop it. Raises SystemExit if it ends before it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen([sys.executable, "-m", "scholars", "serve", str(folder), "--port", str(port)])
     address = f"http://127.0.0.1:{port}"
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(f"{address}/scholar")
-        except OSError:
+    try:
+        while not _answers(address):
+            if server.poll() is not None:
+                raise SystemExit(f"the studio ended with code {server.returncode} before it answered")
             time.sleep(0.25)
-        else:
-            return server, address
-    raise SystemExit("the studio did not open")
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
 
 
-async def load(address: str, clients: int, seconds: float) -> list[float]:
-    """The seconds that each answer took."""
-    images, spent = pictures(), list[float]()
+def _answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{address}/scholar")
+    except OSError:
+        return False
+    return True
+
+
+async def send_load(address: str, clients: int, seconds: float) -> list[float]:
+    """Let ``clients`` send images for ``seconds``; return the seconds that each answer took."""
+    images, spent = noise_pngs(), list[float]()
     until = time.perf_counter() + seconds
 
     async def one(number: int) -> None:
@@ -84,34 +91,27 @@ async def load(address: str, clients: int, seconds: float) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pages.argument_parser(__doc__)
     parser.add_argument("--scholar", type=Path)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        server, address = served(options.scholar or small(Path(scratch) / "scholar"))
-        try:
-            asyncio.run(load(address, options.clients, 2))
-            spent = np.array(asyncio.run(load(address, options.clients, options.seconds)))
-        finally:
-            server.terminate()
-            server.wait()
-    here = environment(ComputeSettings())
+        folder = options.scholar or learn_briefly(Path(scratch) / "scholar")
+        with running_studio(folder) as address:
+            asyncio.run(send_load(address, options.clients, 2))
+            spent = np.array(asyncio.run(send_load(address, options.clients, options.seconds)))
+    here = pages.this_machine()
+    figures = [f"{value:.0f}" for value in (len(spent) / options.seconds, *1000 * np.quantile(spent, (0.5, 0.99)))]
     lines = [
-        "| clients | predictions a second | median, ms | p99, ms |",
-        "|---|---|---|---|",
-        f"| {options.clients} | {len(spent) / options.seconds:.0f} | {1000 * np.median(spent):.0f} | "
-        f"{1000 * np.quantile(spent, 0.99):.0f} |",
-        "",
+        *pages.table("clients | predictions a second | median, ms | p99, ms", [[options.clients, *figures]]),
         f"32 x 32 PNGs, a scholar of default size, {options.seconds:.0f} s, clients and studio on the same machine: "
         f"{here['processor']}, {here['cores']} cores, {here['precision']}.",
     ]
     print("\n".join(lines))
     if options.write:
-        page = marked(PAGE.read_text(encoding="utf-8"), "serve.py", "\n".join(lines) + "\n")
-        PAGE.write_text(page, encoding="utf-8")
+        pages.write_section(pages.DOCS / "studio.md", "serve.py", lines)
 
 
 if __name__ == "__main__":

@@ -1,45 +1,43 @@
-"""The streams that everyone reports: every method, several seeds, what each cost.
+"""Run the standard streams: every method, several seeds, accuracy and cost of each.
 
 python benchmarks/streams.py --data-dir DIR [--only split-mnist ...] [--seeds 0 1 2] [--methods replay joint ...]
 
 Every seed of a stream is a `scholars run`, in a process of its own, of those methods that benchmarks/measured has not
-yet for it: remove its file to make it anew. Writes docs/results.md, its pictures, and the table of them in the README.
-What was interrupted goes on, in --out. Several of these may run at once, each with its own --only or --seeds,
-OMP_NUM_THREADS=1 and a core of its own.
+yet for it: remove its file to make it anew. Writes docs/results.md, its pictures, and the table in the README; with
+`--only` and no name, from kept rows only. An interrupted run is resumed, in --out. Several of these may run at once,
+each with its own --only or --seeds, OMP_NUM_THREADS=1 and a core of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from measuring.marked import marked
+from measuring import pages
 
-from scholars import store
-from scholars.config import METHODS, Recipe, build, parse_changes, read_recipe
-from scholars.environment import environment
-from scholars.evaluate import summary
-from scholars.report import plots
-from scholars.report.results import Spread, mean
-from scholars.report.words import DASH, megabytes, number, percent, spread
-from scholars.settings import Settings
+from scholars.evaluation.metrics import summary
+from scholars.experiments.methods import METHOD_NAMES
+from scholars.experiments.recipe import Recipe, read_recipe
+from scholars.report.charts import chart_accuracy, write_png
+from scholars.report.formatting import DASH, format_interval, megabytes, number, percent
+from scholars.report.results import Results, parse_results
+from scholars.settings.overrides import build, parse_changes
+from scholars.storage import files
 
-DOCS = Path(__file__).parent.parent / "docs"
-MEASURED = Path(__file__).parent / "measured"
-README = DOCS.parent / "README.md"
+HEADS = (
+    "method | seeds | average accuracy | when learned | forgetting | backward transfer | forward transfer | "
+    "gap closed | seconds | threads | peak MB | kept MB | images generated"
+)
+Parts = Sequence[Mapping[str, Any]]
 THREE_KINDS = "van de Ven & Tolias 2019, arXiv 1904.07734"
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A row of the page.
+    """A section of the page.
 
     words: what follows `scholars run`
     published: (what, accuracy in %, where)
@@ -96,134 +94,127 @@ STREAMS = {
 }
 
 
-def command(stream: Stream, methods: Sequence[str], seeds: Sequence[int]) -> list[str]:
+def run_words(stream: Stream, methods: Sequence[str], seeds: Sequence[int]) -> list[str]:
+    """Return what follows `scholars` on the command line."""
     return ["run", *stream.words, "--methods", ",".join(methods), "--seed", *map(str, seeds)]
 
 
-def chosen(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings that figures depend on: not seeds, methods and names, nor other generators'."""
-    kind = config["generator"]["kind"]
-    generator = {key: config["generator"][key] for key in ("kind", "start", "size", kind)}
-    parts = ("image", "solver", "replay", "tasks", "split", "scenario", "buffer", "validation")
-    return {**{key: config[key] for key in parts}, "generator": generator}
+def relevant_settings(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that figures depend on: not seeds, methods and names."""
+    keys = ("image", "solver", "generator", "replay", "tasks", "split", "scenario", "buffer", "validation")
+    return {key: recipe[key] for key in keys}
 
 
-def completed(run: dict[str, Any], generator: bool) -> str:
-    """What `chosen` gave once, with the defaults of settings that came since; of the generator or of all else."""
-    recipe = build(Recipe, {"name": "row", **run["settings"]}, None, where="a measured row")
-    settings = chosen(recipe.model_dump(mode="json"))
-    own = settings.pop("generator")
-    return json.dumps(own if generator else settings, sort_keys=True)
-
-
-def kept_rows(name: str, seed: int) -> dict[str, Any] | None:
-    path = MEASURED / f"{name}-{seed}.json"
-    return store.read_json(path) if path.is_file() else None
-
-
-def measured(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any] | None:
-    """The results of a stream with one seed: those that are kept, and of the methods that are asked for and are not."""
-    kept = kept_rows(name, seed)
-    have = [run["method"] for run in kept["runs"]] if kept else []
+def measure(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the kept results of a stream with one seed, after measuring the methods that are asked for and lacking."""
+    kept = pages.read_kept(f"{name}-{seed}")
+    have = [run["method"] for run in kept.get("runs", [])]
     lacking = [method for method in options.methods if method not in have]
     if lacking and name in options.only and seed in options.seeds:
         folder = options.out / "-".join([name, str(seed), *lacking])
-        words = [*command(STREAMS[name], lacking, [seed]), "--data-dir", str(options.data_dir), "--out", str(folder)]
-        # Audits take a sixth of the time and change nothing that is learned.
-        words += ["--set", "audit.dreams=0"]
+        words = [*run_words(STREAMS[name], lacking, [seed]), "--data-dir", options.data_dir, "--out", folder]
         with folder.with_suffix(".log").open("a") as log:
-            subprocess.run([sys.executable, "-m", "scholars", *words, "--resume"], check=True, stdout=log, stderr=log)
-        found = store.read_json(folder / "results.json")
-        made = {"threads": found["environment"]["threads"], "settings": chosen(found["config"])}
-        runs = [*(kept["runs"] if kept else []), *({**run, **made} for run in found["runs"])]
-        kept = {**found, "runs": sorted(runs, key=lambda run: METHODS.index(run["method"]))}
+            # Audits take a sixth of the time and change nothing that is learned.
+            pages.scholars(*words, "--set", "audit.dreams=0", "--resume", stdout=log, stderr=log)
+        found = files.read_json(folder / "results.json")
+        made = {"threads": found["environment"]["threads"], "settings": relevant_settings(found["config"])}
+        runs = [*kept.get("runs", []), *({**run, **made} for run in found["runs"])]
+        kept = {key: value for key, value in found.items() if key not in ("summary", "config")}
+        kept["runs"] = sorted(runs, key=lambda run: METHOD_NAMES.index(run["method"]))
         # The page gives the command; that of this run names folders of this machine.
-        kept["environment"] = {key: value for key, value in found["environment"].items() if key != "command"}
-        store.write_json(
-            MEASURED / f"{name}-{seed}.json",
-            {key: value for key, value in kept.items() if key not in ("summary", "config")},
-        )
+        machine = {key: value for key, value in found["environment"].items() if key != "command"}
+        pages.write_kept(f"{name}-{seed}", kept, machine)
     return kept
 
 
-def check_settings(name: str, recipe: Recipe, runs: list[dict[str, Any]]) -> None:
-    """Rows are of the recipe as it is: the page names its command. Only replay has a generator. Raises SystemExit."""
-    now = {"settings": chosen(recipe.model_dump(mode="json"))}
+def check_settings(name: str, recipe: Recipe, runs: Iterable[Mapping[str, Any]]) -> None:
+    """Raise SystemExit unless all rows have the recipe's settings: the page names its command.
+
+    Settings that a row does not have, because they came later, count as their defaults. Methods other than replay have
+    no generator.
+    """
+    wanted = relevant_settings(recipe.model_dump())
     for run in runs:
-        parts = (False, True) if run["method"] == "replay" else (False,)
-        if any(completed(run, generator=part) != completed(now, generator=part) for part in parts):
-            where = f"seed {run['seed']}, {run['method']}"
+        row = build(Recipe, {"name": "row", **run["settings"]}, None, where="a measured row")
+        found = relevant_settings(row.model_dump())
+        if any(found[key] != wanted[key] for key in wanted if key != "generator" or run["method"] == "replay"):
             raise SystemExit(
-                f"{name}: the row of {where} is of other settings than the recipe. Remove it in {MEASURED}"
+                f"{name}: the row of seed {run['seed']}, {run['method']} is of other settings than the recipe. "
+                f"Remove it in {pages.MEASURED}"
             )
 
 
-def section(name: str, stream: Stream, parts: list[dict[str, Any]]) -> list[str]:
-    every = [run for part in parts for run in part["runs"]]
-    check_settings(name, read_recipe(stream.words[0], parse_changes(stream.words[2:])), every)
-    seeds = list(dict.fromkeys(run["seed"] for run in every))
-    methods = [method for method in METHODS if any(run["method"] == method for run in every)]
-    plots.save(plots.accuracy({**parts[0], "seeds": seeds, "runs": every}), DOCS / "images" / f"stream-{name}.png")
-    lines = [
+def merge_seeds(parts: Parts) -> Results:
+    """Return the results of several seeds, each measured by itself, as those of one run."""
+    runs = [run for part in parts for run in part["runs"]]
+    seeds = list(dict.fromkeys(run["seed"] for run in runs))
+    return parse_results({**parts[0], "seeds": seeds, "runs": runs, "summary": summary(runs)})
+
+
+def stream_section(name: str, parts: Parts) -> list[str]:
+    """Return the lines of the page about one stream; draw its picture."""
+    stream, results = STREAMS[name], merge_seeds(parts)
+    runs = [run for part in parts for run in part["runs"]]
+    check_settings(name, read_recipe(stream.words[0], parse_changes(stream.words[2:])), runs)
+    write_png(chart_accuracy(results), pages.DOCS / "images" / f"stream-{name}.png")
+    rows = [method_cells(method, results, runs) for method in results.methods]
+    for what, score, where in stream.published:
+        cited = [f"*{what}, published, not measured here* ({where})", "", f"*{score}*"]
+        rows.append([*cited, *[""] * (HEADS.count("|") - 2)])
+    return [
         f"## {stream.title}",
         "",
-        f"`scholars {' '.join(command(stream, methods, seeds))}`",
+        f"`scholars {' '.join(run_words(stream, results.methods, results.seeds))}`",
         "",
-        "| method | seeds | average accuracy | when learned | forgetting | backward transfer | forward transfer | "
-        "gap closed | seconds | threads | peak MB | kept MB | images generated |",
-        "|" + "---|" * 13,
+        *pages.table(HEADS, rows),
+        *([stream.note, ""] if stream.note else []),
+        f"![Accuracy on each task after each task](images/stream-{name}.png)",
+        "",
     ]
-    for method, found in summary(every).items():
-        runs = [run for run in every if run["method"] == method]
-
-        def over(key: str, runs: list[dict[str, Any]] = runs) -> float | None:
-            return mean(run[key] for run in runs)
-
-        average = found["average_accuracy"]
-        half = f" ± {percent(average['interval'], 2)}" if average["interval"] is not None else ""
-        fastest = min(runs, key=lambda run: run["seconds"])
-        figures = [
-            number(len(runs)),
-            percent(average["mean"], 2) + half,
-            percent(over("learning_accuracy")),
-            percent(over("forgetting")),
-            percent(over("backward_transfer")),
-            percent(over("forward_transfer")),
-            number(found["gap_closed"], 2),
-            number(fastest["seconds"]),
-            number(fastest["threads"]),
-            number(over("peak_memory_mb")),
-            megabytes(over("kept_bytes")),
-            number(over("images_generated")),
-        ]
-        lines.append(f"| `{method}` | {' | '.join(figures)} |")
-    for what, score, where in stream.published:
-        lines.append(f"| *{what}, published, not measured here* ({where}) | | *{score}* |" + " |" * 10)
-    lines += ["", stream.note] if stream.note else []
-    return [*lines, "", f"![Accuracy on each task after each task](images/stream-{name}.png)", ""]
 
 
-def overview(found: dict[str, list[dict[str, Any]]]) -> str:
-    """A row a stream, a column a method: the mean of its seeds, how sure it is, how many they are if not three."""
-    heads = ["`scholars run`", "generator", *METHODS, "seconds of replay"]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+def method_cells(method: str, results: Results, runs: Parts) -> list[str]:
+    found = results.summary_of(method)
+    average = found.average_accuracy
+    own = [run for run in runs if run["method"] == method]
+    fastest = min(own, key=lambda run: float(run["seconds"]))
+    return [
+        f"`{method}`",
+        number(len(own)),
+        percent(average.mean, 2) + ("" if average.interval is None else f" ± {percent(average.interval, 2)}"),
+        percent(results.seed_mean(method, "learning_accuracy")),
+        percent(results.seed_mean(method, "forgetting")),
+        percent(results.seed_mean(method, "backward_transfer")),
+        percent(results.seed_mean(method, "forward_transfer")),
+        number(found.gap_closed, 2),
+        number(fastest["seconds"]),
+        number(fastest["threads"]),
+        number(results.seed_mean(method, "peak_memory_mb")),
+        megabytes(results.seed_mean(method, "kept_bytes")),
+        number(results.seed_mean(method, "images_generated")),
+    ]
+
+
+def overview_table(found: Mapping[str, Parts]) -> list[str]:
+    """Return a row a stream, a column a method: mean and interval over seeds, and how many they are if not three."""
+    rows = []
     for name, parts in found.items():
-        every = [run for part in parts for run in part["runs"]]
-        cells: dict[str, str] = dict.fromkeys(METHODS, DASH)
-        for method, figures in summary(every).items():
-            average = Spread.model_validate(figures["average_accuracy"])
-            few = "" if average.n == 3 else f" ({average.n} {'seed' if average.n == 1 else 'seeds'})"
-            cells[method] = spread(average) + few
+        results = merge_seeds(parts)
+        cells: dict[str, str] = dict.fromkeys(METHOD_NAMES, DASH)
+        for method in results.methods:
+            average = results.summary_of(method).average_accuracy
+            seeds = "" if average.n == 3 else f" ({pages.count(average.n, 'seed')})"
+            cells[method] = format_interval(average) + seeds
         cells["replay"] = f"**{cells['replay']}**"
-        seconds = min((run["seconds"] for run in every if run["method"] == "replay"), default=None)
-        generator = ", ".join(sorted({part["generator"] for part in parts}))
-        row = [f"`{' '.join(STREAMS[name].words)}`", generator, *cells.values(), number(seconds)]
-        lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines) + "\n"
+        seconds = min((run.seconds or 0 for run in results.runs if run.method == "replay"), default=None)
+        rows.append([f"`{' '.join(STREAMS[name].words)}`", results.generator, *cells.values(), number(seconds)])
+    return pages.table(f"`scholars run` | generator | {' | '.join(METHOD_NAMES)} | seconds of replay", rows)
 
 
-def written(found: dict[str, list[dict[str, Any]]], machine: dict[str, Any]) -> str:
-    lines = [
+def format_page(found: Mapping[str, Parts]) -> list[str]:
+    newest = max((part for parts in found.values() for part in parts), key=lambda part: str(part["date"]))
+    machine = {"environment": {**newest["environment"], "cores": pages.count(newest["environment"]["cores"], "core")}}
+    return [
         "# The standard streams",
         "",
         "Average accuracy over all tasks after the last one, in %, on real test parts: mean and half width of the 95 %",
@@ -238,22 +229,19 @@ def written(found: dict[str, list[dict[str, Any]]], machine: dict[str, Any]) -> 
         "[recipes.md](recipes.md) says what each method is, [measurements.md](measurements.md) what the data is: SVHN",
         "is a subset, not comparable to published figures. [peers.md](peers.md) has another system on Split MNIST.",
         "",
-        f"Written by `python benchmarks/streams.py --data-dir DIR` on {datetime.now(UTC):%Y-%m-%d}: "
-        f"{machine['processor']}, 2 cores, {machine['precision']}, "
-        f"torch {machine['packages']['torch']}.",
+        f"Written by `python benchmarks/streams.py --data-dir DIR`; newest rows of {newest['date']}: "
+        f"{pages.describe_machine(machine, 'cores', 'precision')}.",
         "",
+        *(line for name, parts in found.items() for line in stream_section(name, parts)),
     ]
-    for name, parts in found.items():
-        lines += section(name, STREAMS[name], parts)
-    return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pages.argument_parser(__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--only", nargs="*", choices=list(STREAMS), default=list(STREAMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--methods", nargs="+", choices=METHOD_NAMES, default=METHOD_NAMES)
     parser.add_argument("--out", type=Path, default=Path("runs/streams"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -261,11 +249,10 @@ def main() -> None:
     for name in STREAMS:
         # The other seeds are on the page, too, once they have been measured.
         for seed in sorted({0, 1, 2, *options.seeds}):
-            if part := measured(name, seed, options):
+            if part := measure(name, seed, options):
                 found.setdefault(name, []).append(part)
-    (DOCS / "results.md").write_text(written(found, environment(Settings().compute)), encoding="utf-8")
-    page = marked(README.read_text(encoding="utf-8"), "streams.py", overview(found))
-    README.write_text(page, encoding="utf-8")
+    pages.write_page("results", format_page(found))
+    pages.write_section(pages.README, "streams.py", overview_table(found))
 
 
 if __name__ == "__main__":

@@ -5,32 +5,33 @@ python benchmarks/street_sheet.py [--data-dir DIR] [--out FILE]
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from measuring import pages
 from PIL import Image
 
-from scholars.tasks import Task, open_task
-from scholars.tasks.street import street
+from scholars.tasks.open import open_task
+from scholars.tasks.street import draw_street
+from scholars.tasks.task import Task
 
 COLUMNS = 16
 ZOOM = 2
 
 
 def sheet(task: Task) -> npt.NDArray[np.uint8]:
-    """The first test images of each class, ``[10 * 32, COLUMNS * 32, 3]``."""
+    """Return the first test images of each class, ``[10 * 32, COLUMNS * 32, 3]``."""
     rows = [task.test.images[task.test.labels == label][:COLUMNS] for label in range(len(task.classes))]
     return np.concatenate([np.concatenate(list(row.transpose(0, 2, 3, 1)), axis=1) for row in rows])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pages.argument_parser(__doc__)
     parser.add_argument("--data-dir", type=Path, help="where SVHN is: svhn.npz, or the official files")
     parser.add_argument("--out", type=Path, default=Path("street.png"))
     options = parser.parse_args()
-    sheets = [sheet(street(train=1, test=1000))]
+    sheets = [sheet(draw_street(train=1, test=1000))]
     if options.data_dir:
         archive = options.data_dir / "svhn.npz"
         svhn = open_task(archive) if archive.exists() else open_task("svhn", data_dir=options.data_dir)

@@ -12,11 +12,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from scholars import Generator, register_generator
-from scholars.compute import to_float
-from scholars.fitting import Descent, Trainee
-from scholars.generator_settings import OwnSettings
-from scholars.replay import Batch
+from scholars import Batch, Descent, Generator, OwnSettings, Teacher, Trainee, register_generator, to_float
 
 
 class Blobs(Generator):
@@ -30,8 +26,8 @@ class Blobs(Generator):
         for table in (self.mean, self.log_spread):
             nn.init.zeros_(table.weight)
 
-    def trainee(self, fabric: Fabric) -> Trainee:
-        """One descent on the negative log likelihood."""
+    def trainee(self, fabric: Fabric, teacher: Teacher) -> Trainee:
+        """Gradient descent on the negative log likelihood."""
         return Descent(fabric, self, self._loss, rate=0.05)
 
     def sample(self, conditions: Tensor) -> Tensor:

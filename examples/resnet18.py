@@ -9,12 +9,12 @@ images four times smaller and want 64 x 64 or more; the default keeps their size
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from scholars import Solver, register_solver
-from scholars.compute import to_float
-from scholars.settings import ImageSettings, SolverSettings
+from scholars import ImageSettings, Solver, SolverSettings, register_solver, to_float
 
 
 class ResNet18(Solver):
@@ -33,13 +33,11 @@ class ResNet18(Solver):
 
     def features(self, images: Tensor) -> Tensor:
         """uint8 images ``[B, C, H, W]`` -> ``[B, 512]``."""
-        seen: Tensor = self.body(to_float(images))
-        return seen
+        return cast(Tensor, self.body(to_float(images)))
 
     def classify(self, features: Tensor) -> Tensor:
         """Features ``[B, 512]`` -> class logits ``[B, K]``."""
-        logits: Tensor = self.head(features)
-        return logits
+        return cast(Tensor, self.head(features))
 
 
 register_solver("resnet18", ResNet18)

@@ -1,4 +1,4 @@
-"""The pages of the documentation as things to do, and a reader who does what they say."""
+"""The blocks of the documentation's pages, and what runs them: commands in this process, Python in one namespace."""
 
 from __future__ import annotations
 
@@ -10,22 +10,44 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conftest import TINY, flat
-from test_cli import scholars
+from command_line import scholars
+from conftest import TINY_GENERATORS
 
+from scholars.experiments.recipe import read_recipe
 from scholars.scholar import Scholar
+from scholars.settings import DEFAULT_GENERATOR
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 LANGUAGES = ("sh", "python", "yaml", "math", "text")
 
-# So small that a page takes seconds; what is learned is not the point.
-SMALL = {
-    **{key: value for key, value in flat(TINY).items() if key != "generator.kind"},
-    "solver.steps": 15,
-    "generator.own.steps": 10,
-    "generator.own.batch": 16,
-}
+
+@dataclass(frozen=True)
+class Budget:
+    """Settings so small that a page takes seconds.
+
+    settings: by dotted paths, without the generator's
+    generators: the settings of each kind of generator; of a plugin's kind, ``own``
+    kind: the generator where the page names none; None: that of the recipe, or the default
+    """
+
+    settings: Mapping[str, object]
+    generators: Mapping[str, Mapping[str, object]]
+    kind: str | None = None
+
+    def changes(self, kind: str) -> dict[str, object]:
+        """Return all of them for a kind of generator, by dotted paths."""
+        section = self.generators[kind if kind in self.generators else "own"]
+        return {**self.settings, **{f"generator.{key}": value for key, value in section.items()}}
+
+
+SMALL = Budget(
+    {
+        **{"image.size": 8, "image.channels": 1, "solver.width": 8, "solver.steps": 3, "solver.batch": 32},
+        **{"replay.bank": 100, "audit.dreams": 30, "audit.steps": 2, "ood.dreams": 30},
+    },
+    {**{kind: {**section, "steps": 2} for kind, section in TINY_GENERATORS.items()}, "own": {"steps": 10, "batch": 16}},
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +60,7 @@ class Block:
 
 
 def blocks(page: str, language: str | None = None) -> list[Block]:
-    """Those of a page in their order; of one language, if it is given."""
+    """Return the blocks of a page in their order; only those of ``language``, if it is given."""
     text = (ROOT / page).read_text(encoding="utf-8")
     found = [
         Block(text.count("\n", 0, match.start()) + 1, match[1], match[2])
@@ -48,7 +70,7 @@ def blocks(page: str, language: str | None = None) -> list[Block]:
 
 
 def typed(page: str) -> Iterator[str]:
-    """What a page says to type: the lines of its ``sh`` blocks, without comments."""
+    """Yield the commands of a page: the lines of its ``sh`` blocks, without comments."""
     for block in blocks(page, "sh"):
         for line in block.text.splitlines():
             if words := shlex.split(line, comments=True):
@@ -58,12 +80,12 @@ def typed(page: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a page takes for granted, and what has to be true when its reader is done.
+    """What a page's commands need, and what must be true when all of them have run.
 
-    before: makes what the page's commands find in the current folder
-    names: what its Python takes for granted
-    after: looks at what became of it; told what each line printed, and the names that its Python left
-    budget: settings with which new scholars are made
+    before: makes the files that they read, in the current folder
+    names: returns the variables that the page's Python uses without defining them
+    after: checks the outcome; it gets what each line printed, and the variables of the page's Python
+    budget: settings of new scholars
     """
 
     before: Callable[[Path], None] = field(default=lambda home: None)
@@ -71,30 +93,40 @@ class Scene:
     after: Callable[[Path, Mapping[str, str], Mapping[str, Any]], None] = field(
         default=lambda home, printed, names: None
     )
-    budget: Mapping[str, object] = field(default_factory=lambda: SMALL)
+    budget: Budget = SMALL
 
 
-def type_in(line: str, home: Path, budget: Mapping[str, object]) -> str:
-    """Do what a line says in the folder ``home``, and return what it prints; a new scholar is told to be quick."""
+def type_in(line: str, home: Path, budget: Budget) -> str:
+    """Run a line in the folder ``home``, with small settings where it makes a new scholar; return what it prints."""
     program, *words = shlex.split(line)
     if program == "rm":
         shutil.rmtree(home / words[-1])
         return ""
-    assert program == "scholars", f"{line}: do not know how to do that"
-    done = scholars(*words, *_hurry(words, home, budget), cwd=home)
+    assert program == "scholars", f"{line}: cannot run that"
+    done = scholars(*words, *_small_settings(words, home, budget), cwd=home)
     assert done.returncode == 0, (line, done.stderr)
     return done.stdout
 
 
-def _hurry(words: list[str], home: Path, budget: Mapping[str, object]) -> list[str]:
-    """``--set`` with what the line does not set itself; nothing where a scholar goes on as it learned before."""
+def _small_settings(words: list[str], home: Path, budget: Budget) -> list[str]:
+    """Return ``--set`` with what the line does not set itself; nothing where a scholar learns on as it did before."""
     command = next((place for place, word in enumerate(words) if word in ("run", "learn")), None)
     if command is None or "--from" in words:
         return []
     if words[command] == "learn" and (home / words[command + 1]).exists():
         return []
+    changes: dict[str, object] = {}
+    if "--generator" in words:
+        kind = words[words.index("--generator") + 1]
+    elif budget.kind:
+        kind = changes["generator.kind"] = budget.kind
+    elif words[command] == "run":
+        kind = read_recipe(words[command + 1], {}).generator.kind
+    else:
+        kind = DEFAULT_GENERATOR
+    changes |= budget.changes(kind)
     own = {word.partition("=")[0] for word in words}
-    return ["--set", *(f"{key}={value}" for key, value in budget.items() if key not in own)]
+    return ["--set", *(f"{key}={value}" for key, value in changes.items() if key not in own)]
 
 
 def do_python(page: str, names: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,5 +139,5 @@ def do_python(page: str, names: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lineage(folder: Path) -> list[str]:
-    """The names of the tasks that the scholar in ``folder`` learned."""
+    """Return the names of the tasks that the scholar in ``folder`` learned."""
     return [record.name for record in Scholar.load(folder).lineage]

@@ -13,14 +13,14 @@ from PIL import Image
 
 import scholars
 from scholars.errors import InputError
-from scholars.evaluate import accuracy
-from scholars.learning import learn
-from scholars.replay import Batch
+from scholars.evaluation.accuracy import accuracy
+from scholars.learning.algorithm import learn
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings
-from scholars.tasks import Task
-from scholars.tasks.pictures import file_bytes, squares
-from scholars.tasks.shapes import as_array
+from scholars.tasks.decoding import decode_squares, read_file
+from scholars.tasks.resize import convert_images
+from scholars.tasks.task import Task
+from scholars.training.batches import Batch
 
 
 def test_a_round_trip_changes_nothing(two: Scholar, high: Task, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_predict_takes_arrays_tensors_and_pil_images_of_any_size(one: Scholar, l
 
 
 def test_pictures_are_seen_as_their_files_are(one: Scholar, tmp_path: Path) -> None:
-    """Transparency is paper, 16 bits are scaled, a camera that was turned is heeded: by predict as by learn."""
+    """Transparency is paper, 16 bits are scaled, a turned camera is turned back: by predict as by learn."""
     drawn = np.arange(20 * 30, dtype=np.uint8).reshape(20, 30)
     clear = Image.merge("LA", (Image.fromarray(drawn), Image.fromarray((drawn > 100).astype(np.uint8) * 255)))
     deep = Image.fromarray(drawn.astype(np.uint16) * 100)
@@ -63,22 +63,25 @@ def test_pictures_are_seen_as_their_files_are(one: Scholar, tmp_path: Path) -> N
     deep.save(tmp_path / "deep.png")
     Image.fromarray(drawn).save(tmp_path / "turned.png", exif=turned)
     files = sorted(tmp_path.iterdir())
-    read = [found for found in squares(file_bytes, [str(file) for file in files], 16) if not isinstance(found, str)]
+    read = [
+        found for found in decode_squares(read_file, [str(file) for file in files], 16) if not isinstance(found, str)
+    ]
     opened = [Image.open(file) for file in files]
-    assert np.array_equal(as_array(opened, 1, 16), np.concatenate([as_array(seen[None], 1, 16) for seen in read]))
+    expected = np.concatenate([convert_images(seen[None], 1, 16) for seen in read])
+    assert np.array_equal(convert_images(opened, 1, 16), expected)
     with pytest.raises(InputError, match="image 1: has values of -5"):
         one.predict([opened[0], Image.fromarray(np.full((4, 4), -5, np.int32))])
 
 
-def test_probabilities_sum_to_one_and_heed_among(two: Scholar, low: Task) -> None:
+def test_probabilities_sum_to_one_and_follow_among(two: Scholar, low: Task) -> None:
     everything = two.predict_proba(low.test.images)
     assert everything.shape == (len(low.test), 10)
     assert np.allclose(everything.sum(1), 1, atol=1e-5)
     among = two.predict_proba(low.test.images, among="digits")
     assert np.allclose(among, everything, atol=1e-5)  # both of its tasks have that name: it was learned again
     first, second = two.lineage
-    told = replace(two, lineage=(first.model_copy(update={"name": "low"}), second))
-    among = told.predict_proba(low.test.images, among="low")
+    renamed = replace(two, lineage=(first.model_copy(update={"name": "low"}), second))
+    among = renamed.predict_proba(low.test.images, among="low")
     assert np.allclose(among[:, :5], everything[:, :5] / everything[:, :5].sum(1, keepdims=True), atol=1e-5)
     assert not among[:, 5:].any()
     with pytest.raises(InputError, match="never learned a task 'nist'"):
@@ -90,7 +93,7 @@ def test_among_what_has_hardly_any_probability_left(two: Scholar) -> None:
     little = torch.zeros(2, 10)
     little[:, 0] = 1
     little[0, 5:7] = torch.tensor([1e-20, 3e-20])
-    only = two.only(little, ["5", "6"])
+    only = two.restrict_to(little, ["5", "6"])
     assert torch.allclose(only[:, 5:7], torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
     assert only.sum(1).tolist() == pytest.approx([1, 1])
 
@@ -170,18 +173,25 @@ def test_a_scholar_elsewhere_is_another_and_this_one_stays(one: Scholar) -> None
     assert all(torch.equal(a, b) and a is not b for a, b in zip(mine, theirs, strict=True))
 
 
+def test_conditions_are_pairs_of_task_and_class(one: Scholar) -> None:
+    first = one.lineage[0]
+    lineage = (first.model_copy(update={"classes": ("a", "b")}), first.model_copy(update={"classes": ("b", "c")}))
+    scholar = replace(one, classes=("a", "b", "c"), lineage=lineage)
+    assert scholar.conditions == ((0, 0), (0, 1), (1, 1), (1, 2))
+
+
 def test_a_rare_class_is_waited_for(one: Scholar, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large images are dreamt few at a time: that none of the first three shows a class says nothing."""
-    monkeypatch.setattr(Scholar, "chunk", 3)
+    monkeypatch.setattr(Scholar, "chunk_size", 3)
     order = iter(range(1000))
 
-    def imagine(conditions: torch.Tensor) -> Batch:
+    def sample(conditions: torch.Tensor) -> Batch:
         which = torch.tensor([int(next(order) % 30 == 29) for _ in conditions])
         targets = torch.nn.functional.one_hot(which, 5).float()
         return Batch(torch.zeros(len(which), 1, 16, 16, dtype=torch.uint8), targets, conditions, torch.ones(len(which)))
 
     rare = replace(one)
-    object.__setattr__(rare, "imagine", imagine)
+    object.__setattr__(rare, "sample", sample)
     assert len(rare.dream(4, of="1")[0]) == 4
     with pytest.raises(InputError, match=r"hardly ever dreams of '2': 0 of \d+ times"):
         rare.dream(4, of="2")
@@ -211,10 +221,10 @@ def test_a_description_that_does_not_fit_the_weights_is_refused(one: Scholar, tm
     with pytest.raises(InputError, match="do not fit the description"):
         Scholar.load(tmp_path / "scholar")
     path.write_text(json.dumps({**document, "lineage": []}))
-    with pytest.raises(InputError, match="'lineage'"):
+    with pytest.raises(InputError, match="lineage: "):
         Scholar.load(tmp_path / "scholar")
     path.write_text(json.dumps({**document, "lineage": [{**document["lineage"][0], "accuracy": "high"}]}))
-    with pytest.raises(InputError, match=r"'lineage\.0\.accuracy'"):
+    with pytest.raises(InputError, match=r"lineage\.0\.accuracy: "):
         Scholar.load(tmp_path / "scholar")
 
 

@@ -22,10 +22,11 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # What knows of torch, of NumPy, of Pillow, of the disk: all but commands, pages and browsers.
 QUICK = [
-    *(f"tests/{folder}" for folder in ("evaluate", "generators", "solvers", "tasks")),
-    *(f"tests/test_{name}.py" for name in ("boards", "checkpoints", "compute", "config", "doctor", "dreams")),
-    *(f"tests/test_{name}.py" for name in ("familiarity", "fitting", "learning", "lifetime", "registry", "replay")),
-    *(f"tests/test_{name}.py" for name in ("scholar", "store", "undertaking")),
+    *(f"tests/{folder}" for folder in ("evaluation", "generators", "learning", "settings", "solvers", "storage")),
+    *(f"tests/{folder}" for folder in ("tasks", "training")),
+    *(f"tests/cli/test_{name}.py" for name in ("doctor", "tensorboard")),
+    *(f"tests/compute/test_{name}.py" for name in ("device", "sync_batchnorm")),
+    *(f"tests/test_{name}.py" for name in ("ood", "scholar")),
 ]
 VERSIONS = (
     "import platform, torch, torchvision as v; print(platform.python_version(), torch.__version__, v.__version__)"

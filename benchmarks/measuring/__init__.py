@@ -1,1 +1,1 @@
-"""What speed.py and scaling.py measure with."""
+"""What several benchmarks share: timing, counting, cost formulas, and the writing of pages."""

@@ -1,43 +1,31 @@
-"""What the formulas say of a thousand tasks, of tasks like ImageNet, and of 64 GPUs, and what breaks first.
+"""Extrapolate the formulas: a thousand tasks, tasks like ImageNet, 64 GPUs, and what breaks first.
 
 What grows how was read in the code. What is assumed is a constant here, and said on the page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log2
 
-from measuring.costs import Cell, Fit
-from scholars.report.words import DASH
-from scholars.settings import Settings
+from measuring.cost_model import DEFAULTS, Cell, Formula, learning_seconds
+from measuring.pages import table
+from scholars.report.formatting import DASH
 
-GIB, GB = 2**30, 1e9
-DEFAULTS = Settings()
-# Test images of each task, training images of each, and new classes of each, in the stream of a thousand.
-TESTED, IMAGES, BROUGHT = 1000, 5000, 2
+GB = 1e9
+# The stream of a thousand tasks: test images, training images and new classes of each.
+TEST_IMAGES, IMAGES, NEW_CLASSES = 1000, 5000, 2
 
 
-def default(tasks: int, classes: int = BROUGHT, size: int = DEFAULTS.image.size, images: int = IMAGES) -> Cell:
-    """A cell of the default networks."""
+def default_cell(tasks: int, classes: int = NEW_CLASSES, size: int = DEFAULTS.image.size, images: int = IMAGES) -> Cell:
+    """Return a cell of the default networks."""
     return Cell(tasks, classes, images, size, DEFAULTS.solver.width, DEFAULTS.solver.batch // 4)
 
 
-def extrapolated(fits: Mapping[str, Fit]) -> Iterator[str]:
-    """The sections of the page."""
-    yield from _tasks(fits)
-    yield from _imagenet(fits)
-    yield from _gpus()
-
-
-def learning_seconds(each: Mapping[str, float]) -> float:
-    """Learning a task with the default numbers of steps and dreams, by the seconds of each; no audit, no evaluation."""
-    return (
-        DEFAULTS.solver.steps * each["solver"]
-        + DEFAULTS.generator.chosen.steps * each["generator"]
-        + DEFAULTS.replay.bank * each["dream"]
-    )
+def extrapolation_sections(formulas: Mapping[str, Formula]) -> list[str]:
+    """Return the lines of the sections of docs/costs.md."""
+    return [*_thousand_tasks(formulas), *_imagenet(formulas), *_gpus()]
 
 
 @dataclass(frozen=True)
@@ -54,28 +42,34 @@ class Growth:
     plan: str
     falls: bool = False
 
-    def breaks_at(self, most: int = 100_000) -> int | None:
-        """The smallest number of tasks at which the limit is passed."""
+    def breaks_at(self, max_tasks: int = 100_000) -> int | None:
+        """Return the smallest number of tasks at which the limit is passed."""
         if self.limit is None:
             return None
-        for tasks in range(1, most + 1):
+        for tasks in range(1, max_tasks + 1):
             if self.of(tasks) < self.limit if self.falls else self.of(tasks) > self.limit:
                 return tasks
         return None
 
 
-def growths(fits: Mapping[str, Fit]) -> list[Growth]:
-    """All that grows in a class-incremental stream, `BROUGHT` new classes a task."""
+def growths(formulas: Mapping[str, Formula]) -> list[Growth]:
+    """Return all that grows in a class-incremental stream, `NEW_CLASSES` a task."""
 
-    def scholar(tasks: int) -> float:
-        cell = default(tasks)
-        return sum(fits[part](cell) for part in ("description", "solver file", "generator file"))
+    def scholar_bytes(tasks: int) -> float:
+        cell = default_cell(tasks)
+        return sum(formulas[part](cell) for part in ("description", "solver file", "generator file"))
 
-    def kept(tasks: int) -> float:
+    def all_generations_gb(tasks: int) -> float:
         # Linear in the number of tasks, so that the sum over all generations is that of an arithmetic series.
-        return tasks * (scholar(1) + scholar(tasks)) / 2 / GB
+        return tasks * (scholar_bytes(1) + scholar_bytes(tasks)) / 2 / GB
 
-    size = DEFAULTS.image.size
+    def evaluation_hours(tasks: int) -> float:
+        # The sum over all tasks is taken from some, evenly spread.
+        step = max(1, tasks // 50)
+        some = range(step, tasks + 1, step)
+        seconds = sum(count * TEST_IMAGES * formulas["evaluate"](default_cell(count)) for count in some)
+        return seconds * tasks / len(some) / 3600
+
     return [
         Growth(
             "new images in a batch of the solver (`replay.ratio=auto`)",
@@ -89,7 +83,7 @@ def growths(fits: Mapping[str, Fit]) -> list[Growth]:
         Growth(
             "dreams in the bank of each class",
             "",
-            lambda tasks: DEFAULTS.replay.bank / (BROUGHT * max(1, tasks - 1)),
+            lambda tasks: DEFAULTS.replay.bank / (NEW_CLASSES * max(1, tasks - 1)),
             100,
             "`replay.bank` in proportion to the classes, or `replay.dreams=fresh`, whose memory is one batch",
             falls=True,
@@ -97,107 +91,103 @@ def growths(fits: Mapping[str, Fit]) -> list[Growth]:
         Growth(
             "confusion matrices held while a run evaluates (`run`, a K x K of each task)",
             "GB",
-            lambda tasks: tasks * (BROUGHT * tasks) ** 2 * 8 / GB,
+            lambda tasks: tasks * (NEW_CLASSES * tasks) ** 2 * 8 / GB,
             16,
             "keep the rows of the task's own classes only: T times less",
         ),
         Growth(
             "training images held by `run` (all tasks are opened at the start)",
             "GB",
-            lambda tasks: tasks * IMAGES * 3 * size**2 / GB,
+            lambda tasks: tasks * IMAGES * 3 * DEFAULTS.image.size**2 / GB,
             16,
             "open each task when its turn comes, and keep only test parts; `learn`, task by task, holds one",
         ),
         Growth(
             "evaluating every task after every task, in all",
             "hours",
-            lambda tasks: (
-                sum(t * TESTED * fits["evaluate"](default(t)) for t in _grid(tasks)) * tasks / len(_grid(tasks)) / 3600
-            ),
+            evaluation_hours,
             24,
             "a sample of the earlier tasks after most tasks, all of them after the last; evaluation by all processes",
         ),
         Growth(
             "learning one task, defaults",
             "min",
-            lambda tasks: learning_seconds({key: fit(default(tasks)) for key, fit in fits.items()}) / 60,
+            lambda tasks: learning_seconds({key: each(default_cell(tasks)) for key, each in formulas.items()}) / 60,
             None,
             "nearly flat: embeddings, the last layer and labels are all that grow",
         ),
         Growth(
             "a scholar on disk",
             "MB",
-            lambda tasks: scholar(tasks) / 1e6,
+            lambda tasks: scholar_bytes(tasks) / 1e6,
             None,
             "the settings of a task, most of scholar.json, written once where they do not change",
         ),
-        Growth("all generations of a run on disk", "GB", kept, 100, "keep every tenth, or the last few"),
+        Growth("all generations of a run on disk", "GB", all_generations_gb, 100, "keep every tenth, or the last few"),
     ]
 
 
-def _grid(tasks: int) -> list[int]:
-    """Some of 1..tasks, evenly spread: a sum over all is taken from these."""
-    step = max(1, tasks // 50)
-    return list(range(step, tasks + 1, step))
-
-
-def _tasks(fits: Mapping[str, Fit]) -> Iterator[str]:
+def _thousand_tasks(formulas: Mapping[str, Formula]) -> list[str]:
     counts = (10, 100, 1000)
-    yield from (
+
+    def rows() -> Iterator[Sequence[str]]:
+        found = [(growth.breaks_at(), growth) for growth in growths(formulas)]
+        for task, growth in sorted(found, key=lambda each: each[0] or float("inf")):
+            unit = f" {growth.unit}" if growth.unit else ""
+            values = (f"{growth.of(count):,.3g}{unit}" for count in counts)
+            limit = DASH if growth.limit is None else f"{growth.limit:g}{unit}"
+            yield growth.title, *values, limit, DASH if task is None else f"{task:,}", growth.plan
+
+    heads = f"what | {' | '.join(f'{count:,} tasks' for count in counts)} | limit | passed at task | plan"
+    return [
         "## A thousand tasks",
         "",
-        f"Default settings; {BROUGHT} new classes, {IMAGES:,} training and {TESTED:,} test images in each task.",
+        f"Default settings; {NEW_CLASSES} new classes, {IMAGES:,} training and {TEST_IMAGES:,} test images a task.",
         "Limits are chosen for a machine like this one.",
         "",
-        "| what | " + " | ".join(f"{count:,} tasks" for count in counts) + " | limit | passed at task | plan |",
-        "|---|" + "---|" * (len(counts) + 3),
-    )
-    found = growths(fits)
-    order = {growth.title: growth.breaks_at() for growth in found}
-    for growth in sorted(found, key=lambda one: order[one.title] or float("inf")):
-        unit = f" {growth.unit}" if growth.unit else ""
-        values = " | ".join(f"{growth.of(count):,.3g}{unit}" for count in counts)
-        at = order[growth.title]
-        limit = DASH if growth.limit is None else f"{growth.limit:g}{unit}"
-        yield f"| {growth.title} | {values} | {limit} | {DASH if at is None else f'{at:,}'} | {growth.plan} |"
-    yield from (
-        "",
+        *table(heads, rows()),
         "The earlier a row, the sooner it breaks. A budget that is the same for every task leaves less and less of it",
         "to each class, long before time, memory or disk run out. Lineage and embeddings are far from any limit.",
         "",
-    )
+    ]
 
 
-def _imagenet(fits: Mapping[str, Fit]) -> Iterator[str]:
+def _imagenet(formulas: Mapping[str, Formula]) -> list[str]:
     images, classes = 1_281_167, 1000
-    batch = DEFAULTS.solver.batch
-    yield from (
+    batch, steps = DEFAULTS.solver.batch, DEFAULTS.solver.steps
+
+    def rows() -> Iterator[Sequence[object]]:
+        for size in (32, 64, 128, 224):
+            cell = default_cell(1, classes, size, images)
+            step = formulas["solver"](cell)
+            yield (
+                size,
+                f"{images * 3 * size**2 / GB:,.1f} GB",
+                f"{step:,.2f} s",
+                f"{formulas['generator'](cell):,.2f} s",
+                f"{images / batch * step / 3600:,.1f} h",
+                f"{formulas['memory'](cell) / 1024:,.1f} GiB",
+            )
+
+    heads = (
+        "pixels a side | images in memory | a step of the solver | of the generator | an epoch of the solver | "
+        "memory to learn"
+    )
+    return [
         "## Tasks like ImageNet",
         "",
         f"{images:,} images of {classes:,} classes as one task, the default networks and batches, on this machine. An",
-        f"epoch is {images // batch:,} steps of the solver; the default {DEFAULTS.solver.steps:,} steps see",
-        f"{100 * DEFAULTS.solver.steps * batch / images:.0f} % of the images.",
+        f"epoch is {images // batch:,} steps of the solver; the default {steps:,} steps see",
+        f"{100 * steps * batch / images:.0f} % of the images.",
         "",
-        "| pixels a side | images in memory | a step of the solver | of the generator | an epoch of the solver | "
-        "memory to learn |",
-        "|---|---|---|---|---|---|",
-    )
-    for size in (32, 64, 128, 224):
-        cell = default(1, classes, size, images)
-        step = fits["solver"](cell)
-        yield (
-            f"| {size} | {images * 3 * size**2 / GB:,.1f} GB | {step:,.2f} s | {fits['generator'](cell):,.2f} s | "
-            f"{images / batch * step / 3600:,.1f} h | {fits['memory'](cell) / 1024:,.1f} GiB |"
-        )
-    yield from (
-        "",
+        *table(heads, rows()),
         "What breaks first is memory: a task is one array. An image folder is decoded into a memory-mapped file,",
         "which need not fit into memory, but bringing it to another size makes an array of it, and the first process",
         "sends the whole task to every other one by pickle. Next is the budget: so few steps see a part of the data.",
         "The plan: decode to the scholar's own size, open the mapped file in every process instead of sending it, and",
         "give steps in epochs. Networks made for 224 pixels can be brought along (own-networks.md).",
         "",
-    )
+    ]
 
 
 # A GPU and a network such as are rented by the hour; bf16, small convolutions.
@@ -211,55 +201,50 @@ KERNELS, LAUNCH = 400, 5e-6
 PARAMETERS, NORMS = 290e3, 6
 
 
-def gpu_step(processes: int, batch: int, size: int, gflop: float, parameters: float, norms: int) -> float:
-    """Seconds of a step of the solver on so many GPUs, by what is assumed.
+def compute_seconds(processes: int, batch: int, gflop: float) -> float:
+    """Return the seconds that one of so many GPUs computes in a step; ``gflop``: of one image, forward and backward."""
+    return max(batch / processes * gflop * 1e9 / (GPU_FLOPS * GPU_SHARE), KERNELS * LAUNCH)
 
-    gflop: of one image, forward and backward; norms: batch norms, each of which waits for all twice
-    """
-    compute = batch / processes * gflop * 1e9 / (GPU_FLOPS * GPU_SHARE)
-    # Every process draws the whole batch, and asks the first one whether to stop.
+
+def gpu_step_seconds(processes: int, batch: int, size: int, gflop: float) -> float:
+    """Return the seconds of a step of the default solver on so many GPUs, by what is assumed."""
+    # Every process draws the whole batch, and learns from the first one whether to stop.
     drawing = batch * 3 * size**2 / HOST_DRAW
-    if processes == 1:
-        return max(compute, KERNELS * LAUNCH) + drawing
-    waits = (2 * norms + 2) * LATENCY * log2(processes)
-    sent = 2 * 4 * parameters / BANDWIDTH
-    return max(compute, KERNELS * LAUNCH) + drawing + waits + sent
+    # Each batch norm waits for all processes forward and backward.
+    waits = (2 * NORMS + 2) * LATENCY * log2(processes)
+    sending = 2 * 4 * PARAMETERS / BANDWIDTH if processes > 1 else 0.0
+    return compute_seconds(processes, batch, gflop) + drawing + waits + sending
 
 
-def _gpus() -> Iterator[str]:
-    width = DEFAULTS.solver.width
-    yield from (
+def _gpus() -> list[str]:
+    def rows() -> Iterator[Sequence[object]]:
+        for batch, size in ((128, 32), (4096, 32), (128, 224), (4096, 224)):
+            gflop = solver_gflop(size, DEFAULTS.solver.width)
+            steps = [gpu_step_seconds(count, batch, size, gflop) for count in (1, 8, 64)]
+            waiting = 1 - compute_seconds(64, batch, gflop) / steps[-1]
+            cells = (f"{1e3 * seconds:,.1f} ms" for seconds in steps)
+            yield f"{batch:,}", size, *cells, f"{steps[0] / steps[-1]:.1f} x", f"{100 * waiting:.0f} %"
+
+    return [
         "## 64 GPUs",
         "",
         "Nothing of this was measured. Assumed: "
         f"{GPU_FLOPS / 1e12:.0f} TFLOP/s a GPU in bf16, of which such convolutions reach {100 * GPU_SHARE:.0f} %; "
         f"{KERNELS} kernels a step, {1e6 * LAUNCH:.0f} µs each to launch; {1e6 * LATENCY:.0f} µs a collective and "
         f"doubling, {BANDWIDTH / GB:.0f} GB/s between GPUs; {HOST_DRAW / GB:.0f} GB/s to draw and augment, which every "
-        "process does for the whole batch. A step of the default solver, 6 batch norms, each of which waits for all "
-        "forward and backward:",
+        f"process does for the whole batch. A step of the default solver, {NORMS} batch norms, each of which waits for "
+        "all forward and backward:",
         "",
-        "| batch | pixels | 1 GPU | 8 | 64 | 64 over 1 | waiting and drawing at 64 |",
-        "|---|---|---|---|---|---|---|",
-    )
-    for batch, size in ((128, 32), (4096, 32), (128, 224), (4096, 224)):
-        gflop = solver_gflop(size, width)
-        steps = {count: gpu_step(count, batch, size, gflop, PARAMETERS, NORMS) for count in (1, 8, 64)}
-        compute = max(batch / 64 * gflop * 1e9 / (GPU_FLOPS * GPU_SHARE), KERNELS * LAUNCH)
-        cells = " | ".join(f"{1e3 * seconds:,.1f} ms" for seconds in steps.values())
-        yield (
-            f"| {batch:,} | {size} | {cells} | {steps[1] / steps[64]:.1f} x | {100 * (1 - compute / steps[64]):.0f} % |"
-        )
-    yield from (
-        "",
+        *table("batch | pixels | 1 GPU | 8 | 64 | 64 over 1 | waiting and drawing at 64", rows()),
         "So one learning of default size is not for 64 GPUs: its batch is two images each, and launching kernels",
         "and waiting for norms is all that they do. 64 runs of a sweep are. What breaks first for one large learning",
         "is that every process draws the whole batch: the plan is to draw its own rows only, from a position of its",
         "own; then larger batches with fewer steps, and norms over the GPUs of one machine.",
-    )
+    ]
 
 
 def solver_gflop(size: int, width: int) -> float:
-    """Forward and backward of one image by the CNN, 10^9 operations; see `scholars.solvers.cnn`."""
+    """Return the GFLOP of one image, forward and backward, in the CNN; see `scholars.solvers.cnn`."""
     found, channels = 0.0, 3
     for stage in range(3):
         for _ in range(2):

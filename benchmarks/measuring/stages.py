@@ -1,4 +1,4 @@
-"""The stages of a run of `mnist-svhn`, each as something that can be done for a moment."""
+"""The stages of a run of `mnist-svhn`, each as something that can be timed for a moment."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from measuring.trained import Burst, Training, second_task, training
-from measuring.yardsticks import BYTES, INFERENCE, TRAINING
-from scholars import Scholar, checkpoints
-from scholars.compute import open_fabric, place
-from scholars.config import Recipe, build
-from scholars.evaluate import judge
+from measuring.references import BYTES, INFERENCE, TRAINING
+from measuring.training_bursts import Burst, Training, generator_training, second_task_mixture, solver_training
+from scholars import Scholar, changed, learn
+from scholars.compute.device import open_fabric, to_device
+from scholars.evaluation.accuracy import evaluate
+from scholars.experiments.recipe import Recipe
+from scholars.experiments.stream import open_stream
 from scholars.generators import build_generator
-from scholars.learning import Mixture, learn
-from scholars.scholar import painted
-from scholars.settings import Settings
+from scholars.generators.sampling import sample_images
+from scholars.learning.mixture import Mixture
+from scholars.settings import DEFAULT_GENERATOR, GENERATORS, Settings
 from scholars.solvers import build_solver
-from scholars.streams import open_stream
-from scholars.tasks import Task
-from scholars.teaching import teach_generator, teach_solver
+from scholars.tasks.task import Task
+from scholars.training import checkpoints
 
 
 @dataclass(frozen=True)
 class Stage:
     """A stage of a run.
 
-    yardstick: what it is compared with
+    reference: the workload that it is compared with
     burst: does it for about so many seconds
     step, images: the smallest part of it that computes all that it computes, and of how many images that is; None for
         a stage that does not compute with floating-point numbers
@@ -39,99 +39,86 @@ class Stage:
     """
 
     name: str
-    yardstick: str
+    reference: str
     burst: Callable[[float], Burst]
     step: Callable[[], object] | None = None
     images: int = 0
     unit: str = "images"
 
 
-def stages(recipe: Recipe, data_dir: Path | None, scratch: Path) -> Iterator[Stage]:
-    """Those of ``recipe``'s second task, with every kind of generator at its own settings."""
+def build_stages(recipe: Recipe, data_dir: Path | None, scratch: Path) -> Iterator[Stage]:
+    """Build those of ``recipe``'s second task, with every kind of generator: its own settings, defaults of others."""
     settings = recipe.settings()
     fabric = open_fabric(settings.compute)
     first, second, *_ = open_stream(recipe, 0, data_dir)
-    yield Stage("decode", BYTES, lambda _: _decoded(recipe, data_dir))
-    mix, known = second_task(first, second, settings), len(first.classes)
-    solver = training(
-        "solver", lambda: teach_solver(mix.for_solver(), classes=known, settings=settings, seed=0, fabric=fabric)
-    )
-    yield _trained("step of the solver", solver, fabric, scratch)
-    kinds = {kind: _generator(kind, mix, first, settings, fabric) for kind in settings.generator.kinds()}
-    for kind, one in kinds.items():
-        yield _trained(f"step of {kind}", one, fabric, scratch)
+    yield Stage("decode", BYTES, lambda _: _decode(recipe, data_dir))
+    mix, known = second_task_mixture(first, second, settings), len(first.classes)
+    trainings = {"the solver": solver_training(mix.for_solver(), known, settings, fabric)}
+    by_kind = {kind: changed(settings, {"generator.kind": kind}) for kind in GENERATORS}
+    trainings |= {kind: _generator_training(mix, first, own, fabric) for kind, own in by_kind.items()}
+    for name, training in trainings.items():
+        burst = partial(_training_burst, training, fabric, scratch)
+        yield Stage(f"step of {name}", TRAINING, burst, training.repeated_step(), training.batch)
     scholar = Scholar(build_solver(settings.solver, settings.image, known), None, first.classes, (), settings)
-    place(scholar.solver, fabric.device)
-    for kind in dict.fromkeys([Settings().generator.kind, settings.generator.kind]):
-        yield _dreamt(kind, scholar, 2 * known)
-    yield from _looked_at(scholar, second)
-    yield Stage("checkpoint", BYTES, partial(_kept, kinds[Settings().generator.kind], scratch), unit="MB")
+    to_device(scholar.solver, fabric.device)
+    for kind in dict.fromkeys([DEFAULT_GENERATOR, settings.generator.kind]):
+        yield _dream_stage(by_kind[kind], scholar, 2 * known)
+    images = second.test.tensor[: scholar.chunk_size].contiguous()
+    yield _repeat("label", lambda: scholar.probabilities(images), len(images))
+    few = replace(second, test=second.test[: 8 * scholar.chunk_size])
+    yield _repeat("evaluate", lambda: evaluate(scholar, few), len(few.test))
+    yield Stage("checkpoint", BYTES, partial(_save, trainings[DEFAULT_GENERATOR], scratch), unit="MB")
 
 
-def _decoded(recipe: Recipe, data_dir: Path | None) -> Burst:
-    """Once: it takes seconds."""
+def _decode(recipe: Recipe, data_dir: Path | None) -> Burst:
+    """Open the data once: it takes seconds."""
     began = time.perf_counter()
     tasks = open_stream(recipe, 0, data_dir)
     return Burst(sum(len(task.train) + len(task.test) for task in tasks), time.perf_counter() - began)
 
 
-def _generator(kind: str, mix: Mixture, first: Task, settings: Settings, fabric: Fabric) -> Training:
-    """A second generator's training: that of a flow and of a vae asks the first one, too."""
-    chosen = settings.model_copy(update={"generator": settings.generator.model_copy(update={"kind": kind})})
-    changes = {"solver.steps": 1, f"generator.{kind}.steps": 1, "familiarity.dreams": 0}
-    previous = learn(first.sampled(9, 0), settings=build(Settings, chosen.model_dump(), changes, where="speed"))
-    source, conditions = mix.for_generator(), 2 * len(first.classes)
-    return training(
-        kind,
-        lambda: teach_generator(
-            source, previous=previous, conditions=conditions, settings=chosen, seed=0, fabric=fabric
-        ),
-    )
+def _generator_training(mix: Mixture, first: Task, settings: Settings, fabric: Fabric) -> Training:
+    """Return a second generator's training, with a previous one: some kinds learn from more of it than its dreams."""
+    short = changed(settings, {"solver.steps": 1, "generator.steps": 1, "ood.dreams": 0})
+    previous = learn(first.sampled(9, 0), settings=short)
+    return generator_training(mix.for_generator(), 2 * len(first.classes), settings, fabric, previous)
 
 
-def _trained(name: str, one: Training, fabric: Fabric, scratch: Path) -> Stage:
-    return Stage(name, TRAINING, lambda seconds: one.burst(fabric, seconds, scratch), one.step(), one.batch)
+def _training_burst(training: Training, fabric: Fabric, scratch: Path, seconds: float) -> Burst:
+    return training.burst(fabric, seconds, scratch)
 
 
-def _dreamt(kind: str, scholar: Scholar, conditions: int) -> Stage:
-    """A chunk of dreams, painted and labelled, as a bank is made of."""
-    settings = scholar.settings.model_copy(
-        update={"generator": scholar.settings.generator.model_copy(update={"kind": kind})}
-    )
+def _dream_stage(settings: Settings, scholar: Scholar, conditions: int) -> Stage:
+    """Draw and label a chunk of dreams, as for a bank."""
     generator = build_generator(settings.generator, settings.image, conditions)
-    place(generator, open_fabric(settings.compute).device)
-    asked = torch.arange(scholar.chunk) % conditions
+    to_device(generator, open_fabric(settings.compute).device)
+    drawn = torch.arange(scholar.chunk_size) % conditions
 
     def chunk() -> None:
-        scholar.probabilities(painted(generator, asked, settings))
+        scholar.probabilities(sample_images(generator, drawn, settings))
 
-    return _repeated(f"dream with {kind}", chunk, scholar.chunk)
-
-
-def _looked_at(scholar: Scholar, task: Task) -> Iterator[Stage]:
-    images = task.test.tensor[: scholar.chunk].contiguous()
-    few = replace(task, test=task.test[: 8 * scholar.chunk])
-    yield _repeated("label", lambda: scholar.probabilities(images), len(images))
-    yield _repeated("evaluate", lambda: judge(scholar, few), len(few.test))
+    return _repeat(f"dream with {settings.generator.kind}", chunk, scholar.chunk_size)
 
 
-def _repeated(name: str, once: Callable[[], object], images: int) -> Stage:
-    def burst(least: float) -> Burst:
+def _repeat(name: str, step: Callable[[], object], images: int) -> Stage:
+    """Return a stage that does ``step`` again and again, ``images`` at a time."""
+
+    def burst(seconds: float) -> Burst:
         times, began = 0, time.perf_counter()
-        while (spent := time.perf_counter() - began) < least or not times:
-            once()
+        while (spent := time.perf_counter() - began) < seconds or not times:
+            step()
             times += 1
         return Burst(images * times, spent)
 
-    return Stage(name, INFERENCE, burst, once, images)
+    return Stage(name, INFERENCE, burst, step, images)
 
 
-def _kept(one: Training, scratch: Path, least: float) -> Burst:
-    """The whole state of a training written, as often as fits."""
-    one.step()()
-    path = scratch / "kept.safetensors"
+def _save(training: Training, scratch: Path, seconds: float) -> Burst:
+    """Write the whole state of a training, as often as fits."""
+    training.repeated_step()()
+    path = scratch / "checkpoint.safetensors"
     written, began = 0.0, time.perf_counter()
-    while (spent := time.perf_counter() - began) < least or not written:
-        checkpoints.save(path, one.trainee.modules, one.trainee.optimizers, {})
+    while (spent := time.perf_counter() - began) < seconds or not written:
+        checkpoints.save(path, training.trainee.modules, training.trainee.optimizers, {})
         written += path.stat().st_size / 1e6
     return Burst(written, spent)

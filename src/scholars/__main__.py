@@ -1,5 +1,5 @@
 """Run the command line as a module: ``python -m scholars``."""
 
-from scholars.cli import main
+from scholars.cli.main import main
 
 main()

@@ -1,10 +1,10 @@
-"""The errors that are for people: what was wrong, where, and what to do about it."""
-
-from __future__ import annotations
+"""Errors that are messages for people: what was wrong, where, what to do."""
 
 import difflib
+import importlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 _MOST_LISTED = 20
 
@@ -35,7 +35,12 @@ def visible(words: str) -> str:
     return "".join(c if c == "\n" or printable(c) else ascii(c)[1:-1] for c in words)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def one_line(error: BaseException) -> str:
+    """Return the message of an error in one line; the name of its type if it has no message."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence that names what is known, the nearest match first if there is one."""
     options = list(known)
     close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
@@ -43,8 +48,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint}Known: {', '.join(options)}."
 
 
+def import_extra(module: str, extra: str, what: str) -> Any:
+    """Return an optional dependency. Raises InputError, saying ``what`` needs it, where its extra is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise extra_missing(what, extra) from None
+
+
 def extra_missing(what: str, extra: str) -> InputError:
-    """The error that ``what`` needs an extra of this package which is not installed."""
+    """Return the error that ``what`` needs an extra of this package which is not installed."""
     return InputError(f"{what} needs the extra {extra!r}: pip install '.[{extra}]', in the clone of Scholars")
 
 
@@ -52,3 +65,13 @@ def shortlist(items: Sequence[str], separator: str) -> str:
     """The first of many, and how many more there are."""
     rest = [f"and {len(items) - _MOST_LISTED} more"] if len(items) > _MOST_LISTED else []
     return separator.join([*items[:_MOST_LISTED], *rest])
+
+
+def pass_on_warnings(say: Callable[[str], None]) -> Callable[..., None]:
+    """For `warnings.showwarning`: what is for people is said; what libraries tell programmers stays out of the way."""
+
+    def warn(message: Warning | str, category: type[Warning], *_: object) -> None:
+        if issubclass(category, ScholarsWarning):
+            say(str(message))
+
+    return warn

@@ -1,35 +1,34 @@
-"""Could a table of streams.py mix rows that do not belong together?"""
+"""streams.py: could a table mix rows of different settings, or the README differ from what was measured?"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from measuring.marked import marked
-from streams import README, STREAMS, check_settings, chosen, kept_rows, overview
+from measuring import pages
+from streams import STREAMS, check_settings, overview_table, relevant_settings
 
-from scholars.config import parse_changes, read_recipe
-from scholars.report.words import DASH
+from scholars.experiments.recipe import read_recipe
+from scholars.report.formatting import DASH
+from scholars.settings.overrides import parse_changes
 
 RECIPE = read_recipe("split-svhn")
 
 
 def row(method: str, *changes: str) -> dict[str, Any]:
     recipe = read_recipe("split-svhn", parse_changes(changes))
-    return {"method": method, "seed": 1, "settings": chosen(recipe.model_dump(mode="json"))}
+    return {"method": method, "seed": 1, "settings": relevant_settings(recipe.model_dump(mode="json"))}
 
 
-def test_rows_of_the_recipe_are_a_table_whatever_other_methods_would_have_dreamt_with() -> None:
+def test_rows_of_the_recipe_are_a_table_whatever_generator_other_methods_were_given() -> None:
     check_settings("some", RECIPE, [row("replay"), row("replay", "seeds=[1]"), row("joint", "methods=[joint]")])
-    check_settings("some", RECIPE, [row("naive", "generator.r3gan.steps=7"), row("joint", "generator.kind=vae")])
-    # A generator that is not chosen has no part in it.
-    check_settings("some", RECIPE, [row("replay", "generator.flow.steps=7")])
+    check_settings("some", RECIPE, [row("naive", "generator.steps=7"), row("joint", "generator.kind=vae")])
 
 
 def test_a_row_of_before_a_setting_came_has_its_default() -> None:
-    older = row("replay", "generator.r3gan.classify=0")
-    del older["settings"]["generator"]["r3gan"]["classify"]
-    check_settings("some", read_recipe("split-svhn", parse_changes(["generator.r3gan.classify=0"])), [older])
+    older = row("replay", "generator.classify=0")
+    del older["settings"]["generator"]["classify"]
+    check_settings("some", read_recipe("split-svhn", parse_changes(["generator.classify=0"])), [older])
     with pytest.raises(SystemExit, match="some: the row of seed 1, replay is of other settings"):
         check_settings("some", RECIPE, [older])
 
@@ -42,39 +41,40 @@ def test_rows_of_other_settings_are_refused(change: str) -> None:
 
 def test_dreams_of_another_generator_are_refused() -> None:
     with pytest.raises(SystemExit, match="the row of seed 1, replay"):
-        check_settings("some", RECIPE, [row("joint"), row("replay", "generator.r3gan.steps=7")])
+        check_settings("some", RECIPE, [row("joint"), row("replay", "generator.steps=7")])
 
 
 def test_a_row_of_the_overview_says_of_how_many_seeds_it_is() -> None:
     def run(method: str, seed: int, accuracy: float) -> dict[str, Any]:
-        return {"method": method, "seed": seed, "average_accuracy": accuracy, "seconds": 7.0 + seed}
+        return {"method": method, "seed": seed, "accuracy": [], "average_accuracy": accuracy, "seconds": 7.0 + seed}
 
+    common = {"schema": 1, "recipe": "some", "tasks": ["one"], "generator": "r3gan"}
     parts: list[dict[str, Any]] = [
-        {"generator": "r3gan", "runs": [run("replay", seed, 0.90 + 0.01 * seed), run("naive", seed, 0.5)]}
-        for seed in (0, 1, 2)
+        {**common, "runs": [run("replay", seed, 0.90 + 0.01 * seed), run("naive", seed, 0.5)]} for seed in (0, 1, 2)
     ]
     parts[0]["runs"].append(run("er", 0, 0.8))
-    row = overview({"four-digits": parts}).splitlines()[2]
+    row = overview_table({"four-digits": parts})[2]
     # 91 +- t * s / sqrt(3), with t = 4.303 for two degrees of freedom, s = 1.
     cells = ["`four-digits`", "r3gan", "**91.0 ± 2.5**", "50.0 ± 0.0", DASH, DASH, DASH, "80.0 (1 seed)", "7"]
     assert row == f"| {' | '.join(cells)} |"
 
 
-def test_what_is_outside_the_marks_stays() -> None:
+def test_a_page_outside_the_marks_stays() -> None:
     page = "by hand\n<!-- made by benchmarks/a.py -->\nold\n<!-- until here -->\nby hand, <!-- until here -->\n"
-    made = marked(page, "a.py", "new\n")
+    made = pages.replace_section(page, "a.py", "new\n")
     assert made == page.replace("old\n", "\nnew\n\n")
-    assert marked(made, "a.py", "new\n") == made
+    assert pages.replace_section(made, "a.py", "new\n") == made
     for without in ("nothing\n", page.replace("<!-- until here -->\n", "")):
         with pytest.raises(ValueError):
-            marked(without, "a.py", "new\n")
+            pages.replace_section(without, "a.py", "new\n")
 
 
 def test_the_readme_has_what_was_measured() -> None:
-    rows = {name: [part for seed in (0, 1, 2) if (part := kept_rows(name, seed))] for name in STREAMS}
-    page = README.read_text(encoding="utf-8")
+    rows = {name: [part for seed in (0, 1, 2) if (part := pages.read_kept(f"{name}-{seed}"))] for name in STREAMS}
+    page = pages.README.read_text(encoding="utf-8")
     found = {name: parts for name, parts in rows.items() if parts}
     assert len(found) >= 8
-    assert marked(page, "streams.py", overview(found)) == page, (
+    table = "\n".join(overview_table(found)).rstrip() + "\n"
+    assert pages.replace_section(page, "streams.py", table) == page, (
         "run: python benchmarks/streams.py --data-dir DIR --only"
     )

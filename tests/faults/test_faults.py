@@ -1,6 +1,6 @@
-"""Whatever happens while a scholar learns, what is on disk is the old scholar or the new one, whole.
+"""Whatever happens while a scholar learns, what is on disk is the old scholar or the new one, complete.
 
-Each fault is followed by the same command again, which must end as if nothing had happened, down to the last bit.
+After each fault the same command is repeated, and must end as if nothing had happened, to the last bit.
 `benchmarks/faults.py` does the same at random moments, as often as one likes.
 """
 
@@ -11,8 +11,6 @@ import random
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,64 +18,74 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY, flat
+from conftest import TINY, flat, same_weights, with_changes
 from failing import failing_at
+from forked import run_main, run_scholars, start, start_scholars
 
-from scholars import store
-from scholars.errors import InputError, ScholarsError
-from scholars.fitting import fit
-from scholars.generators import KINDS
-from scholars.lifetime import Watch, teach
+from scholars.errors import InputError, Interrupted, ScholarsError
+from scholars.learning.algorithm import learn
+from scholars.learning.callbacks import Callbacks
+from scholars.learning.lifelong import teach
 from scholars.scholar import Scholar
+from scholars.settings import GENERATORS, Settings
 from scholars.solvers import build_solver
-from scholars.tasks import Task, open_task
+from scholars.storage import files
+from scholars.tasks.open import open_task
+from scholars.tasks.task import Task
+from scholars.training.loop import fit
 
 SETTINGS = [f"{key}={value}" for key, value in flat(TINY).items()]
 
 
-def weights(scholar: Scholar) -> dict[str, torch.Tensor]:
-    assert scholar.generator is not None
-    return {**scholar.solver.state_dict(), **{f"g/{k}": v for k, v in scholar.generator.state_dict().items()}}
+@pytest.fixture(scope="module")
+def tiniest(tiny: Settings) -> Settings:
+    return with_changes(tiny, solver__steps=5, generator__steps=4, replay__bank=100, audit__dreams=0, ood__dreams=30)
 
 
-def same(a: Scholar, b: Scholar) -> bool:
-    x, y = weights(a), weights(b)
-    return x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x)
+@pytest.fixture(scope="module")
+def one(low: Task, tiniest: Settings) -> Scholar:
+    return learn(low, settings=tiniest)
 
 
-def command(folder: Path) -> list[str]:
-    words = ["learn", str(folder), "digits", "--classes", "5,6,7,8,9", "--save-every", "0.05"]
-    return [sys.executable, "-m", "scholars", *words]
+@pytest.fixture(scope="module")
+def two(high: Task, one: Scholar) -> Scholar:
+    return learn(high, one)
+
+
+def second_task(folder: Path) -> list[str]:
+    """Return the command."""
+    return ["learn", str(folder), "digits", "--classes", "5,6,7,8,9", "--save-every", "0.05"]
 
 
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scholar]:
-    """A scholar of one task, and what becomes of it when nothing happens."""
+    """A scholar of one task, and the next generation, learned without a fault."""
     folder = tmp_path_factory.mktemp("faults") / "first"
-    first = [sys.executable, "-m", "scholars", "learn", str(folder), "digits", "--classes", "0,1,2,3,4"]
-    subprocess.run([*first, "--set", *SETTINGS, "solver.steps=150"], check=True, capture_output=True)
-    whole = folder.with_name("whole")
-    shutil.copytree(folder, whole)
-    subprocess.run(command(whole), check=True, capture_output=True)
-    return folder, Scholar.load(whole)
+    # Long enough a training of the solver to be killed in.
+    settings = [*SETTINGS, "solver.steps=80", "replay.bank=100", "audit.dreams=0"]
+    run_scholars("learn", str(folder), "digits", "--classes", "0,1,2,3,4", "--set", *settings)
+    next_generation = folder.with_name("next")
+    shutil.copytree(folder, next_generation)
+    run_scholars(*second_task(next_generation))
+    return folder, Scholar.load(next_generation)
 
 
 @pytest.mark.parametrize("written", ["learning.json", "generator.safetensors", "solver.safetensors"])
 def test_a_killed_learner_goes_on_bit_for_bit(taught: tuple[Path, Scholar], tmp_path: Path, written: str) -> None:
-    """Killed as soon as it has begun; in the midst of the generator's training; and of the solver's."""
-    first, whole = taught
+    """Killed as soon as it has begun; while the generator is trained; and while the solver is."""
+    first, expected = taught
     folder, note = tmp_path / "scholar", tmp_path / ".scholar.learning" / written
     shutil.copytree(first, folder)
-    learner = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    learner = start_scholars(*second_task(folder))
     while not note.exists():
-        assert learner.poll() is None, "it ended, and never wrote it"
+        assert learner.is_alive(), "it ended, and never wrote it"
         time.sleep(0.002)
-    learner.send_signal(signal.SIGKILL)
-    learner.wait()
+    learner.kill()
+    learner.join()
     assert note.exists()
-    assert same(Scholar.load(folder), Scholar.load(first))
-    subprocess.run(command(folder), check=True, capture_output=True)
-    assert same(Scholar.load(folder), whole)
+    assert same_weights(Scholar.load(folder), Scholar.load(first))
+    run_scholars(*second_task(folder))
+    assert same_weights(Scholar.load(folder), expected)
     assert {path.name for path in tmp_path.iterdir()} <= {"scholar", ".scholar.lock"}
 
 
@@ -96,7 +104,7 @@ def test_every_write_of_a_scholar_may_fail(one: Scholar, two: Scholar, tmp_path:
             else:
                 failed = asked[0] >= number
         kept = Scholar.load(folder)
-        assert same(kept, one) or same(kept, two), f"fault {number}"
+        assert same_weights(kept, one) or same_weights(kept, two), f"fault {number}"
         assert [path.name for path in tmp_path.iterdir()] == ["scholar"], f"fault {number}"
         if kept.generation == 2:
             one.save(folder)
@@ -108,7 +116,7 @@ def test_writes_that_fail_while_learning_lose_nothing(one: Scholar, two: Scholar
     folder = tmp_path / "scholar"
     one.save(folder)
     with failing_at(0, 0) as asked:
-        assert same(teach(folder, high), two)
+        assert same_weights(teach(folder, high), two)
     writes = asked[0]
     for number in random.Random(0).sample(range(1, writes + 1), 6):
         shutil.rmtree(folder)
@@ -116,26 +124,29 @@ def test_writes_that_fail_while_learning_lose_nothing(one: Scholar, two: Scholar
         with failing_at(number, errno.ENOSPC), pytest.raises(OSError, match="No space left"):
             teach(folder, high)
         left = Scholar.load(folder)
-        assert same(left, one) or same(left, two), f"fault {number} of {writes}"
+        assert same_weights(left, one) or same_weights(left, two), f"fault {number} of {writes}"
         if left.generation == 1:
-            assert same(teach(folder, high), two), f"fault {number} of {writes}"
+            assert same_weights(teach(folder, high), two), f"fault {number} of {writes}"
+
+
+def _learn_limited(words: list[str], output: Path) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    run_main(words, output)
 
 
 def test_a_real_limit_on_files_is_one_message(taught: tuple[Path, Scholar], tmp_path: Path) -> None:
-    """The system itself refuses to write beyond 20 kB: no weights, no checkpoint fit."""
+    """The system itself refuses to write beyond 20 kB: neither weights nor checkpoints fit."""
     first, _ = taught
     folder = tmp_path / "scholar"
     shutil.copytree(first, folder)
-
-    def limited() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    done = subprocess.run(command(folder), capture_output=True, text=True, preexec_fn=limited, check=False)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert "File too large" in done.stderr
-    assert same(Scholar.load(folder), Scholar.load(first))
+    learner = start(_learn_limited, second_task(folder), tmp_path / "output")
+    learner.join()
+    assert learner.exitcode == 1
+    output = (tmp_path / "output").read_text()
+    assert "Traceback" not in output
+    assert "File too large" in output
+    assert same_weights(Scholar.load(folder), Scholar.load(first))
 
 
 def test_a_clock_that_jumps_back_changes_nothing(
@@ -145,7 +156,7 @@ def test_a_clock_that_jumps_back_changes_nothing(
     now = iter(range(10**9, 0, -3600))
     for clock in ("monotonic", "perf_counter", "time"):
         monkeypatch.setattr(time, clock, lambda: float(next(now)))
-    assert same(teach(tmp_path / "scholar", high), two)
+    assert same_weights(teach(tmp_path / "scholar", high), two)
 
 
 def test_weights_that_are_not_finite_are_never_saved(one: Scholar, high: Task, tmp_path: Path) -> None:
@@ -161,10 +172,10 @@ def test_weights_that_are_not_finite_are_never_saved(one: Scholar, high: Task, t
         return built
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scholars.teaching.build_solver", spoilt(build_solver))
-        with pytest.raises(Exception, match=r"diverged again: .*Nothing was saved"), pytest.warns(match="begins anew"):
+        patch.setattr("scholars.learning.networks.build_solver", spoilt(build_solver))
+        with pytest.raises(Exception, match=r"diverged again: .*Nothing was saved"), pytest.warns(match="starts again"):
             teach(tmp_path / "scholar", high, changes={"solver.start": "fresh"})
-    assert same(Scholar.load(tmp_path / "scholar"), one)
+    assert same_weights(Scholar.load(tmp_path / "scholar"), one)
 
 
 def test_weights_that_the_last_step_spoilt_are_never_saved(
@@ -179,10 +190,10 @@ def test_weights_that_the_last_step_spoilt_are_never_saved(
             with torch.no_grad():
                 trainee.modules["module"].head.bias[0] = float("inf")
 
-    monkeypatch.setattr("scholars.teaching.fit", spoiling)
+    monkeypatch.setattr("scholars.learning.networks.fit", spoiling)
     with pytest.raises(ScholarsError, match=r"solver weight 'head\.bias' is not finite\. Nothing was saved"):
         teach(tmp_path / "scholar", high)
-    assert same(Scholar.load(tmp_path / "scholar"), one)
+    assert same_weights(Scholar.load(tmp_path / "scholar"), one)
 
 
 def test_what_replaces_a_file_is_on_the_disk_before_it_does_and_as_readable_as_any_other(
@@ -190,7 +201,7 @@ def test_what_replaces_a_file_is_on_the_disk_before_it_does_and_as_readable_as_a
 ) -> None:
     """Else a power cut could leave the new name and nothing in it."""
     order: list[tuple[str, str]] = []
-    sync, replaced = store._sync, Path.replace
+    sync, replaced = files.sync, Path.replace
 
     def syncing(path: Path) -> None:
         order.append(("sync", path.name))
@@ -200,9 +211,9 @@ def test_what_replaces_a_file_is_on_the_disk_before_it_does_and_as_readable_as_a
         order.append(("replace", self.name))
         return replaced(self, target)
 
-    monkeypatch.setattr(store, "_sync", syncing)
+    monkeypatch.setattr(files, "sync", syncing)
     monkeypatch.setattr(Path, "replace", replacing)
-    store.write_text(tmp_path / "note", "words")
+    files.write_text(tmp_path / "note", "words")
     name = order[0][1]
     assert order == [("sync", name), ("replace", name), ("sync", tmp_path.name)]
     monkeypatch.undo()
@@ -214,13 +225,13 @@ def test_what_replaces_a_file_is_on_the_disk_before_it_does_and_as_readable_as_a
     assert {*modes.values(), (tmp_path / "note").stat().st_mode} == {(tmp_path / "plain").stat().st_mode}
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_unfinished_work_takes_three_times_the_scholar_at_most(kind: str, tmp_path: Path) -> None:
-    """At the default sizes, of every kind of generator, whenever it is looked at: a file a stage."""
-    digits = open_task("digits").only(["0", "1", "2"])
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_unfinished_work_takes_four_times_the_scholar_at_most(kind: str, tmp_path: Path) -> None:
+    """At the default sizes, of every kind of generator, at any time: one checkpoint a stage."""
+    digits = open_task("digits").select_classes(["0", "1", "2"])
     digits = replace(digits, train=digits.train[:64], test=digits.test[:16])
-    short = {"solver.steps": 4, "solver.batch": 8, "generator.kind": kind, "audit.dreams": 0, "familiarity.dreams": 0}
-    short |= {f"generator.{kind}.steps": 4, f"generator.{kind}.batch": 8}
+    short = {"solver.steps": 4, "solver.batch": 8, "generator.kind": kind, "audit.dreams": 0, "ood.dreams": 0}
+    short |= {"generator.steps": 4, "generator.batch": 8}
     folder, sizes = tmp_path / "scholar", list[int]()
 
     def looked() -> bool:
@@ -230,9 +241,9 @@ def test_unfinished_work_takes_three_times_the_scholar_at_most(kind: str, tmp_pa
         sizes.append(sum(path.stat().st_size for path in kept))
         return False
 
-    teach(folder, digits, changes=short, watch=Watch(stopping=looked), save_every=0)
+    teach(folder, digits, changes=short, callbacks=Callbacks(stopping=looked), save_every=0)
     assert len(sizes) > 8
-    assert max(sizes) <= 3 * sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    assert max(sizes) <= 4 * sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
 def test_who_was_killed_after_the_swap_is_not_taught_twice(
@@ -252,7 +263,7 @@ def test_who_was_killed_after_the_swap_is_not_taught_twice(
     assert work.is_dir()
     assert teach(folder, high).generation == 2
     assert not work.exists()
-    assert same(Scholar.load(folder), two)
+    assert same_weights(Scholar.load(folder), two)
     assert teach(folder, high).generation == 3
 
 
@@ -267,16 +278,15 @@ def test_what_a_killed_process_left_is_cleared_away(one: Scholar, two: Scholar, 
     # Killed while it wrote whose work this is.
     (tmp_path / ".scholar.learning").mkdir()
     (tmp_path / ".scholar.learning" / ".learning.json.a1b2c3d4.tmp").write_text("{")
-    assert same(teach(folder, high), two)
+    assert same_weights(teach(folder, high), two)
     assert {path.name for path in tmp_path.iterdir()} == {"scholar", ".scholar.lock", *others}
 
 
 def test_a_checkpoint_that_is_cut_short_is_refused_by_name(one: Scholar, high: Task, tmp_path: Path) -> None:
     one.save(tmp_path / "scholar")
-    asked = iter(range(10_000))
-    with pytest.raises(Exception, match="stopped"):
-        teach(tmp_path / "scholar", high, watch=Watch(stopping=lambda: next(asked) >= 60))
     checkpoint = tmp_path / ".scholar.learning" / "generator.safetensors"
+    with pytest.raises(Interrupted, match="stopped in stage 'solver'"):
+        teach(tmp_path / "scholar", high, callbacks=Callbacks(stopping=checkpoint.exists))
     checkpoint.write_bytes(checkpoint.read_bytes()[:100])
     with pytest.raises(InputError, match=r"generator\.safetensors is not a readable"):
         teach(tmp_path / "scholar", high)

@@ -16,16 +16,19 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scholars import config, keepsakes, store
-from scholars.config import build, parse_changes, read_recipe
 from scholars.errors import InputError
-from scholars.familiarity import Familiarity
+from scholars.experiments import recipe, samples
+from scholars.experiments.recipe import read_recipe
+from scholars.ood import OODDetector
 from scholars.report import results
-from scholars.report.illustrate import read_ticks
+from scholars.report.figures import read_ticks
 from scholars.scholar import Scholar
 from scholars.settings import Settings
-from scholars.tasks import arrays, open_task, pictures, table
-from scholars.weights import filled, load_weights
+from scholars.settings.overrides import build, parse_changes
+from scholars.storage import files, scholar_folder
+from scholars.storage.weights import build_from_weights, load_weights
+from scholars.tasks import csv_table, decoding, npz
+from scholars.tasks.open import open_task
 
 examples = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 JSON = st.recursive(
@@ -53,18 +56,18 @@ def described(folder: Path, document: object) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"classes": ["0", "0"]}, "names one twice"),
+        ({"classes": ["0", "0"]}, "one name twice"),
         ({"classes": ["zero"]}, "not among classes"),
         ({"classes": []}, "classes"),
         ({"lineage": []}, "lineage"),
         ({"lineage": [{}]}, "lineage.0"),
         ({"format": 10**30}, "update scholars"),
-        ({"sha256": {"../solver.safetensors": ""}}, "no weight file of this folder"),
-        ({"sha256": {"/etc/passwd": ""}}, "no weight file of this folder"),
+        ({"sha256": {"../solver.safetensors": ""}}, "not a weight file of this folder"),
+        ({"sha256": {"/etc/passwd": ""}}, "not a weight file of this folder"),
         ({"classes": ["0", "1", "2", "3", "4\x1b]0;obeyed\x07"]}, "control character"),
         ({"generation": 77}, "generation is 77"),
         ({"image": {"size": 999, "channels": 1}}, "image"),
-        ({"image": {"size": 20, "channels": 1}}, "image is not that of the lineage"),
+        ({"image": {"size": 20, "channels": 1}}, "image differs from image in the settings"),
         ({"further": 1}, "further"),
     ],
 )
@@ -87,25 +90,25 @@ def test_numbers_that_are_none_are_no_weights(one: Scholar, folder: Path, tmp_pa
     weights = one._weights()
     name = next(iter(weights["solver"]))
     weights["solver"] = weights["solver"] | {name: torch.full_like(weights["solver"][name], torch.nan)}
-    store.write_scholar(folder, {key: value for key, value in description(folder).items() if key != "sha256"}, weights)
+    scholar_folder.write_scholar(
+        folder, {key: value for key, value in description(folder).items() if key != "sha256"}, weights
+    )
     with pytest.raises(InputError, match="is not finite"):
         Scholar.load(folder)
 
 
 def test_weights_of_another_type_are_refused() -> None:
     module = torch.nn.Linear(2, 2)
-    with pytest.raises(InputError, match=r"described float32 \[2\], found complex64 \[2\]"):
+    with pytest.raises(InputError, match=r"expected float32 \[2\], found complex64 \[2\]"):
         load_weights(module, {"weight": module.weight, "bias": torch.zeros(2, dtype=torch.complex64)}, "here")
 
 
 @pytest.mark.parametrize("part", ["solver", "generator"])
 def test_a_description_larger_than_its_weights(folder: Path, part: str) -> None:
-    document = json.loads((folder / store.DESCRIPTION).read_text())
-    chosen = document["lineage"][-1]["settings"][part]
-    wide = chosen if part == "solver" else chosen[chosen["kind"].replace("-", "_")]
-    wide["width"] = 2048  # the most that settings allow: gigabytes
-    (folder / store.DESCRIPTION).write_text(json.dumps(document))
-    with pytest.raises(InputError, match=f"{part}: the description is of a network far larger than its weights"):
+    document = json.loads((folder / scholar_folder.DESCRIPTION).read_text())
+    document["lineage"][-1]["settings"][part]["width"] = 2048  # the most that settings allow: gigabytes
+    (folder / scholar_folder.DESCRIPTION).write_text(json.dumps(document))
+    with pytest.raises(InputError, match=f"{part}: the tensors do not fit the description"):
         Scholar.load(folder)
 
 
@@ -118,19 +121,19 @@ def test_no_network_takes_more_memory_than_its_weights(make: Callable[[], torch.
         module.register_buffer("table", make())
         return module
 
-    with pytest.raises(InputError, match="far larger"):
-        filled(build, torch.nn.Linear(2, 2).state_dict(), "here")
+    with pytest.raises(InputError, match="do not fit the description, first at 'table'"):
+        build_from_weights(build, torch.nn.Linear(2, 2).state_dict(), "here")
 
 
 def test_what_is_told_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MOST_TOLD", 10)
+    monkeypatch.setattr(files, "MAX_JSON_BYTES", 10)
     with pytest.raises(InputError, match="larger than"):
         Scholar.load(folder)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
-    for read in (store.read_json, store.read_tensors, table.read_rows):
+    for read in (files.read_json, files.read_tensors, csv_table.read_rows):
         with pytest.raises(InputError, match="is no file"):
             read(tmp_path / "pipe.csv")
 
@@ -147,27 +150,27 @@ def test_a_variance_below_zero_is_no_weight(tmp_path: Path) -> None:
         ("mean", torch.zeros(2, dtype=torch.bool), "do not fit"),
         ("dreams", torch.zeros(5, 3), "do not fit"),
         ("threshold", torch.tensor(torch.nan), "not finite"),
-        ("spread", torch.tensor([1.0, 0.0]), "not above 0"),
+        ("std", torch.tensor([1.0, 0.0]), "not above 0"),
     ],
 )
-def test_familiarity_of_what_are_no_numbers(name: str, value: torch.Tensor, said: str) -> None:
-    tensors = {"dreams": torch.zeros(5, 3).half(), "mean": torch.zeros(2), "spread": torch.ones(2)}
+def test_an_ood_detector_of_what_are_no_numbers(name: str, value: torch.Tensor, said: str) -> None:
+    tensors = {"dreams": torch.zeros(5, 3).half(), "mean": torch.zeros(2), "std": torch.ones(2)}
     tensors["threshold"] = torch.tensor(0.0)
-    assert Familiarity.from_tensors(tensors, 3, "here").dreams.shape == (5, 3)
+    assert OODDetector.from_tensors(tensors, 3, "here").dreams.shape == (5, 3)
     with pytest.raises(InputError, match=said):
-        Familiarity.from_tensors(tensors | {name: value}, 3, "here")
+        OODDetector.from_tensors(tensors | {name: value}, 3, "here")
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (0, 64), (5, 5)])
-def test_familiarity_of_another_shape(shape: tuple[int, ...]) -> None:
+def test_an_ood_detector_of_another_shape(shape: tuple[int, ...]) -> None:
     tensors = {
         "dreams": torch.zeros(shape),
         "mean": torch.zeros(2),
-        "spread": torch.ones(2),
+        "std": torch.ones(2),
         "threshold": torch.ones(()),
     }
-    with pytest.raises(InputError, match="do not fit the solver"):
-        Familiarity.from_tensors(tensors, 64, "here")
+    with pytest.raises(InputError, match="do not fit the description, first at 'dreams'"):
+        OODDetector.from_tensors(tensors, 64, "here")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +205,7 @@ def test_what_is_repeated_of_a_value_is_short(tmp_path: Path) -> None:
 
 def test_a_recipe_is_a_page_of_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "recipe.yaml").write_text("tasks: [digits]")
-    monkeypatch.setattr(config, "MOST_BYTES", 5)
+    monkeypatch.setattr(recipe, "MAX_BYTES", 5)
     with pytest.raises(InputError, match="larger than"):
         read_recipe(tmp_path / "recipe.yaml")
 
@@ -225,7 +228,7 @@ def test_any_change_is_taken_or_refused(key: str, text: str) -> None:
     assert isinstance(changed, Settings)
 
 
-def npz(path: Path, header: dict[str, Any], data: bytes = b"") -> None:
+def write_npz(path: Path, header: dict[str, Any], data: bytes = b"") -> None:
     """An archive whose images say of themselves what ``header`` says."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, header)
@@ -236,15 +239,15 @@ def npz(path: Path, header: dict[str, Any], data: bytes = b"") -> None:
 
 
 def test_an_array_that_claims_more_than_it_holds(tmp_path: Path) -> None:
-    npz(tmp_path / "task.npz", {"descr": "|u1", "fortran_order": False, "shape": (10**12, 32, 32, 3)})
+    write_npz(tmp_path / "task.npz", {"descr": "|u1", "fortran_order": False, "shape": (10**12, 32, 32, 3)})
     with pytest.raises(InputError, match="is smaller"):
         open_task(tmp_path / "task.npz")
 
 
 def test_arrays_that_unpack_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    npz(tmp_path / "task.npz", {"descr": "|u1", "fortran_order": False, "shape": (2, 4, 4)}, bytes(32))
+    write_npz(tmp_path / "task.npz", {"descr": "|u1", "fortran_order": False, "shape": (2, 4, 4)}, bytes(32))
     assert len(open_task(tmp_path / "task.npz").train) == 2
-    monkeypatch.setattr(arrays, "MOST_BYTES", 60)
+    monkeypatch.setattr(npz, "MAX_BYTES", 60)
     with pytest.raises(InputError, match="the most that is read"):
         open_task(tmp_path / "task.npz")
 
@@ -271,7 +274,7 @@ def test_folders_without_end(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_any_size_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MOST_OF_A_FILE", 10)
+    monkeypatch.setattr(decoding, "MAX_FILE_BYTES", 10)
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "1.png").write_bytes(bytes(11))
     with pytest.raises(InputError, match="larger than"):
@@ -283,7 +286,7 @@ def test_a_picture_of_any_size_is_not_read(tmp_path: Path, monkeypatch: pytest.M
 def test_any_table_is_read_or_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "table.csv").write_bytes(b"path,label,split\n" + data)
     try:
-        rows = table.read_rows(tmp_path / "table.csv")
+        rows = csv_table.read_rows(tmp_path / "table.csv")
     except InputError:
         return
     assert rows
@@ -291,17 +294,17 @@ def test_any_table_is_read_or_refused(tmp_path: Path, data: bytes) -> None:
 
 
 def test_methods_name_no_files_elsewhere(tmp_path: Path) -> None:
-    (tmp_path / "run" / "judged" / "0-").mkdir(parents=True)
+    (tmp_path / "run" / "evaluations" / "0-").mkdir(parents=True)
     (tmp_path / "elsewhere.safetensors").write_bytes(b"")
-    assert (tmp_path / "run" / "judged" / "0-" / "../../../elsewhere.safetensors").is_file()
-    assert keepsakes.read_judged(tmp_path / "run", 0, "/../../../elsewhere") is None
+    assert (tmp_path / "run" / "evaluations" / "0-" / "../../../elsewhere.safetensors").is_file()
+    assert samples.read_evaluation(tmp_path / "run", 0, "/../../../elsewhere") is None
 
 
 @given(st.dictionaries(st.sampled_from(["recipe", "tasks", "seeds", "generator", "runs", "summary"]), JSON))
 @examples
 def test_any_results_are_read_or_refused(document: dict[str, Any]) -> None:
     try:
-        found = results.parse(document | {"schema": 1})
+        found = results.parse_results(document | {"schema": 1})
     except InputError:
         return
     assert isinstance(found.tasks, list)
@@ -335,33 +338,33 @@ def test_a_log_that_breaks_off_is_read_to_there(tmp_path: Path) -> None:
     [torch.zeros(2, 8, 8, dtype=torch.uint8), torch.zeros(2, 2, 8, 8, dtype=torch.uint8), torch.zeros(2, 1, 8, 8)],
 )
 def test_kept_images_that_are_none(tmp_path: Path, images: torch.Tensor) -> None:
-    store.write_tensors(tmp_path / "samples.safetensors", {"task": images}, {"task": '["a", "b"]'})
-    with pytest.raises(InputError, match="no set of images"):
-        keepsakes.read_samples(tmp_path)
+    files.write_tensors(tmp_path / "samples.safetensors", {"task": images}, {"task": '["a", "b"]'})
+    with pytest.raises(InputError, match="is not a batch of images"):
+        samples.read_samples(tmp_path)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"truth": torch.tensor([0, 2])},
-        {"taken": torch.tensor([-1, 0])},
+        {"predicted": torch.tensor([-1, 0])},
         {"images": torch.zeros(1, 1, 8, 8, dtype=torch.uint8)},
         {"confusion": torch.zeros(2, 2, dtype=torch.int64)},
         {"confidence": torch.tensor([0.5, torch.nan])},
         {"confusion": torch.ones((), dtype=torch.int64)},
     ],
 )
-def test_judgements_that_do_not_fit_together(tmp_path: Path, change: dict[str, torch.Tensor]) -> None:
-    judged = {
+def test_evaluations_that_do_not_fit_together(tmp_path: Path, change: dict[str, torch.Tensor]) -> None:
+    evaluation = {
         "confusion": torch.ones(2, 2, dtype=torch.int64),
         "images": torch.zeros(2, 1, 8, 8, dtype=torch.uint8),
         "truth": torch.tensor([0, 1]),
-        "taken": torch.tensor([1, 0]),
+        "predicted": torch.tensor([1, 0]),
         "confidence": torch.tensor([0.5, 0.9]),
     }
-    path, notes = tmp_path / "judged" / "0-replay.safetensors", {"classes": '["a", "b"]'}
-    store.write_tensors(path, judged, notes)
-    assert keepsakes.read_judged(tmp_path, 0, "replay") is not None
-    store.write_tensors(path, judged | change, notes)
-    with pytest.raises(InputError, match="judged"):
-        keepsakes.read_judged(tmp_path, 0, "replay")
+    path, notes = tmp_path / "evaluations" / "0-replay.safetensors", {"classes": '["a", "b"]'}
+    files.write_tensors(path, evaluation, notes)
+    assert samples.read_evaluation(tmp_path, 0, "replay") is not None
+    files.write_tensors(path, evaluation | change, notes)
+    with pytest.raises(InputError, match=r"do not fit together|does not hold an evaluation"):
+        samples.read_evaluation(tmp_path, 0, "replay")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from scholars.records import Audit, ClassAudit, TaskAudit, TaskRecord
-from scholars.report.audits import by_class
-from scholars.report.portrait import write_portrait
-from scholars.report.words import DASH
+from scholars.report.audits import build_class_table
+from scholars.report.formatting import DASH
+from scholars.report.scholar_page import write_scholar_page
 from scholars.scholar import Scholar
+from scholars.storage.records import Audit, ClassAudit, TaskAudit, TaskRecord
 
 from .test_page import Page
 
@@ -22,7 +22,7 @@ DOG = ClassAudit(name="dog", share=0.396, confidence=0.8, agreement=0.5, accurac
 FOX = ClassAudit(name="fox", share=0.004, confidence=0.4, agreement=None, accuracy=0.1)
 
 
-def audited(one: Scholar, *classes: ClassAudit, name: str = "pets", warnings: Sequence[str] = ()) -> TaskRecord:
+def with_audit(one: Scholar, *classes: ClassAudit, name: str = "pets", warnings: Sequence[str] = ()) -> TaskRecord:
     """A task of a lineage after which so many of 500 dreams were seen as each class."""
     task = TaskAudit(name=name, accuracy=0.5, recall=0.5, shares={}, copies=0, nearest_dream=0.1, nearest_real=0.1)
     found = Audit(
@@ -32,28 +32,28 @@ def audited(one: Scholar, *classes: ClassAudit, name: str = "pets", warnings: Se
 
 
 def test_a_row_a_class(one: Scholar) -> None:
-    found = by_class([audited(one, CAT), audited(one, CAT, DOG, FOX, name="foxes"), one.lineage[0]])
+    found = build_class_table([with_audit(one, CAT), with_audit(one, CAT, DOG, FOX, name="foxes"), one.lineage[0]])
     assert found is not None
-    assert found.after == "foxes"  # what came later was not audited
-    assert found.columns == ("dreams", "share, %", "as asked, %", "confidence, %", "from dreams alone, %")
+    assert found.task == "foxes"  # what came later was not audited
+    assert found.columns == ("dreams", "share, %", "agreement, %", "confidence, %", "from dreams alone, %")
     assert found.rows == (
         ("cat", ("300", "60.0", "75.0", "90.0", "80.0"), False),
         ("dog", ("198", "39.6", "50.0", "80.0", DASH), False),
         ("fox", ("2", "0.4", DASH, "40.0", "10.0"), True),
     )
     assert "dog: 39.6\N{NO-BREAK SPACE}%, 80.0\N{NO-BREAK SPACE}%, \N{EN DASH};" in found.chart.alt
-    assert by_class(one.lineage) is None
+    assert build_class_table(one.lineage) is None
 
 
-def test_where_nothing_can_be_asked_for_there_is_no_column_of_it(one: Scholar) -> None:
-    found = by_class([audited(one, CAT.model_copy(update={"agreement": None}))])
+def test_an_unconditional_generator_has_no_column_of_agreement(one: Scholar) -> None:
+    found = build_class_table([with_audit(one, CAT.model_copy(update={"agreement": None}))])
     assert found is not None
-    assert "as asked, %" not in found.columns
+    assert "agreement, %" not in found.columns
     assert len(found.rows[0][1]) == len(found.columns)
 
 
 def test_the_chart_has_every_generation_and_only_what_is_known(one: Scholar) -> None:
-    found = by_class([audited(one, CAT), audited(one, CAT, DOG, FOX, name="foxes")])
+    found = build_class_table([with_audit(one, CAT), with_audit(one, CAT, DOG, FOX, name="foxes")])
     assert found is not None
     share, confidence, accuracy = found.chart.spec["concat"]
     rows = [(row["class"], row["generation"], row["share"], row["dying"]) for row in share["data"]["values"]]
@@ -65,14 +65,14 @@ def test_the_chart_has_every_generation_and_only_what_is_known(one: Scholar) -> 
         ("cat", 80),
         ("fox", 10),
     ]
-    older = by_class([audited(one, DOG)])  # of which nothing is known from dreams alone
+    older = build_class_table([with_audit(one, DOG)])  # of which nothing is known from dreams alone
     assert older is not None
     assert len(older.chart.spec["concat"]) == 2
 
 
 def test_of_many_classes_the_chart_shows_those_that_are_dreamt_of_least(one: Scholar) -> None:
     classes = [CAT.model_copy(update={"name": f"class {place}", "share": place / 4950}) for place in range(100)]
-    found = by_class([audited(one, *classes[::-1])])
+    found = build_class_table([with_audit(one, *classes[::-1])])
     assert found is not None
     assert len(found.rows) == 100
     assert "the 40 classes with the fewest dreams" in found.chart.alt
@@ -82,9 +82,9 @@ def test_of_many_classes_the_chart_shows_those_that_are_dreamt_of_least(one: Sch
 
 def test_it_is_on_the_page_beside_the_warnings(one: Scholar, tmp_path: Path) -> None:
     hostile = FOX.model_copy(update={"name": "</script><b>fox"})
-    record = audited(one, CAT, DOG, hostile, warnings=["foxes die out"])
+    record = with_audit(one, CAT, DOG, hostile, warnings=["foxes die out"])
     replace(one, lineage=(record,)).save(tmp_path / "s")
-    page = Page(write_portrait(tmp_path / "s", tmp_path / "s.html"))
+    page = Page(write_scholar_page(tmp_path / "s", tmp_path / "s.html"))
     assert "Class by class, after learning pets" in page.all("h3")
     assert "foxes die out" in page.all("p")
     assert page.all("span") == ["dying out"]

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from scholars.errors import InputError
-from scholars.report import plots, write_report
-from scholars.report.comparison import write_comparison
-from scholars.report.results import parse
-from scholars.report.words import DASH, headline, number, percent
+from scholars.report import write_report
+from scholars.report.charts import chart_accuracy, write_png
+from scholars.report.comparison_page import write_comparison_page
+from scholars.report.formatting import DASH, describe_run, number, percent
+from scholars.report.results import parse_results
 
 from .documents import one_run, results, single
 
@@ -77,30 +78,31 @@ def test_what_is_scored_on_validation_images_says_so(tmp_path: Path) -> None:
     assert not any(text.startswith(said) for text in report(tmp_path, results()).all("p"))
 
 
-def test_what_is_told_of_an_image_is_said(tmp_path: Path) -> None:
+def test_an_easier_scenario_is_named(tmp_path: Path) -> None:
     """A score among two classes is not one among ten."""
     easy = results(config={"scenario": "task"})
-    assert "averaged over the tasks, each image's task being told;" in headline(parse(easy))
-    assert "classes being their places in a task" in headline(parse(results(config={"scenario": "domain"})))
-    assert "told" not in headline(parse(results(config={"scenario": "class"})))
+    assert "averaged over the tasks, with each image's task given;" in describe_run(parse_results(easy))
+    domain, usual = (parse_results(results(config={"scenario": name})) for name in ("domain", "class"))
+    assert "with classes numbered within each task" in describe_run(domain)
+    assert ", with" not in describe_run(usual)
     for name, document in (("easy", easy), ("hard", results())):
         (tmp_path / name).mkdir()
         (tmp_path / name / "results.json").write_text(json.dumps(document))
-    page = write_comparison([tmp_path / "easy", tmp_path / "hard"], tmp_path / "page.html").read_text()
+    page = write_comparison_page([tmp_path / "easy", tmp_path / "hard"], tmp_path / "page.html").read_text()
     assert "not of one scenario" in page
     page = write_report(tmp_path / "easy").read_text()
-    assert page.count("each image&#39;s task being told") >= 2
+    assert page.count("each image&#39;s task given") >= 2
 
 
 def test_headline_of_less() -> None:
-    assert headline(parse(single())) == (
+    assert describe_run(parse_results(single())) == (
         "After learning mnist, replay is right on 98.7\N{NO-BREAK SPACE}% of the real test images."
     )
     joint = results(runs=[one_run(0, "joint", [[0.9, 0.8]])], summary={})
-    assert headline(parse(joint)).startswith("After learning mnist, then svhn, joint training is right on")
+    assert describe_run(parse_results(joint)).startswith("After learning mnist, then svhn, joint training is right on")
     many = results(tasks=list("abcdef"))
-    assert headline(parse(many)).startswith("After learning 6 tasks one after another, replay is right on")
-    assert headline(parse(results(runs=[]))) == "No method has finished yet."
+    assert describe_run(parse_results(many)).startswith("After learning 6 tasks one after another, replay is right on")
+    assert describe_run(parse_results(results(runs=[]))) == "No method has finished yet."
 
 
 def test_tables_have_the_figures(tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ def test_environment_configuration_and_command(tmp_path: Path) -> None:
 
 def test_charts_are_inside_the_page(tmp_path: Path) -> None:
     """Each with a text alternative, and a picture for those who run no scripts."""
-    plots.save(plots.accuracy(results()), tmp_path / "accuracy.png")
+    write_png(chart_accuracy(parse_results(results())), tmp_path / "accuracy.png")
     page = report(tmp_path, results())
     (source,) = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
     kind, _, data = source.partition(",")

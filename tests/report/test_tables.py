@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scholars.report import cost_table, summary_table
-from scholars.report.words import DASH
+from scholars.report.formatting import DASH
 
 from .documents import one_run, results, single
 

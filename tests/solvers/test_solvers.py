@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scholars.compute import to_float
+from scholars.compute.device import to_float
 from scholars.settings import ImageSettings, SolverSettings
-from scholars.solvers import CNN, MLP, build_solver
+from scholars.solvers import build_solver
+from scholars.solvers.cnn import CNN
+from scholars.solvers.mlp import MLP
 
 
 @pytest.mark.parametrize(("kind", "depth"), [("cnn", 64), ("mlp", 8)])

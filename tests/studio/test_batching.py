@@ -5,7 +5,7 @@ import contextlib
 import threading
 from collections.abc import Sequence
 
-from scholars.serve.batching import Batcher
+from scholars.studio.batching import Batcher
 
 
 def test_questions_that_come_while_others_are_answered_are_answered_together() -> None:
@@ -18,11 +18,11 @@ def test_questions_that_come_while_others_are_answered_are_answered_together() -
         return [ValueError(f"not {n}") if n == 3 else 2 * n for n in questions]
 
     async def go() -> list[int | BaseException]:
-        batcher = Batcher(doubled, most=8)
+        batcher = Batcher(doubled, max_batch=8)
         worker = asyncio.create_task(batcher.run())
-        alone = asyncio.create_task(batcher.ask(0))
+        alone = asyncio.create_task(batcher.submit(0))
         await asyncio.sleep(0.05)
-        others = [asyncio.create_task(batcher.ask(n)) for n in range(1, 11)]
+        others = [asyncio.create_task(batcher.submit(n)) for n in range(1, 11)]
         await asyncio.sleep(0.05)
         first.set()
         answers = await asyncio.gather(alone, *others, return_exceptions=True)
@@ -46,8 +46,8 @@ def test_a_failure_is_told_and_the_next_are_answered() -> None:
     async def go() -> tuple[object, str]:
         batcher = Batcher(once)
         worker = asyncio.create_task(batcher.run())
-        (error,) = await asyncio.gather(batcher.ask("bad"), return_exceptions=True)
-        answer = await batcher.ask("good")
+        (error,) = await asyncio.gather(batcher.submit("bad"), return_exceptions=True)
+        answer = await batcher.submit("good")
         worker.cancel()
         return error, answer
 

@@ -1,4 +1,4 @@
-"""However a studio ends: nobody is kept waiting, and nothing that was sent to it stays."""
+"""However a studio ends: no request is waited for, and no upload stays."""
 
 from __future__ import annotations
 
@@ -6,34 +6,39 @@ import asyncio
 import errno
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from filelock import FileLock
+from forked import run_main, start
 from starlette.requests import Request
+from starlette.testclient import TestClient
 from starlette.types import Message
 
-from scholars.config import build
 from scholars.scholar import Scholar
-from scholars.serve import uploads
-from scholars.serve.app import _taken_in
-from scholars.serve.scratch import Receiving, Scratch, remove_abandoned
-from scholars.serve.uploads import Intake
-from scholars.settings import Settings
-from scholars.tasks import Task
+from scholars.studio import uploads
+from scholars.studio.app import studio
+from scholars.studio.bodies import extract_images
+from scholars.studio.upload_folder import ActiveUploads, UploadFolder, remove_stale_uploads
+from scholars.studio.uploads import UploadExtractor
+from scholars.tasks.task import Task
 
 from .test_app import zipped
 from .test_serving import free_port
+
+# Learns until it is stopped, or the studio no longer reads what it says.
+WORKER = """#!/bin/sh
+while echo '{"stage": "solver", "step": 1, "steps": 2}'; do sleep 0.1; done
+"""
 
 
 @pytest.fixture
@@ -44,92 +49,81 @@ def temporary(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(one: Scholar, tmp_path: Path, temporary: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A studio, in a process of its own, of a scholar that takes its time to learn."""
-    slow = build(Settings, one.settings.model_dump(), {"generator.flow.steps": 1_000_000}, where="tests")
-    *earlier, last = one.lineage
-    replace(one, lineage=(*earlier, last.model_copy(update={"settings": slow}))).save(tmp_path / "home")
+def opened(one: Scholar, temporary: Path) -> Iterator[tuple[ForkServerProcess, str]]:
+    """A studio in a process of its own, with `WORKER`; its output is written to ``temporary/../output``."""
+    tmp_path = temporary.parent
+    one.save(tmp_path / "home")
+    (tmp_path / "worker").write_text(WORKER)
+    (tmp_path / "worker").chmod(0o755)
     port = free_port()
-    words = [sys.executable, "-m", "scholars", "serve", str(tmp_path / "home"), "--port", str(port)]
-    environment = {**os.environ, "TMPDIR": str(temporary)}
-    server = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    server = start(serve, tmp_path, port)
     address = f"http://127.0.0.1:{port}"
     try:
-        answers(lambda: httpx.get(address).status_code == 200)
+        wait_for(lambda: httpx.get(address).status_code == 200)
         yield server, address
     finally:
         server.kill()
-        server.wait()
+        server.join()
 
 
-def answers(what: Callable[[], bool]) -> None:
-    for _ in range(600):
+def serve(tmp_path: Path, port: int) -> None:
+    tempfile.tempdir = str(tmp_path / "temporary")
+    sys.executable = str(tmp_path / "worker")
+    run_main(["serve", str(tmp_path / "home"), "--port", str(port)], tmp_path / "output")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(1200):
         try:
-            if what():
+            if condition():
                 return
         except httpx.TransportError:
             pass
-        time.sleep(0.1)
-    pytest.fail("nothing came of it in a minute")
+        time.sleep(0.05)
+    pytest.fail("the condition did not come true in a minute")
 
 
 def teach(address: str, task: Task) -> str:
-    """Send two tasks; the id of the first, when it is being learned."""
+    """Send two tasks; return the id of the first when it is being learned."""
     job, _ = (httpx.post(f"{address}/tasks?name={name}", content=zipped(task)).json()["id"] for name in ("a", "b"))
-    answers(lambda: bool(httpx.get(f"{address}/jobs/{job}").json()["progress"]))
+    wait_for(lambda: bool(httpx.get(f"{address}/jobs/{job}").json()["progress"]))
     return str(job)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP], ids=["interrupted", "hung up"])
-def test_whoever_follows_a_task_is_not_waited_for(
-    one: Scholar, high: Task, tmp_path: Path, temporary: Path, how: signal.Signals
+def test_event_streams_end_when_the_studio_is_closed(
+    one: Scholar, high: Task, temporary: Path, how: signal.Signals
 ) -> None:
-    with opened(one, tmp_path, temporary) as (server, address):
+    with opened(one, temporary) as (server, address):
         job = teach(address, high)
         assert list(temporary.glob("scholars-task-*/images"))
         headers = {"accept": "text/event-stream"}
         with httpx.stream("GET", f"{address}/jobs/{job}", headers=headers, timeout=60) as answer:
             lines = answer.iter_lines()
             assert next(lines).startswith("data: ")
-            server.send_signal(how)
+            assert server.pid
+            os.kill(server.pid, how)
             for _ in lines:  # to its end, which comes
                 pass
-        _, said = server.communicate(timeout=60)
-    assert "Traceback" not in said
-    assert "ERROR" not in said
+        server.join(60)
+        assert server.exitcode is not None
+    output = (temporary.parent / "output").read_text()
+    assert "Traceback" not in output
+    assert "ERROR" not in output
     assert list(temporary.glob("scholars-*")) == []
 
 
-@pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="this system does not list processes as files")
-@pytest.mark.parametrize("learning", [True, False], ids=["while it learns", "as it begins"])
-def test_what_a_killed_studio_leaves_the_next_removes(
-    one: Scholar, high: Task, tmp_path: Path, temporary: Path, learning: bool
+def test_the_next_studio_removes_what_a_killed_one_left(
+    one: Scholar, high: Task, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with opened(one, tmp_path, temporary) as (server, address):
-        if learning:
-            teach(address, high)
-        else:
-            httpx.post(f"{address}/tasks?name=a", content=zipped(high))
-        answers(lambda: bool(learners(temporary)))
+    with opened(one, temporary) as (server, address):
+        teach(address, high)
         server.kill()
-        server.wait()
-        assert list(temporary.glob("scholars-task-*/images"))
-        # Nobody hears the learner any more, and it ends by itself.
-        answers(lambda: not learners(temporary))
-    with opened(one, tmp_path, temporary):
+        server.join()
+    assert list(temporary.glob("scholars-task-*/images"))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    with TestClient(studio(temporary.parent / "home")):
         assert not list(temporary.glob("scholars-*"))
-
-
-def learners(temporary: Path) -> list[Path]:
-    """The processes that were told of what is in this folder."""
-    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(temporary) in _words(path)]
-
-
-def _words(command: Path) -> str:
-    try:
-        return command.read_text()
-    except OSError:  # it has ended by now
-        return ""
 
 
 def test_only_what_nobody_holds_is_removed(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,8 +131,8 @@ def test_only_what_nobody_holds_is_removed(temporary: Path, monkeypatch: pytest.
     (temporary / "elsewhere").mkdir()
     (temporary / "scholars-task-link").symlink_to(temporary / "elsewhere")
     (temporary / "scholars-task-left" / "images").mkdir(parents=True)
-    held = Scratch()
-    remove_abandoned()
+    held = UploadFolder()
+    remove_stale_uploads()
     assert not (temporary / "scholars-task-left").exists()
     assert (temporary / "elsewhere").is_dir()
     assert held.folder.is_dir()
@@ -146,14 +140,14 @@ def test_only_what_nobody_holds_is_removed(temporary: Path, monkeypatch: pytest.
     assert sorted(path.name for path in temporary.iterdir()) == ["elsewhere", "scholars-task-link"]
 
 
-def test_where_nothing_can_be_locked_a_task_is_taken_in(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_work_where_nothing_can_be_locked(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unable(lock: FileLock, **_: Any) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.setattr(FileLock, "acquire", unable)
-    held = Scratch()
-    remove_abandoned()
+    held = UploadFolder()
+    remove_stale_uploads()
     assert [held.folder] == list(temporary.iterdir())
     held.close()
     assert not list(temporary.iterdir())
@@ -163,12 +157,12 @@ def test_what_is_being_unpacked_is_not_kept(temporary: Path, monkeypatch: pytest
     """The thread that unpacks has ended when its request has, and what it wrote is gone."""
     begun, ended = threading.Event(), threading.Event()
 
-    def unpacking(archive: Path, intake: Intake) -> None:
+    def unpacking(archive: Path, extractor: UploadExtractor) -> None:
         try:
-            with intake.begin(intake.folder / "cat" / "a.png") as file:
+            with extractor.open("cat/a.png") as file:  # type: ignore[union-attr]
                 begun.set()
                 while True:
-                    intake.add(file, b"x")
+                    extractor.write(file, b"x")
         finally:
             ended.set()
 
@@ -177,14 +171,14 @@ def test_what_is_being_unpacked_is_not_kept(temporary: Path, monkeypatch: pytest
             return {"type": "http.request", "body": b"zip", "more_body": False}
 
         async def request() -> None:
-            async with receiving.one() as scratch:
-                await _taken_in(Request({"type": "http", "headers": []}, body), scratch.folder, ())
+            async with receiving.receive() as scratch:
+                await extract_images(Request({"type": "http", "headers": []}, body), scratch.folder, ())
 
-        receiving = Receiving()
+        receiving = ActiveUploads()
         task = asyncio.create_task(request())
         await asyncio.to_thread(begun.wait)
         task.cancel()
-        await receiving.ended()
+        await receiving.wait()
         assert ended.is_set()
         assert task.cancelled()
 

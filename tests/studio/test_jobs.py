@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scholars.serve.jobs import Full, Job, Jobs
+from scholars.studio.jobs import Job, JobQueue, QueueFull
 
 LEARNER = """#!/bin/sh
-# called as: -P -m scholars.serve.teaching FOLDER SOURCE NAME PARENT PLUGIN...
+# called as: -P -m scholars.studio.worker FOLDER SOURCE NAME PARENT PLUGIN...
 echo $$ > "$0.pid"
 echo '{"stage": "solver", "step": 1, "steps": 2}'
 case "$6" in
@@ -40,14 +40,14 @@ def taught(folder: Path, *names: str, on_done: Callable[[], None] = lambda: None
     """Each task taught; returns when all have ended."""
 
     async def all_of_them() -> list[Job]:
-        jobs = Jobs(folder, on_done)
+        jobs = JobQueue(folder, on_done)
         found = [jobs.add(name, folder, _scratch(folder, name)) for name in names]
-        assert jobs.unfinished() == [job.id for job in found]
+        assert jobs.open_jobs() == [job.id for job in found]
         worker = asyncio.create_task(jobs.run())
         for job in found:
             async for _ in jobs.watch(job):
                 pass
-        assert jobs.unfinished() == []
+        assert jobs.open_jobs() == []
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
         return found
@@ -69,7 +69,7 @@ def test_one_that_fails_or_dies_stops_no_other(folder: Path) -> None:
         ["mind this"],
     )
     assert (refused.state, refused.error) == ("failed", "one class only")
-    assert (killed.state, killed.error) == ("failed", "the learner died (exit code -9)")
+    assert (killed.state, killed.error) == ("failed", "the worker process died (exit code -9)")
     assert after.state == "done"
     assert not list(folder.parent.glob("*.scratch")), "what was sent is not kept"
 
@@ -88,10 +88,10 @@ def test_a_generation_that_cannot_be_opened_stops_no_other(folder: Path) -> None
 
 
 def test_so_many_may_wait_and_no_more(folder: Path) -> None:
-    jobs = Jobs(folder, lambda: None)
+    jobs = JobQueue(folder, lambda: None)
     for number in range(8):
         jobs.add(f"{number}", folder, lambda: None)
-    with pytest.raises(Full, match="8 tasks wait already"):
+    with pytest.raises(QueueFull, match="8 tasks are waiting already"):
         jobs.add("one more", folder, lambda: None)
 
 
@@ -99,7 +99,7 @@ def closed(folder: Path, *names: str) -> list[Job]:
     """The jobs of these names, when the studio was closed while the first was learned."""
 
     async def while_it_learns() -> list[Job]:
-        jobs = Jobs(folder, lambda: None)
+        jobs = JobQueue(folder, lambda: None)
         found = [jobs.add(name, folder, _scratch(folder, name)) for name in names]
         worker = asyncio.create_task(jobs.run())
         async for words in jobs.watch(found[0]):
@@ -126,19 +126,19 @@ def test_what_waits_when_the_studio_is_closed_is_not_kept(folder: Path) -> None:
 
 
 def test_a_learner_is_given_the_networks_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scholars.serve.jobs.plugins", lambda: ("/home/me/own.py",))
+    monkeypatch.setattr("scholars.studio.jobs.plugins", lambda: ("/home/me/own.py",))
     assert taught(folder, "own")[0].notes == ["with /home/me/own.py", "mind this"]
 
 
 def test_whoever_watches_slowly_sees_the_end(folder: Path) -> None:
     async def seen() -> list[str]:
-        jobs = Jobs(folder, lambda: None)
+        jobs = JobQueue(folder, lambda: None)
         job = jobs.add("good", folder, _scratch(folder, "good"))
         worker = asyncio.create_task(jobs.run())
         states = []
         async for words in jobs.watch(job):
             states.append(words["state"])
-            while not job.ended:
+            while not job.finished:
                 await asyncio.sleep(0.01)
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)

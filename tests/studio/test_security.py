@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from scholars.serve.security import HEADERS, Guard
+from scholars.studio.security import HEADERS, Guard
 
 TOKEN = "a-secret"
 MOST = 100
@@ -127,9 +127,9 @@ def test_every_answer_carries_the_headers() -> None:
 
 def test_the_pages_need_nothing_that_the_policy_forbids() -> None:
     """No script or style in a page, no handler in an attribute, nothing from another place."""
-    import scholars.serve
+    import scholars.studio
 
-    for page in (Path(scholars.serve.__file__).parent / "static").glob("*.html"):
+    for page in (Path(scholars.studio.__file__).parent / "static").glob("*.html"):
         words = page.read_text()
         assert "<style" not in words
         assert not any(mark in words for mark in (" style=", " onclick=", " onload=", "https://", "http://"))

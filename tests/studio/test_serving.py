@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import uvicorn
+from command_line import Done, scholars
 from starlette.testclient import TestClient
-from test_cli import Done, scholars
 
 from scholars.scholar import Scholar
 

@@ -8,8 +8,8 @@ from unicodedata import normalize
 import pytest
 
 from scholars.errors import InputError
-from scholars.serve import uploads
-from scholars.serve.uploads import Intake, unpack
+from scholars.studio import uploads
+from scholars.studio.uploads import UploadExtractor, unpack
 
 
 def archive(tmp_path: Path, *entries: tuple[str, bytes]) -> Path:
@@ -22,9 +22,9 @@ def archive(tmp_path: Path, *entries: tuple[str, bytes]) -> Path:
 
 
 def taken(tmp_path: Path, *entries: tuple[str, bytes]) -> list[str]:
-    intake = Intake(tmp_path / "images")
+    intake = UploadExtractor(tmp_path / "images")
     unpack(archive(tmp_path, *entries), intake)
-    root, _ = intake.root()
+    root, _ = intake.find_root()
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
@@ -61,9 +61,9 @@ def test_files_may_be_called_after_the_time(tmp_path: Path) -> None:
 def test_where_the_classes_are(
     tmp_path: Path, names: list[str], known: list[str], root: str, words: str | None
 ) -> None:
-    intake = Intake(tmp_path / "images")
+    intake = UploadExtractor(tmp_path / "images")
     unpack(archive(tmp_path, *((name, b"1") for name in names)), intake)
-    found, note = intake.root(known)
+    found, note = intake.find_root(known)
     assert found == tmp_path / "images" / root
     assert (words is None) == (note is None)
     assert (words or "") in (note or "")
@@ -93,19 +93,19 @@ def test_links_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr(link, "/etc/passwd")
     with pytest.raises(InputError, match="is a link"):
-        unpack(path, Intake(tmp_path / "images"))
+        unpack(path, UploadExtractor(tmp_path / "images"))
 
 
 def test_bombs_are_stopped_while_they_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand times smaller packed; the bytes are counted as they come out."""
-    monkeypatch.setattr(uploads, "MOST_OF_ONE", 2**20)
+    monkeypatch.setattr(uploads, "MAX_FILE_BYTES", 2**20)
     with pytest.raises(InputError, match="over 1 MiB"):
         taken(tmp_path, ("cat/a.png", bytes(2**22)))
     assert sum(path.stat().st_size for path in (tmp_path / "images").rglob("*") if path.is_file()) <= 2**20
-    monkeypatch.setattr(uploads, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(uploads, "MAX_BYTES", 2**20)
     with pytest.raises(InputError, match="in all"):
         taken(tmp_path / "more", *((f"cat/{i}.png", bytes(2**19)) for i in range(3)))
-    monkeypatch.setattr(uploads, "MOST_FILES", 2)
+    monkeypatch.setattr(uploads, "MAX_FILES", 2)
     with pytest.raises(InputError, match="more than 2 images"):
         taken(tmp_path / "many", *((f"cat/{i}.png", b"1") for i in range(3)))
 
@@ -113,12 +113,12 @@ def test_bombs_are_stopped_while_they_unpack(tmp_path: Path, monkeypatch: pytest
 def test_what_is_no_archive_of_class_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is in no folder"):
         taken(tmp_path, ("a.png", b"1"))
-    with pytest.raises(InputError, match="no image in it"):
+    with pytest.raises(InputError, match="holds no image"):
         taken(tmp_path / "empty", ("cat/notes.txt", b"1"))
     path = tmp_path / "no.zip"
     path.write_bytes(b"not a zip")
     with pytest.raises(InputError, match="not a zip file"):
-        unpack(path, Intake(tmp_path / "other"))
+        unpack(path, UploadExtractor(tmp_path / "other"))
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -127,7 +127,7 @@ def test_what_unpacks_to_the_end_at_once_is_not_unpacked(method: int, tmp_path: 
     with zipfile.ZipFile(path, "w", method) as file:
         file.writestr("cat/a.png", bytes(2**22))
     with pytest.raises(InputError, match="another method than deflate"):
-        unpack(path, Intake(tmp_path / "images"))
+        unpack(path, UploadExtractor(tmp_path / "images"))
     assert not (tmp_path / "images").exists()
 
 
@@ -139,12 +139,12 @@ def test_damage_inside_is_an_error_for_people(tmp_path: Path) -> None:
     content[50:90] = b"\xff" * 40
     path.write_bytes(content)
     with pytest.raises(InputError, match="not a zip file that can be unpacked"):
-        unpack(path, Intake(tmp_path / "images"))
+        unpack(path, UploadExtractor(tmp_path / "images"))
 
 
 @pytest.mark.parametrize("name", ["c" * 300 + "/a.png", "c/" * 1500 + "a.png"])
 def test_names_that_no_folder_could_have_are_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no path that a folder could have"):
+    with pytest.raises(InputError, match="too long, too deep"):
         taken(tmp_path, (name, b"1"))
 
 
@@ -156,6 +156,6 @@ def test_an_endless_list_of_files_is_not_read(comment: bytes, tmp_path: Path, mo
         for i in range(50):
             file.writestr(f"{i}.txt", b"")
         file.comment = comment
-    monkeypatch.setattr(uploads, "_MOST_LISTED", 1000)
+    monkeypatch.setattr(uploads, "_MAX_DIRECTORY_BYTES", 1000)
     with pytest.raises(InputError, match="files: teach them by"):
-        unpack(path, Intake(tmp_path / "images"))
+        unpack(path, UploadExtractor(tmp_path / "images"))

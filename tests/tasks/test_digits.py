@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from scholars.tasks.digits import digits
+from scholars.tasks.digits import read_digits
 
 
 def test_digits() -> None:
-    task = digits()
+    task = read_digits()
     assert (len(task.train), len(task.test)) == (1437, 360)
     assert task.classes == tuple("0123456789")
     assert task.train.images.shape[1:] == (1, 8, 8)
@@ -17,6 +17,6 @@ def test_digits() -> None:
 
 
 def test_digits_are_split_the_same_way_every_time() -> None:
-    first, again = digits(), digits()
+    first, again = read_digits(), read_digits()
     assert np.array_equal(first.test.images, again.test.images)
     assert np.array_equal(first.train.labels, again.train.labels)

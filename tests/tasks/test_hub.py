@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from scholars.errors import InputError, ScholarsWarning
-from scholars.tasks import Task, open_task
+from scholars.tasks.open import open_task
+
+from .image_folders import levels
 
 datasets = pytest.importorskip("datasets", reason="the extra 'hf' is not installed")
 
@@ -31,12 +33,6 @@ def stored(folder: Path, parts: Mapping[str, Mapping[str, Sequence[int]]], **fea
         found = datasets.Dataset.from_dict(data, features=datasets.Features(kinds))
         found.to_parquet(str(folder / "data" / f"{part}-00000-of-00001.parquet"))
     return f"hf:{folder}"
-
-
-def levels(task: Task, part: str) -> list[tuple[int, str]]:
-    data = getattr(task, part)
-    pairs = zip(data.images[:, 0, 0, 0], data.labels, strict=True)
-    return sorted((int(level), task.classes[label]) for level, label in pairs)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 from PIL import Image
 
 from scholars.errors import InputError
-from scholars.tasks import NAMES, open_task
+from scholars.tasks.names import NAMES
+from scholars.tasks.open import open_task
 
 
 @pytest.fixture
@@ -28,6 +31,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_names() -> None:
     assert {"mnist", "svhn", "usps", "fashion-mnist", "kmnist", "emnist-letters", "cifar10", "digits"} <= set(NAMES)
     assert open_task("digits").name == "digits"
+
+
+def test_names_are_known_without_torch() -> None:
+    """The shell completes them at every Tab."""
+    code = "import sys, scholars.tasks.names; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "scholars.tasks.names" in loaded
+    assert not {"torch", "numpy", "PIL"} & set(loaded)
 
 
 def test_a_folder(place: Path) -> None:

@@ -7,13 +7,13 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from scholars.tasks import Task
-from scholars.tasks.street import street
+from scholars.tasks.street import draw_street
+from scholars.tasks.task import Task
 
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return street(train=1000, test=300)
+    return draw_street(train=1000, test=300)
 
 
 def test_shapes_types_and_names(task: Task) -> None:
@@ -33,7 +33,7 @@ def test_the_classes_are_balanced_and_in_random_order(task: Task) -> None:
 
 def test_the_same_seed_draws_the_same_and_leaves_torch_alone(task: Task) -> None:
     state = torch.get_rng_state()
-    again = street(train=1000, test=300)
+    again = draw_street(train=1000, test=300)
     assert torch.equal(torch.get_rng_state(), state)
     for ours, theirs in ((task.train, again.train), (task.test, again.test)):
         np.testing.assert_array_equal(ours.images, theirs.images)
@@ -42,13 +42,13 @@ def test_the_same_seed_draws_the_same_and_leaves_torch_alone(task: Task) -> None
 
 @pytest.mark.parametrize("count", [1, 17, 501])
 def test_fewer_images_are_the_first_ones_of_more(task: Task, count: int) -> None:
-    fewer = street(train=count, test=1)
+    fewer = draw_street(train=count, test=1)
     np.testing.assert_array_equal(fewer.train.images, task.train.images[:count])
     np.testing.assert_array_equal(fewer.train.labels, task.train.labels[:count])
 
 
 def test_another_seed_draws_other_images(task: Task) -> None:
-    other = street(train=100, test=1, seed=1)
+    other = draw_street(train=100, test=1, seed=1)
     assert (other.train.images != task.train.images[:100]).any(axis=(1, 2, 3)).all()
     assert (other.train.labels != task.train.labels[:100]).any()
 
@@ -86,9 +86,9 @@ def test_the_labelled_digit_is_visible(task: Task) -> None:
 @pytest.mark.parametrize("label", range(10))
 def test_every_glyph_of_a_digit_is_one_of_its_kind(label: int) -> None:
     """A font without this digit, or with a box in its place, would be far from all the others."""
-    from scholars.tasks.street import _atlas
+    from scholars.tasks.street import _glyph_atlas
 
-    masks, widths = _atlas()
+    masks, widths = _glyph_atlas()
     assert widths.min() > 0.1
     assert widths.max() < 1  # no digit is cut by its cell
     flat = torch.nn.functional.avg_pool2d(masks, 6).flatten(2)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scholars.errors import InputError
-from scholars.tasks import Images, Task
-from scholars.tasks.shapes import fit_images
+from scholars.tasks.task import Images, Task
 
 
 def images(labels: list[int], channels: int = 1, height: int = 4, width: int = 4) -> Images:
@@ -60,7 +57,7 @@ def test_a_task_refuses(train: list[int], test: list[int], classes: tuple[str, .
 def test_only_keeps_every_image_of_the_classes_under_its_name(labels: list[int], order: list[str], count: int) -> None:
     whole = task([*labels, 0, 1, 2, 3], [0, 1, 2, 3])
     chosen = order[:count]
-    part = whole.only(chosen)
+    part = whole.select_classes(chosen)
     assert part.classes == tuple(chosen)
 
     def shown(of: Task) -> list[tuple[int, str]]:
@@ -76,12 +73,12 @@ def test_only_keeps_every_image_of_the_classes_under_its_name(labels: list[int],
 )
 def test_only_refuses(classes: list[str], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        task([0, 1], [0]).only(classes)
+        task([0, 1], [0]).select_classes(classes)
 
 
 def test_only_refuses_a_class_without_test_images() -> None:
     with pytest.raises(InputError, match="the test part holds no image"):
-        task([0, 1], [0]).only(["b"])
+        task([0, 1], [0]).select_classes(["b"])
 
 
 def test_limited_takes_the_same_images_every_time_and_leaves_the_test_part() -> None:
@@ -93,57 +90,9 @@ def test_limited_takes_the_same_images_every_time_and_leaves_the_test_part() -> 
     assert whole.limited(40) is whole
 
 
-@given(
-    count=st.integers(1, 3),
-    channels=st.sampled_from([1, 3]),
-    height=st.integers(1, 40),
-    width=st.integers(1, 40),
-    wanted=st.sampled_from([1, 3]),
-    size=st.integers(2, 40),  # torch's resizing of colour to a single pixel fails inside
-)
-def test_resized_shapes(count: int, channels: int, height: int, width: int, wanted: int, size: int) -> None:
-    pixels = np.full((count, channels, height, width), 77, dtype=np.uint8)
-    fitted = fit_images(pixels, wanted, size)
-    assert fitted.shape == (count, wanted, size, size)
-    assert fitted.dtype == np.uint8
-    assert np.abs(fitted.astype(int) - 77).max() <= 1  # no border is added
-
-
-def test_resized_crops_around_the_centre() -> None:
-    pixels = np.zeros((1, 1, 4, 12), dtype=np.uint8)
-    pixels[..., 4:8] = 200
-    assert (fit_images(pixels, 1, 4) == 200).all()
-
-
-def test_resized_turns_colour_to_grey_by_weight_and_grey_to_equal_channels() -> None:
-    green = np.zeros((1, 3, 4, 4), dtype=np.uint8)
-    green[:, 1] = 255
-    blue = green[:, [0, 2, 1]]
-    assert fit_images(green, 1, 4).mean() > fit_images(blue, 1, 4).mean() > 0
-    colour = fit_images(np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4), 3, 8)
-    assert (colour == colour[:, :1]).all()
-
-
-def test_resized_works_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (10, 3, 9, 7), dtype=np.uint8)
-    whole = fit_images(pixels, 1, 5)
-    monkeypatch.setattr("scholars.tasks.shapes.CHUNK", 4)
-    assert np.array_equal(fit_images(pixels, 1, 5), whole)
-
-
-def test_resized_reads_arrays_that_are_not_its_own_silently() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 1, 6, 6), dtype=np.uint8)
-    expected = fit_images(pixels, 3, 4)
-    pixels.flags.writeable = False
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert np.array_equal(fit_images(pixels, 3, 4), expected)
-        assert np.array_equal(fit_images(pixels[:, :, ::-1], 3, 4)[:, :, ::-1], expected)
-
-
 def test_validated_holds_out_a_share_of_each_class_and_never_shows_the_test_part() -> None:
     whole = task([0] * 40 + [1] * 10 + [2] * 2 + [3], [0, 1, 2, 3])
-    held = whole.validated(0.1)
+    held = whole.with_validation_split(0.1)
     assert np.bincount(held.test.labels, minlength=4).tolist() == [4, 1, 1, 0]
     assert np.bincount(held.train.labels, minlength=4).tolist() == [36, 9, 1, 1]
     places = [set(part.images[:, 0, 0, 0].tolist()) for part in (held.train, held.test)]
@@ -151,10 +100,10 @@ def test_validated_holds_out_a_share_of_each_class_and_never_shows_the_test_part
     assert not places[0] & places[1]
     for part in (held.train, held.test):
         assert [whole.train.labels[place] for place in part.images[:, 0, 0, 0]] == part.labels.tolist()
-    assert np.array_equal(held.test.images, whole.validated(0.1).test.images)
-    assert np.bincount(whole.validated(0.99).train.labels, minlength=4).tolist() == [1, 1, 1, 1]
+    assert np.array_equal(held.test.images, whole.with_validation_split(0.1).test.images)
+    assert np.bincount(whole.with_validation_split(0.99).train.labels, minlength=4).tolist() == [1, 1, 1, 1]
     with pytest.raises(InputError, match="test part holds no image"):
-        task([0, 1], [0, 1]).validated(0.5)
+        task([0, 1], [0, 1]).with_validation_split(0.5)
 
 
 def test_inverted_swaps_dark_and_bright() -> None:
@@ -169,5 +118,9 @@ def test_an_image_costs_what_it_costs_in_its_smallest_shape() -> None:
     task = Task("t", ("a", "b"), grey, grey)
     assert task.image_bytes == 64
     large = task.resized(3, 32)
-    assert (large.image_bytes, large.only(("a",)).image_bytes, large.sampled(1, 0).image_bytes) == (64, 64, 64)
+    assert (large.image_bytes, large.select_classes(("a",)).image_bytes, large.sampled(1, 0).image_bytes) == (
+        64,
+        64,
+        64,
+    )
     assert large.resized(1, 4).image_bytes == 16

@@ -1,61 +1,56 @@
-"""What every generator is: a module that draws images, and knows how it is trained."""
+"""What every generator is: a module that draws images and says how it is trained."""
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from scholars.fitting import Trainee
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+from scholars.compute.device import Fabric
+from scholars.training.loop import Trainee
 
 
-class Past(NamedTuple):
-    """What a generator goes on from.
+class Teacher(NamedTuple):
+    """The previous generator, whose dreams stand for the earlier tasks while the next one is trained.
 
-    known: how many of its conditions, the first ones, it learns from dreams
-    teacher: the generator whose dreams they are; None for a first task
+    generator: None for a first task, and where the earlier scholar has none
+    conditions: how many conditions are learned from dreams; they come first
     """
 
-    known: int = 0
-    teacher: Generator | None = None
+    generator: Generator | None = None
+    conditions: int = 0
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Past:
-        # The copy that a moving average is of goes on from the same teacher, who is not to be in memory twice.
-        return self
+
+NO_TEACHER = Teacher()
 
 
 class Generator(nn.Module, abc.ABC):
-    """Draws images from what it learned.
+    """Draws images like those that it was trained on.
 
-    A generator is built for one image shape and a number of conditions - the (task, class) pairs that a scholar can ask
-    it for, each learned from the images of that class in that task -, trained by `scholars.fitting.fit` through its
-    `trainee`, and then sampled::
+    It is built for one image shape and a number of conditions: the (task, class) pairs that a scholar can ask it for,
+    each learned from the images of that class in that task. `fit` trains it through its `trainee`; then it is sampled::
 
         generator = Flow(settings, channels=3, size=32, conditions=10)
-        fit(generator.trainee(fabric), draw, ...)
+        fit(generator.trainee(fabric, NO_TEACHER), draw, ...)
         images = generator.sample(conditions)
-
-    past: what it goes on from, while it is trained
     """
-
-    past = Past()
 
     @abc.abstractmethod
     def sample(self, conditions: Tensor) -> Tensor:
-        """Draw one image per condition, under torch's global generator; unconditional generators use only their number.
+        """Draw one image per condition, under torch's global generator; unconditional generators use only the number.
 
         conditions: ``[B]`` int64, on the generator's device. Returns ``[B, C, H, W]`` float, about in [-1, 1].
         """
 
     @abc.abstractmethod
-    def trainee(self, fabric: Fabric) -> Trainee:
-        """What `fit` trains. After it, this generator holds the weights to sample with."""
+    def trainee(self, fabric: Fabric, teacher: Teacher) -> Trainee:
+        """Return what `fit` trains. After training, this generator holds the weights to sample with.
 
-    def diverged(self, metrics: Mapping[str, float]) -> str | None:
-        """What the last ``metrics`` of the training say to have gone wrong, and its cure; None if nothing."""
+        teacher: the previous generator, for those that learn from more of it than its dreams
+        """
+
+    def diagnose(self, metrics: Mapping[str, float]) -> str | None:
+        """Return what went wrong in training and its cure, judged by the last ``metrics``; None if nothing did."""
         return None

@@ -1,17 +1,15 @@
-"""Mistakes, for a page: what was taken for what, and the images that the scholar was surest and wrong about."""
-
-from __future__ import annotations
+"""A scholar's mistakes, for a page: the confusion matrix, and the most confident wrong predictions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scholars.evaluate import Judged
-from scholars.report.memory import picture
-from scholars.report.words import number, percent
+from scholars.evaluation.accuracy import Evaluation
+from scholars.report.dream_grid import encode_row
+from scholars.report.formatting import number, percent
 
 # A table of more classes is not legible; their largest confusions are listed all the same.
-_MOST_CLASSES = 26
-_LARGEST = 8
+_MAX_CLASSES = 26
+_NUM_LARGEST = 8
 
 
 @dataclass(frozen=True)
@@ -24,17 +22,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One image, what it shows, what it was taken for and how surely."""
+    """One image, its true class, the class predicted for it, and the confidence."""
 
     uri: str
     truth: str
-    taken: str
+    predicted: str
     confidence: str
 
 
 @dataclass(frozen=True)
 class Confusions:
-    """For the template: a row a class (None: too many for a table), the largest in words, and the worst images."""
+    """A row a class (None: too many for a table), the largest confusions in words, and the most confident mistakes."""
 
     classes: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...] | None
@@ -42,28 +40,28 @@ class Confusions:
     mistakes: tuple[Mistake, ...]
 
 
-def confusions(judged: Judged, classes: Sequence[str]) -> Confusions:
-    """Rows are what images show, columns what they were taken for; shares of the row in percent."""
-    shares = judged.confusion / judged.confusion.sum(1, keepdim=True).clamp_min(1)
-    wrong = judged.confusion.clone().fill_diagonal_(0).flatten()
+def summarise_confusions(evaluation: Evaluation, classes: Sequence[str]) -> Confusions:
+    """Summarise an evaluation: rows are true classes, columns predicted ones, figures shares of the row in percent."""
+    shares = evaluation.confusion / evaluation.confusion.sum(1, keepdim=True).clamp_min(1)
+    wrong = evaluation.confusion.clone().fill_diagonal_(0).flatten()
     largest = []
-    for place in wrong.argsort(descending=True, stable=True)[:_LARGEST].tolist():
-        truth, taken = divmod(place, len(classes))
+    for place in wrong.argsort(descending=True, stable=True)[:_NUM_LARGEST].tolist():
+        truth, predicted = divmod(place, len(classes))
         if wrong[place]:
-            share = percent(float(shares[truth, taken]))
+            share = percent(float(shares[truth, predicted]))
             largest.append(
-                f"{classes[truth]} taken for {classes[taken]}: {number(int(wrong[place]))} images, {share} %"
+                f"{classes[truth]} taken for {classes[predicted]}: {number(int(wrong[place]))} images, {share} %"
             )
     table = None
-    if len(classes) <= _MOST_CLASSES:
+    if len(classes) <= _MAX_CLASSES:
         table = tuple(
             (name, tuple(Cell(percent(float(share)) if share else "", float(share)) for share in row))
             for name, row in zip(classes, shares, strict=True)
         )
     mistakes = tuple(
-        Mistake(picture(image[None]), classes[int(truth)], classes[int(taken)], percent(float(confidence), 0))
-        for image, truth, taken, confidence in zip(
-            judged.images, judged.truth, judged.taken, judged.confidence, strict=True
+        Mistake(encode_row(image[None]), classes[int(truth)], classes[int(predicted)], percent(float(confidence), 0))
+        for image, truth, predicted, confidence in zip(
+            evaluation.images, evaluation.truth, evaluation.predicted, evaluation.confidence, strict=True
         )
     )
     return Confusions(tuple(classes), table, tuple(largest), mistakes)

@@ -1,11 +1,9 @@
-"""How the pages are made: templates, and the charts inside them, in one file that needs no network.
+"""Write a page of HTML from a template, with the charts inside it, as one file that needs no network.
 
 A page runs two scripts and no other, named by their hashes in its Content-Security-Policy: Vega with Vega-Lite and
-vega-embed, and the dozen lines that draw. Vega interprets its expressions instead of compiling them (``ast``): a page
-that may not evaluate strings cannot be made to.
+vega-embed, and the dozen lines that draw the charts. Vega interprets its expressions instead of compiling them
+(``ast``), for the page may not evaluate strings.
 """
-
-from __future__ import annotations
 
 import base64
 import functools
@@ -19,26 +17,27 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from scholars import store
-from scholars.report.spec import Spec
-from scholars.report.words import DASH
+from scholars.report.charts import CONFIG, Spec
+from scholars.report.formatting import DASH, truncate
+from scholars.storage import files
+from scholars.storage.image_files import data_uri
 
 _DRAW = """
 function fill(spec, width) {  // panels side by side fill the page; on a phone they stand below one another
   if (!spec.columns) return;
-  if (width < 560) spec.columns = 1;
-  const panel = Math.max(200, Math.min(460, width / spec.columns - 50));
+  const margin = spec.facet ? 160 : 50;  // of a panel: its axis, and labels at the ends of lines
+  spec.columns = Math.max(1, Math.min(spec.columns, Math.floor(width / (150 + margin))));
+  const panel = Math.max(150, Math.min(460, width / spec.columns - margin));
   for (const inner of spec.concat ?? [spec.spec]) inner.width = panel;
 }
 for (const figure of document.querySelectorAll("figure[data-chart]")) {
   const spec = JSON.parse(figure.querySelector("script").textContent);
-  const config = {
-    background: "transparent", view: {stroke: null}, line: {strokeWidth: 2},
-    font: getComputedStyle(document.body).fontFamily,  // by name: Vega measures what it writes
-    axis: {grid: true, domain: false, ticks: false, labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal"},
-    legend: {symbolStrokeWidth: 2, labelFontSize: 12, columnPadding: 16}, header: {labelFontSize: 13}
-  };
-  fill(spec, figure.querySelector("div").clientWidth);
+  const width = figure.querySelector("div").clientWidth;
+  const legend = {...CONFIG.legend, columns: width < 560 ? 3 : 2};
+  // The font by name: Vega measures what it writes.
+  const font = getComputedStyle(document.body).fontFamily;
+  const config = {...CONFIG, legend, background: "transparent", font};
+  fill(spec, width);
   vegaEmbed(figure.querySelector("div"), spec, {ast: true, actions: false, renderer: "svg", config})
     .then(() => figure.querySelector("noscript")?.remove());
 }
@@ -50,17 +49,17 @@ class Chart:
     """A chart in a page.
 
     alt: what it shows, figures included, for those who cannot see it
-    instead: a data URI of a picture for readers without scripts; may be empty
+    fallback: a data URI of a picture for readers without scripts; may be empty
     """
 
     title: str
     alt: str
     spec: Spec
-    instead: str = ""
+    fallback: str = ""
 
     @property
     def json(self) -> Markup:
-        """The specification as it may stand inside a script element: no ``<`` can end it."""
+        """The specification, as it may stand inside a script element: no ``<`` can end it."""
         return Markup(json.dumps(self.spec, allow_nan=False).replace("<", "\\u003c"))
 
 
@@ -73,10 +72,10 @@ def write_page(path: Path, template: str, **values: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["words"] = words
-    environment.filters["short"] = short
-    scripts = (_vega(), _DRAW)
-    store.write_text(
+    environment.filters["text"] = to_text
+    environment.filters["short"] = truncate
+    scripts = (_vega(), f"const CONFIG = {json.dumps(CONFIG)};{_DRAW}")
+    files.write_text(
         path,
         environment.get_template(template).render(
             scripts=[Markup(script) for script in scripts],
@@ -86,34 +85,29 @@ def write_page(path: Path, template: str, **values: Any) -> None:
     )
 
 
-def picture_of(path: Path) -> str:
-    """A PNG file as a data URI; empty where there is none."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii") if path.is_file() else ""
+def embed_picture(path: Path) -> str:
+    """Return a PNG file as a data URI; empty where there is no such file."""
+    return data_uri(path.read_bytes()) if path.is_file() else ""
 
 
-def words(value: object) -> str:
-    """Anything from a description, for reading."""
+def to_text(value: object) -> str:
+    """Format any value of a description for reading."""
     match value:
         case None | "":
             return DASH
         case bool():
             return "yes" if value else "no"
         case dict():
-            return ", ".join(f"{key}: {words(item)}" for key, item in value.items())
+            return ", ".join(f"{key}: {to_text(item)}" for key, item in value.items())
         case list():
-            return ", ".join(words(item) for item in value)
+            return ", ".join(to_text(item) for item in value)
         case _:
             return str(value)
 
 
-def short(name: str, most: int) -> str:
-    """Beginning and end of a long name, ``most`` characters or so: names often differ in their last part only."""
-    return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2) :]}"
-
-
 @functools.cache
 def _vega() -> str:
-    """Vega, Vega-Lite and vega-embed in one script."""
+    """Return Vega, Vega-Lite and vega-embed as one script."""
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     # As in JSON: the text of a script element ends at the first "</script", wherever it stands.
     return bundle.replace("</script", "<\\/script")

@@ -1,6 +1,4 @@
-"""What ``results.json`` holds, checked on the way in, and its means over the seeds."""
-
-from __future__ import annotations
+"""Read and check ``results.json``, and take means over its seeds."""
 
 import statistics
 from collections.abc import Iterable, Mapping
@@ -9,13 +7,14 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from scholars import store
-from scholars.config import METHODS
 from scholars.errors import InputError
+from scholars.experiments.methods import METHODS
+from scholars.experiments.run import SCHEMA
+from scholars.settings.base import first_problem
+from scholars.storage import files
 
-SCHEMA = 1
 FILE = "results.json"
-Scalar = Literal[
+RunMetric = Literal[
     "average_accuracy",
     "forgetting",
     "backward_transfer",
@@ -28,11 +27,11 @@ Scalar = Literal[
 ]
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)  # schema 1 may gain keys
 
 
-class Run(_Part):
+class Run(_Section):
     """One method with one seed.
 
     accuracy: row i, after task i: the accuracy in [0, 1] on each task 0..i; joint has one row, on all tasks
@@ -52,7 +51,7 @@ class Run(_Part):
     images_generated: float | None = None
 
 
-class Spread(_Part):
+class Spread(_Section):
     """A mean over ``n`` seeds, its standard deviation, and half the width of its 95 % interval."""
 
     mean: float | None = None
@@ -61,15 +60,15 @@ class Spread(_Part):
     interval: float | None = None
 
 
-class Summary(_Part):
+class Summary(_Section):
     """One method over all its seeds."""
 
     average_accuracy: Spread = Spread()
     gap_closed: float | None = None
 
 
-class Results(_Part):
-    """A run's results."""
+class Results(_Section):
+    """The results of a run: each method with each seed, and a summary of each method."""
 
     recipe: str
     tasks: list[str]
@@ -81,7 +80,7 @@ class Results(_Part):
     config: dict[str, Any] = {}
 
     @model_validator(mode="after")
-    def _fitting(self) -> Self:
+    def _check_sizes(self) -> Self:
         for run in self.runs:
             if len(run.accuracy) > len(self.tasks) or any(len(row) > len(self.tasks) for row in run.accuracy):
                 raise ValueError(f"{run.method}, seed {run.seed}: more accuracies than tasks")
@@ -89,39 +88,44 @@ class Results(_Part):
 
     @property
     def methods(self) -> list[str]:
-        """The methods that were run, in the order in which the recipe's documentation names them."""
+        """The methods that were run: those of `METHODS` in its order, then others."""
         present = dict.fromkeys(run.method for run in self.runs)
         return [name for name in METHODS if name in present] + [name for name in present if name not in METHODS]
 
     @property
     def scored_on(self) -> str:
-        """Which images every accuracy is of: a recipe may hold out training images in the place of the test part."""
+        """The images that every accuracy is of: a recipe may hold out training images in the place of the test part."""
         return "validation images" if self.config.get("validation") else "real test images"
 
     @property
-    def told(self) -> str:
-        """What is known of a test image beside its pixels, and which classes are one, where that is not as usual."""
+    def scenario_note(self) -> str:
+        """What makes the scenario easier than telling all classes apart: a test image's task is given, or classes are
+        merged; empty if nothing does.
+        """
         match self.config.get("scenario"):
             case "task":
-                return "each image's task being told"
+                return "with each image's task given"
             case "domain":
-                return "classes being their places in a task"
+                return "with classes numbered within each task"
         return ""
 
-    def of(self, method: str) -> Summary:
-        """The summary of ``method``; empty if there is none."""
+    def summary_of(self, method: str) -> Summary:
+        """Return the summary of ``method``; an empty one if there is none."""
         return self.summary.get(method, Summary())
 
-    def mean(self, method: str, name: Scalar) -> float | None:
-        """The mean over seeds of a number that every run reports; None where no run has it."""
-        return mean(getattr(run, name) for run in self.runs if run.method == method)
+    def seed_mean(self, method: str, metric: RunMetric) -> float | None:
+        """Return the mean over seeds of a number that runs report; None where no run has it."""
+        return mean_of_known(getattr(run, metric) for run in self.runs if run.method == method)
 
-    def rows(self, method: str) -> int:
-        """How many rows the accuracy matrices of ``method`` have."""
+    def num_rows(self, method: str) -> int:
+        """Return how many rows the accuracy matrices of ``method`` have."""
         return max((len(run.accuracy) for run in self.runs if run.method == method), default=0)
 
     def accuracies(self, method: str, row: int, task: int) -> list[float]:
-        """One accuracy for each seed of ``method`` that has it; ``row`` may count from the end."""
+        """Return the accuracy after task ``row`` on ``task`` for each seed of ``method`` that has it.
+
+        ``row`` may count from the end.
+        """
         found = []
         for run in self.runs:
             if run.method != method or not -len(run.accuracy) <= row < len(run.accuracy):
@@ -130,15 +134,19 @@ class Results(_Part):
                 found.append(value)
         return found
 
-
-def mean(values: Iterable[float | None]) -> float | None:
-    """The mean of the values that are there; None if none is."""
-    there = [value for value in values if value is not None]
-    return statistics.fmean(there) if there else None
+    def mean_accuracy(self, method: str, row: int, task: int) -> float | None:
+        """Return the mean of `accuracies` over the seeds; None where no run has one."""
+        return mean_of_known(self.accuracies(method, row, task))
 
 
-def parse(document: Mapping[str, Any], where: str = FILE) -> Results:
-    """Check a results document. Raises InputError, naming ``where`` and the first thing that is wrong."""
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are not None; None if all are."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def parse_results(document: Mapping[str, Any], where: str = FILE) -> Results:
+    """Check a results document. Raises InputError, naming ``where`` and the first problem."""
     schema = document.get("schema")
     if schema != SCHEMA:
         newer = isinstance(schema, int) and schema > SCHEMA
@@ -147,16 +155,15 @@ def parse(document: Mapping[str, Any], where: str = FILE) -> Results:
     try:
         return Results.model_validate(document)
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise InputError(f"{where}: {place}: {problem['msg']}") from None
+        raise InputError(f"{where}: {first_problem(error)}") from None
 
 
-def read(folder: Path) -> Results:
+def read_results(folder: Path) -> Results:
     """Read the results of the run in ``folder``. Raises InputError."""
     path = folder / FILE
     if not path.is_file():
-        begun = (folder / "run.json").is_file()
-        advice = "no method has finished yet; go on with the run by its command and --resume"
-        raise InputError(f"{folder} has no {FILE}: {advice if begun else 'it is not the folder of a run'}")
-    return parse(store.read_json(path), str(path))
+        reason = "it is not the folder of a run"
+        if (folder / "run.json").is_file():
+            reason = "no method has finished yet; go on with the run by its command and --resume"
+        raise InputError(f"{folder} has no {FILE}: {reason}")
+    return parse_results(files.read_json(path), str(path))

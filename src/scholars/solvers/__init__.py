@@ -1,29 +1,23 @@
 """Solvers: the classifiers of a scholar."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
 from typing import cast
 
 from torch import nn
 
 from scholars.errors import InputError
-from scholars.registry import builder
 from scholars.settings import ImageSettings, SolverSettings
+from scholars.settings.registry import builder
 from scholars.solvers.base import Solver
-from scholars.solvers.cnn import CNN
-from scholars.solvers.mlp import MLP
 
-__all__ = ["CNN", "MLP", "Solver", "build_solver"]
-
-# Settings, image shape, number of classes -> a new solver. Their names are those of `scholars.settings.SOLVERS`.
-KINDS: Mapping[str, Callable[[SolverSettings, ImageSettings, int], Solver]] = {"cnn": CNN, "mlp": MLP}
+__all__ = ["Solver", "build_solver"]
 
 
 def build_solver(settings: SolverSettings, image: ImageSettings, classes: int) -> Solver:
-    """A new solver of ``settings.kind`` with ``classes`` outputs. Raises InputError for a kind that is not known."""
-    build = KINDS.get(settings.kind) or builder("solver", settings.kind, KINDS)
-    built = build(settings, image, classes)
+    """Build a solver of ``settings.kind`` with ``classes`` outputs.
+
+    Raises InputError for a kind that is not registered, or that builds something else.
+    """
+    built = builder("solver", settings.kind)(settings, image, classes)
     missing = [name for name in ("features", "classify") if not callable(getattr(built, name, None))]
     if not isinstance(built, nn.Module) or missing:
         raise InputError(

@@ -1,6 +1,4 @@
-"""What every solver is: a classifier that also shows what its last layer sees."""
-
-from __future__ import annotations
+"""What every solver is: a classifier whose last-layer features can be read."""
 
 import abc
 
@@ -10,21 +8,21 @@ from torch import Tensor, nn
 class Solver(nn.Module, abc.ABC):
     """uint8 images ``[B, C, H, W]`` in 0..255 -> class logits ``[B, K]``.
 
-    A solver normalises its images itself, the same way for every task, by `scholars.compute.to_float` unless it has a
-    reason not to. Its outputs are the rows of its last layer: when classes are added, a warm start copies the weights
-    that it had to the front of the larger ones.
+    A solver normalises its images itself, the same way for every task: by `scholars.to_float`, unless it has a reason
+    not to. Its outputs are the rows of its last layer: when classes are added, a warm start copies the old weights to
+    the front of the larger ones.
 
     A module of another class serves as well, if it has these three methods.
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class logits ``[B, K]``."""
+        """Return class logits ``[B, K]``."""
         return self.classify(self.features(images))
 
     @abc.abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """What the last layer sees of uint8 images ``[B, C, H, W]``: ``[B, D]``. Images are compared by it."""
+        """Return the last layer's input ``[B, D]`` for uint8 images ``[B, C, H, W]``; images are compared by it."""
 
     @abc.abstractmethod
     def classify(self, features: Tensor) -> Tensor:
-        """The last layer: features ``[B, D]`` -> logits ``[B, K]``."""
+        """Return the logits ``[B, K]`` of features ``[B, D]``: the last layer."""

@@ -1,10 +1,8 @@
 """A batch-norm CNN: three stages of two 3x3 convolutions, each stage half the size and twice the channels.
 
-A stage is halved right after its last convolution: norm and ReLU then have a quarter of the work, and element-wise work
-is what a CPU is slow at.
+Pooling comes right after a stage's last convolution: norm and ReLU then have a quarter of the work, and element-wise
+work is slow on a CPU.
 """
-
-from __future__ import annotations
 
 from typing import cast
 
@@ -13,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from scholars.compute import to_float
+from scholars.compute.device import to_float
 from scholars.settings import ImageSettings, SolverSettings
 from scholars.solvers.base import Solver
 
@@ -37,15 +35,15 @@ class CNN(Solver):
         self.head = nn.Linear(2 * channels, classes)
 
     def features(self, images: Tensor) -> Tensor:
-        """uint8 images ``[B, C, H, W]`` -> the features that the last layer sees, ``[B, D]``."""
+        """Return mean and maximum of the last feature maps, ``[B, D]``."""
         floats = to_float(images)
         maps = self.body(floats) if self.training else self._folded(floats)
         return torch.cat([maps.mean((2, 3)), F.adaptive_max_pool2d(maps, 1).flatten(1)], dim=1)
 
     def _folded(self, maps: Tensor) -> Tensor:
-        """What the body does in evaluation, norms folded into the convolutions right before them: in half the time.
+        """Apply the body in evaluation, with norms folded into the convolutions right before them: in half the time.
 
-        Behind a pooling a norm stays itself: folded in before it, a negative gain would make of each maximum a minimum.
+        After a pooling a norm is not folded: before it, a negative gain would turn each maximum into a minimum.
         """
         pending: nn.Conv2d | None = None
         for layer in self.body:
@@ -62,5 +60,5 @@ class CNN(Solver):
         return maps
 
     def classify(self, features: Tensor) -> Tensor:
-        """Features ``[B, D]`` -> class logits ``[B, K]``."""
+        """Return the logits ``[B, K]`` of features ``[B, D]``."""
         return cast(Tensor, self.head(features))

@@ -1,12 +1,10 @@
-"""A perceptron with two hidden layers: for images whose neighbouring pixels have nothing in common."""
-
-from __future__ import annotations
+"""An MLP with two hidden layers, for images whose neighbouring pixels are unrelated."""
 
 from typing import cast
 
 from torch import Tensor, nn
 
-from scholars.compute import to_float
+from scholars.compute.device import to_float
 from scholars.settings import ImageSettings, SolverSettings
 from scholars.solvers.base import Solver
 
@@ -21,9 +19,9 @@ class MLP(Solver):
         self.head = nn.Linear(width, classes)
 
     def features(self, images: Tensor) -> Tensor:
-        """uint8 images ``[B, C, H, W]`` -> the second hidden layer, ``[B, width]``."""
+        """Return the second hidden layer, ``[B, width]``."""
         return cast(Tensor, self.body(to_float(images).flatten(1)))
 
     def classify(self, features: Tensor) -> Tensor:
-        """Features ``[B, D]`` -> class logits ``[B, K]``."""
+        """Return the logits ``[B, K]`` of features ``[B, D]``."""
         return cast(Tensor, self.head(features))

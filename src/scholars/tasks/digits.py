@@ -1,7 +1,5 @@
 """scikit-learn's Digits: 1,797 handwritten digits of 8x8 pixels, which come with the library."""
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -9,8 +7,8 @@ from sklearn.model_selection import train_test_split
 from scholars.tasks.task import Images, Task
 
 
-def digits() -> Task:
-    """The task ``digits``: grey 8x8 images, classes "0" to "9", 1,437 to train on and 360 to test on.
+def read_digits() -> Task:
+    """Return the task ``digits``: grey 8x8 images, classes "0" to "9", 1,437 to train on and 360 to test on.
 
     The split is random but always the same, and holds out 20 % of each class. These images are the test part of the
     UCI set, in which each of 13 writers wrote many digits in a row, but scikit-learn does not say who wrote which:

@@ -1,6 +1,4 @@
-"""Digits as on photographs of house numbers, drawn here: colour images to learn from where there is no network."""
-
-from __future__ import annotations
+"""Draw digits as on photographs of house numbers: colour images to learn from without a network."""
 
 from functools import cache
 from pathlib import Path
@@ -25,8 +23,7 @@ _FONTS = (
     *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
     *("cmr10", "cmb10", "cmss10", "cmtt10"),
 )
-# Each font at its own weight and with thickened strokes, in pixels of the atlas: painted and cast digits are bolder
-# than print.
+# Pixels of the atlas by which strokes are thickened: painted and cast digits are bolder than print.
 _STROKES = (0, 1, 2)
 _CELL = 48  # pixels of an atlas cell: more than are shown, so that digits are scaled down and keep their detail
 _FILL = 0.75  # the part of a cell's height that a digit fills: bold ones, wider than high, must fit as well
@@ -35,62 +32,62 @@ _FILL = 0.75  # the part of a cell's height that a digit fills: bold ones, wider
 _CHUNK = 500
 
 
-def street(train: int = 20_000, test: int = 4_000, seed: int = 0) -> Task:
-    """The task ``street``: RGB 32x32 images of digits as on house numbers, classes "0" to "9".
+def draw_street(train: int = 20_000, test: int = 4_000, seed: int = 0) -> Task:
+    """Return the task ``street``: RGB 32x32 images of digits as on house numbers, classes "0" to "9".
 
-    train, test: how many images; fewer are the first ones of more
-    seed: another seed draws other images; the same one always draws the same
+    train, test: how many images; a smaller number gives the first ones of a larger
+    seed: the same seed always draws the same images
 
     A stand-in for SVHN: the digit in the middle is the label; neighbours, lighting, blur and noise are to be ignored.
     """
-    return Task("street", tuple("0123456789"), _part(seed, 0, train), _part(seed, 1, test))
+    return Task("street", tuple("0123456789"), _draw_part(seed, 0, train), _draw_part(seed, 1, test))
 
 
-def _part(seed: int, part: int, count: int) -> Images:
-    """``count`` images of one part; the classes of every full chunk are balanced."""
+def _draw_part(seed: int, part: int, count: int) -> Images:
+    """Draw ``count`` images of one part; the classes of every full chunk are balanced."""
     images = np.empty((count, 3, SIZE, SIZE), dtype=np.uint8)
     labels = np.empty(count, dtype=np.int64)
     for start in range(0, count, _CHUNK):
         # SeedSequence hashes: neighbouring seeds, parts and chunks get unrelated streams.
-        dice = _Dice(int(np.random.SeedSequence((seed, part, start)).generate_state(1)[0]))
-        truth = torch.randperm(_CHUNK, generator=dice.generator) % 10
+        rng = _ChunkRng(int(np.random.SeedSequence((seed, part, start)).generate_state(1)[0]))
+        digits = torch.randperm(_CHUNK, generator=rng.generator) % 10
         kept = min(_CHUNK, count - start)
-        images[start : start + kept] = _draw(truth, dice)[:kept].numpy()
-        labels[start : start + kept] = truth[:kept].numpy()
+        images[start : start + kept] = _draw_chunk(digits, rng)[:kept].numpy()
+        labels[start : start + kept] = digits[:kept].numpy()
     return Images(images, labels)
 
 
-class _Dice:
-    """Random numbers for a chunk of images, ``[B, 1, 1, 1]`` unless another shape is asked for."""
+class _ChunkRng:
+    """Random numbers for a chunk of images, ``[B, 1, 1, 1]`` unless another shape is given."""
 
     def __init__(self, seed: int) -> None:
         self.generator = torch.Generator().manual_seed(seed)
 
     def uniform(self, low: float, high: float) -> Tensor:
-        """Uniform in low..high."""
+        """Draw uniformly from low..high."""
         return torch.rand(_CHUNK, 1, 1, 1, generator=self.generator) * (high - low) + low
 
-    def normal(self, scale: float, *shape: int) -> Tensor:
-        """Normal around 0 with this standard deviation, ``[B, *shape]``."""
-        return torch.randn(_CHUNK, *(shape or (1, 1, 1)), generator=self.generator) * scale
+    def normal(self, std: float, *shape: int) -> Tensor:
+        """Draw from a normal distribution around 0 with this standard deviation, ``[B, *shape]``."""
+        return torch.randn(_CHUNK, *(shape or (1, 1, 1)), generator=self.generator) * std
 
-    def chance(self, probability: float) -> Tensor:
-        """Whether something happens, 0.0 or 1.0."""
+    def bernoulli(self, probability: float) -> Tensor:
+        """Draw 1.0 with this probability, else 0.0."""
         return (self.uniform(0, 1) < probability).float()
 
-    def tint(self, luminance: Tensor) -> Tensor:
-        """Colours of this luminance, ``[B, 3, 1, 1]``: nearly grey for most, as in SVHN, vivid for a few.
+    def colour(self, luminance: Tensor) -> Tensor:
+        """Draw colours of this luminance, ``[B, 3, 1, 1]``: nearly grey for most, as in SVHN, vivid for a few.
 
         Daylight, skies, brick and wood lie between blue and orange: green and purple are rare.
         """
         orange = self.normal(0.045) * torch.tensor([1.0, 0.0, -1.0])[:, None, None]
-        chroma = (orange + self.normal(0.012, 3, 1, 1)) * (1 + 3 * self.chance(0.12))
+        chroma = (orange + self.normal(0.012, 3, 1, 1)) * (1 + 3 * self.bernoulli(0.12))
         return luminance + chroma - chroma.mean(1, keepdim=True)
 
 
 @cache
-def _atlas() -> tuple[Tensor, Tensor]:
-    """The glyphs as alpha masks in 0..1, ``[F, 10, CELL, CELL]``, and their widths in cells, ``[F, 10]``."""
+def _glyph_atlas() -> tuple[Tensor, Tensor]:
+    """Return the glyphs as alpha masks in 0..1, ``[F, 10, CELL, CELL]``, and their widths in cells, ``[F, 10]``."""
     folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
     masks = np.zeros((len(_FONTS) * len(_STROKES), 10, _CELL, _CELL), dtype=np.float32)
     widths = np.zeros(masks.shape[:2], dtype=np.float32)
@@ -110,18 +107,18 @@ def _atlas() -> tuple[Tensor, Tensor]:
 
 
 @cache
-def _cameras() -> Tensor:
-    """What lenses and small sensors do to one axis of an image, as matrices ``[K, SIZE, SIZE]``.
+def _camera_matrices() -> Tensor:
+    """Return what lenses and small sensors do to one axis of an image, as matrices ``[K, SIZE, SIZE]``.
 
     Blur and resizing of an image are ``rows @ image @ columns.T``: one batched product, whatever each one's strength.
     """
     place = torch.arange(SIZE) + 0.5
 
-    def kernel(weights: Tensor) -> Tensor:
+    def normalise(weights: Tensor) -> Tensor:
         return weights / weights.sum(1, keepdim=True)
 
     def gauss(sigma: float) -> Tensor:
-        return kernel(torch.exp(-0.5 * ((place[:, None] - place) / sigma) ** 2))
+        return normalise(torch.exp(-0.5 * ((place[:, None] - place) / sigma) ** 2))
 
     # Cameras sharpen what they take: the light and dark seams around SVHN's digits.
     sharpen = 1.6 * torch.eye(SIZE) - 0.6 * gauss(2.0)
@@ -129,98 +126,99 @@ def _cameras() -> Tensor:
     for pixels in (SIZE, 20, 12):  # across the sensor: SVHN's crops were enlarged from as few
         pitch = SIZE / pixels
         overlap = (1 - (place[:, None] - (torch.arange(pixels) + 0.5) * pitch).abs() / pitch).clamp(min=0)
-        enlarge, reduce = kernel(overlap), kernel(overlap.T)
+        enlarge, reduce = normalise(overlap), normalise(overlap.T)
         matrices += [sharpen @ enlarge @ reduce @ gauss(sigma) for sigma in (0.4, 0.9, 1.4, 2.2)]
     return torch.stack(matrices)
 
 
-def _draw(labels: Tensor, dice: _Dice) -> Tensor:
-    """Images of the digits ``labels`` [B], ``[B, 3, SIZE, SIZE]`` uint8."""
+def _draw_chunk(digits: Tensor, rng: _ChunkRng) -> Tensor:
+    """Draw images of the digits ``[B]``, ``[B, 3, SIZE, SIZE]`` uint8."""
     across = (torch.arange(SIZE) + 0.5) * (2 / SIZE) - 1
     y, x = torch.meshgrid(across, across, indexing="ij")
-    u, v = _seen_from_aside(x, y, dice)
-    ink, rim = _number(labels, u, v, dice)
-    return _photograph(_paint(ink, rim, _wall(x, y, u, v, dice), dice), x, y, dice)
+    u, v = _project_to_wall(x, y, rng)
+    ink, rim = _render_digits(digits, u, v, rng)
+    wall = _render_wall(x, y, u, v, rng)
+    return _photograph(_paint_digits(ink, rim, wall, rng), x, y, rng)
 
 
-def _seen_from_aside(x: Tensor, y: Tensor, dice: _Dice) -> tuple[Tensor, Tensor]:
-    """Where the image's pixels lie on the wall, in half cells from the middle digit's centre; ``[B, 1, H, W]``."""
-    turn, shear = dice.normal(0.11), dice.normal(0.15)
-    tall = _FILL / dice.uniform(0.52, 1.0)  # the digit's part of the image's height
-    wide = tall * dice.uniform(0.9, 1.65)  # more than 1 squeezes: house numbers are narrower than print
-    depth = 1 + dice.normal(0.07) * x + dice.normal(0.05) * y
-    u = wide * (torch.cos(turn) * x - torch.sin(turn) * y + shear * y + dice.normal(0.11)) / depth
-    v = tall * (torch.sin(turn) * x + torch.cos(turn) * y + dice.normal(0.08)) / depth
+def _project_to_wall(x: Tensor, y: Tensor, rng: _ChunkRng) -> tuple[Tensor, Tensor]:
+    """Return where pixels lie on a wall seen from aside, in half cells from the digit's centre; ``[B, 1, H, W]``."""
+    turn, shear = rng.normal(0.11), rng.normal(0.15)
+    tall = _FILL / rng.uniform(0.52, 1.0)  # the digit's part of the image's height
+    wide = tall * rng.uniform(0.9, 1.65)  # more than 1 squeezes: house numbers are narrower than print
+    depth = 1 + rng.normal(0.07) * x + rng.normal(0.05) * y
+    u = wide * (torch.cos(turn) * x - torch.sin(turn) * y + shear * y + rng.normal(0.11)) / depth
+    v = tall * (torch.sin(turn) * x + torch.cos(turn) * y + rng.normal(0.08)) / depth
     return u, v
 
 
-def _number(labels: Tensor, u: Tensor, v: Tensor, dice: _Dice) -> tuple[Tensor, Tensor]:
-    """How much of each pixel the digits cover, and their outline or drop shadow if any; ``[B, 1, H, W]`` each."""
-    masks, widths = _atlas()
-    font = torch.randint(len(masks), (_CHUNK,), generator=dice.generator)
-    beside = torch.randint(10, (2, _CHUNK), generator=dice.generator)
-    gap = dice.uniform(0.0, 0.3)
-    glyphs = [(masks[font, labels], torch.zeros(1), torch.ones(1))]
-    for side, digit in zip((-1, 1), beside, strict=True):
-        offset = side * ((widths[font, labels] + widths[font, digit])[:, None, None, None] + gap)
+def _render_digits(digits: Tensor, u: Tensor, v: Tensor, rng: _ChunkRng) -> tuple[Tensor, Tensor]:
+    """Return how much of each pixel the digits cover, and their outline or shadow if any; ``[B, 1, H, W]`` each."""
+    masks, widths = _glyph_atlas()
+    font = torch.randint(len(masks), (_CHUNK,), generator=rng.generator)
+    neighbours = torch.randint(10, (2, _CHUNK), generator=rng.generator)
+    gap = rng.uniform(0.0, 0.3)
+    glyphs = [(masks[font, digits], torch.zeros(1), torch.ones(1))]
+    for side, digit in zip((-1, 1), neighbours, strict=True):
+        offset = side * ((widths[font, digits] + widths[font, digit])[:, None, None, None] + gap)
         # 0.4 on each side: 64 % of the images have a neighbour, if only its edge.
-        glyphs.append((masks[font, digit], offset, dice.chance(0.4)))
+        glyphs.append((masks[font, digit], offset, rng.bernoulli(0.4)))
 
-    def covered(right: Tensor, down: Tensor) -> Tensor:
+    def coverage(right: Tensor, down: Tensor) -> Tensor:
         total = torch.zeros_like(u)
         for mask, offset, shown in glyphs:
             grid = torch.stack([u - right - offset, v - down], dim=-1)[:, 0]
             total += shown * functional.grid_sample(mask[:, None], grid, align_corners=False)
         return total.clamp(max=1)
 
-    ink = covered(torch.zeros(1), torch.zeros(1))
-    outlined = dice.chance(0.15)
-    shadowed = dice.chance(0.3) * (1 - outlined)
-    shadow = covered(dice.normal(0.08), dice.uniform(0.03, 0.14))
+    ink = coverage(torch.zeros(1), torch.zeros(1))
+    outlined = rng.bernoulli(0.15)
+    shadowed = rng.bernoulli(0.3) * (1 - outlined)
+    shadow = coverage(rng.normal(0.08), rng.uniform(0.03, 0.14))
     return ink, outlined * functional.max_pool2d(ink, 3, stride=1, padding=1) + shadowed * shadow
 
 
-def _wall(x: Tensor, y: Tensor, u: Tensor, v: Tensor, dice: _Dice) -> Tensor:
-    """What the number is fixed to: a plate or a wall with texture and clutter; ``[B, 3, H, W]`` around 0..1."""
-    plate = dice.tint((0.46 + dice.normal(0.21)).clamp(0.06, 0.92))
-    around = dice.tint(dice.uniform(0.05, 0.9))
+def _render_wall(x: Tensor, y: Tensor, u: Tensor, v: Tensor, rng: _ChunkRng) -> Tensor:
+    """Return a plate or a wall with texture and clutter; ``[B, 3, H, W]`` around 0..1."""
+    plate = rng.colour((0.46 + rng.normal(0.21)).clamp(0.06, 0.92))
+    around = rng.colour(rng.uniform(0.05, 0.9))
     # A plate's edges show near the image's border: how far inside of all four a pixel lies, in half cells.
-    edges = (dice.uniform(0.7, 1.6) - u, u + dice.uniform(0.7, 1.6), dice.uniform(0.78, 1.5) - v)
-    inside = torch.stack([*edges, v + dice.uniform(0.78, 1.5)]).amin(0)
-    outside = dice.chance(0.35) * (0.5 - inside / 0.05).clamp(0, 1)
-    frame = dice.chance(0.2) * (1 - (inside - 0.06).abs() / 0.06).clamp(0, 1)
+    edges = (rng.uniform(0.7, 1.6) - u, u + rng.uniform(0.7, 1.6), rng.uniform(0.78, 1.5) - v)
+    inside = torch.stack([*edges, v + rng.uniform(0.78, 1.5)]).amin(0)
+    outside = rng.bernoulli(0.35) * (0.5 - inside / 0.05).clamp(0, 1)
+    frame = rng.bernoulli(0.2) * (1 - (inside - 0.06).abs() / 0.06).clamp(0, 1)
     # Bars such as door frames, joints and cables: mostly beside the digit, at any angle.
-    angle = dice.uniform(0, 2 * torch.pi)
-    off = torch.cos(angle) * x + torch.sin(angle) * y - dice.uniform(0.45, 1.2)
-    bar = dice.chance(0.25) * (1 - (off.abs() - dice.uniform(0.02, 0.2)).clamp(min=0) / 0.06).clamp(0, 1)
+    angle = rng.uniform(0, 2 * torch.pi)
+    off = torch.cos(angle) * x + torch.sin(angle) * y - rng.uniform(0.45, 1.2)
+    bar = rng.bernoulli(0.25) * (1 - (off.abs() - rng.uniform(0.02, 0.2)).clamp(min=0) / 0.06).clamp(0, 1)
     wall = plate + outside * (around - plate)
-    wall = wall + torch.maximum(frame, bar) * (dice.tint(dice.uniform(0.05, 0.9)) - wall)
+    wall = wall + torch.maximum(frame, bar) * (rng.colour(rng.uniform(0.05, 0.9)) - wall)
     # Stains and reflections: mostly grey, with a little colour.
-    stains = dice.normal(0.06, 1, 5, 5) + dice.normal(0.01, 3, 5, 5)
-    return wall + dice.uniform(0, 1) * functional.interpolate(stains, size=SIZE, mode="bicubic")
+    stains = rng.normal(0.06, 1, 5, 5) + rng.normal(0.01, 3, 5, 5)
+    return wall + rng.uniform(0, 1) * functional.interpolate(stains, size=SIZE, mode="bicubic")
 
 
-def _paint(ink: Tensor, rim: Tensor, wall: Tensor, dice: _Dice) -> Tensor:
-    """The number on the wall, ``[B, 3, H, W]``: lighter or darker than what it covers, and sometimes hardly so."""
+def _paint_digits(ink: Tensor, rim: Tensor, wall: Tensor, rng: _ChunkRng) -> Tensor:
+    """Return the wall with the digits, lighter or darker than what they cover, at times hardly; ``[B, 3, H, W]``."""
     behind = (wall * ink).sum((1, 2, 3), keepdim=True) / (3 * ink.sum((1, 2, 3), keepdim=True))
-    contrast = 0.12 + 0.55 * dice.uniform(0, 1) ** 1.4
+    contrast = 0.12 + 0.55 * rng.uniform(0, 1) ** 1.4
     # Half of them darker, half lighter, except where black or white leaves no room for that.
-    sign = 2 * dice.chance(0.5) - 1
+    sign = 2 * rng.bernoulli(0.5) - 1
     sign = torch.where((behind + sign * contrast - 0.5).abs() > 0.55, -sign, sign)
-    colour = dice.tint(behind + sign * contrast)
+    colour = rng.colour(behind + sign * contrast)
     # An outline or a shadow sets the number off: on the other side of the wall's luminance than the number.
-    scene = wall + rim * (dice.tint(behind - sign * dice.uniform(0.05, 0.4)) - wall)
+    scene = wall + rim * (rng.colour(behind - sign * rng.uniform(0.05, 0.4)) - wall)
     return scene + ink * (colour - scene)
 
 
-def _photograph(scene: Tensor, x: Tensor, y: Tensor, dice: _Dice) -> Tensor:
-    """Light, lens, sensor and exposure: ``[B, 3, H, W]`` around 0..1 -> uint8."""
-    light = 1 + dice.normal(0.13) * x + dice.normal(0.13) * y
-    camera = _cameras()[torch.randint(len(_cameras()), (_CHUNK, 1), generator=dice.generator)]
+def _photograph(scene: Tensor, x: Tensor, y: Tensor, rng: _ChunkRng) -> Tensor:
+    """Apply light, lens, sensor and exposure: ``[B, 3, H, W]`` around 0..1 -> uint8."""
+    light = 1 + rng.normal(0.13) * x + rng.normal(0.13) * y
+    camera = _camera_matrices()[torch.randint(len(_camera_matrices()), (_CHUNK, 1), generator=rng.generator)]
     image = camera @ (scene.clamp(0, 1) * light) @ camera.mT
     # Noise of the sensor's grain, and of compression, which is coarse.
-    image += dice.uniform(0, 0.02) * dice.normal(1, 3, SIZE, SIZE)
-    image += dice.uniform(0, 0.02) * functional.interpolate(dice.normal(1, 3, 8, 8), scale_factor=4.0)
+    image += rng.uniform(0, 0.02) * rng.normal(1, 3, SIZE, SIZE)
+    image += rng.uniform(0, 0.02) * functional.interpolate(rng.normal(1, 3, 8, 8), scale_factor=4.0)
     middle = image.mean((1, 2, 3), keepdim=True)
-    image = middle + (image - middle) * dice.uniform(0.55, 1.1) + dice.normal(0.05)
+    image = middle + (image - middle) * rng.uniform(0.55, 1.1) + rng.normal(0.05)
     return (image * 255).round().clamp(0, 255).to(torch.uint8)

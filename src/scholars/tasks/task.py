@@ -1,17 +1,19 @@
-"""What a task is: named, labelled images with a train part and a real, held-out test part."""
+"""A task: named, labelled images with a train part and a real, held-out test part."""
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from scholars.errors import InputError, nearest, printable
-from scholars.tasks.shapes import CHUNK, as_tensor, fit_images, forward
+from scholars.errors import InputError, did_you_mean, printable
+from scholars.tasks.resize import CHUNK, as_tensor, resize_images
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,11 +31,11 @@ class Images:
         return f"<{len(self)} images {list(self.images.shape[1:])}>"
 
     def __len__(self) -> int:
-        """The number of images."""
+        """Return the number of images."""
         return len(self.labels)
 
     def __post_init__(self) -> None:
-        """Refuse arrays of another shape or type, with InputError."""
+        """Raise InputError for arrays of another shape or type."""
         if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
             raise InputError(
                 f"images must be uint8 [N, C, H, W] with 1 or 3 channels, got {self.images.dtype} {self.images.shape}"
@@ -42,30 +44,41 @@ class Images:
             raise InputError(f"labels must be int64 [N], got {self.labels.dtype} {self.labels.shape}")
         if len(self.images) != len(self.labels):
             raise InputError(f"{len(self.images)} images but {len(self.labels)} labels")
-        object.__setattr__(self, "images", forward(self.images))
-        object.__setattr__(self, "labels", forward(self.labels))
 
     @property
     def tensor(self) -> torch.Tensor:
-        """The images as a tensor over the same memory. It may be a file's: not to be written to."""
+        """The images as a tensor over the same memory, which may be a file's: it must not be written to."""
         return as_tensor(self.images)
 
+    @property
+    def label_tensor(self) -> torch.Tensor:
+        """The labels as a tensor over the same memory."""
+        return as_tensor(self.labels)
+
+    def chunks(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield the images, some thousands at a time, for all of them may be more than memory holds."""
+        for start in range(0, len(self), CHUNK):
+            yield self.images[start : start + CHUNK]
+
     def resized(self, channels: int, size: int) -> Images:
-        """The same images as ``[N, channels, size, size]``; see `Task.resized`."""
-        return Images(fit_images(self.images, channels, size), self.labels)
+        """Return the images as ``[N, channels, size, size]``; see `Task.resized`."""
+        return Images(resize_images(self.images, channels, size), self.labels)
 
     def __getitem__(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Images:
-        """The images and labels at these places."""
+        """Return the images and labels at these indices."""
         return Images(self.images[index], self.labels[index])
 
 
-def composed(name: str) -> str:
-    """A class name with its accents as one character each (NFC): file systems disagree, and one class would be two."""
+def nfc(name: str) -> str:
+    """Return a name with each accented letter as one character (Unicode NFC).
+
+    File systems disagree about it, and one class would become two.
+    """
     return unicodedata.normalize("NFC", name)
 
 
-def check_text(name: str, where: str) -> None:
-    """Raise InputError for a name that no file could hold as text, or that a terminal would obey."""
+def check_name(name: str, where: str) -> None:
+    """Raise InputError for a name that is no Unicode text, or that holds control characters, which terminals obey."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -78,10 +91,10 @@ def check_text(name: str, where: str) -> None:
 class Task:
     """A labelled image-classification data set.
 
-    name: how people call it
+    name: name of the task
     classes: class names; label i means ``classes[i]``
     train, test: the two parts; ``test`` is never trained on
-    native_bytes: of an image as it was before it was brought to another shape; None: as it is
+    native_bytes: bytes of an image before it was resized; None: it was not
     """
 
     name: str
@@ -94,9 +107,9 @@ class Task:
         return f"<Task {self.name!r}: {', '.join(self.classes)}; train {self.train}, test {self.test}>"
 
     def __post_init__(self) -> None:
-        """Refuse an empty part, repeated class names, and labels without a class, with InputError."""
+        """Raise InputError for an empty part, repeated class names, and labels without a class."""
         for name in (self.name, *self.classes):
-            check_text(name, f"task {self.name!r}")
+            check_name(name, f"task {self.name!r}")
         if len(set(self.classes)) != len(self.classes):
             raise InputError(f"task {self.name!r}: class names repeat: {', '.join(self.classes)}")
         for part, data in (("train", self.train), ("test", self.test)):
@@ -109,124 +122,130 @@ class Task:
                     f"but there are {len(self.classes)} classes"
                 )
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of names, images and labels, computed once."""
+        digest = hashlib.sha256(repr((self.name, self.classes)).encode())
+        for data in (self.train, self.test):
+            digest.update(repr(data.images.shape).encode())
+            for chunk in data.chunks():
+                digest.update(chunk.tobytes())
+            digest.update(data.labels.tobytes())
+        return digest.hexdigest()
+
     @property
     def image_bytes(self) -> int:
-        """What it costs to keep one image, at 8 bits a value, in the smallest shape that it had."""
+        """Bytes that it takes to keep one image, uncompressed, in the smallest shape that it had."""
         now = int(np.prod(self.train.images.shape[1:]))
         return now if self.native_bytes is None else min(now, self.native_bytes)
 
     def resized(self, channels: int, size: int) -> Task:
-        """The same task with images ``[N, channels, size, size]``.
+        """Return the task with images ``[N, channels, size, size]``.
 
         The shorter side is scaled to ``size`` (bilinear, antialiased) and the longer one cropped around its centre;
         grey is repeated to RGB and RGB weighted to grey. Values stay uint8 in 0..255: every task gets the same
         normalisation later, so that brightness never tells the solver which task it sees.
         """
-
-        return replace(
-            self,
-            train=self.train.resized(channels, size),
-            test=self.test.resized(channels, size),
-            native_bytes=self.image_bytes,
-        )
+        resized = self._map(lambda part: part.resized(channels, size))
+        return replace(resized, native_bytes=self.image_bytes)
 
     def check_classes(self) -> None:
-        """Raise InputError for a class of which nothing could be learned, and nothing dreamt."""
+        """Raise InputError for a class without training images."""
         if empty := set(range(len(self.classes))) - set(self.train.labels.tolist()):
             missing = self.classes[min(empty)]
             raise InputError(f"task {self.name!r}: class {missing!r} has no training image; leave it out")
 
-    def only(self, classes: Sequence[str]) -> Task:
-        """The part of this task that shows ``classes``, relabelled in the given order. Raises InputError."""
-        classes = chosen(self.name, self.classes, classes)
-        place = np.full(len(self.classes), -1, dtype=np.int64)
+    def select_classes(self, classes: Sequence[str]) -> Task:
+        """Return the task of these classes alone, with labels in their order. Raises InputError."""
+        classes = resolve_classes(self.name, self.classes, classes)
+        new_labels = np.full(len(self.classes), -1, dtype=np.int64)
         for new, name in enumerate(classes):
-            place[self.classes.index(name)] = new
+            new_labels[self.classes.index(name)] = new
 
-        def part(data: Images) -> Images:
-            kept = data[place[data.labels] >= 0]
-            return Images(kept.images, place[kept.labels])
+        def select(part: Images) -> Images:
+            kept = part[new_labels[part.labels] >= 0]
+            return Images(kept.images, new_labels[kept.labels])
 
-        return replace(self, classes=classes, train=part(self.train), test=part(self.test))
+        return replace(self, classes=classes, train=select(self.train), test=select(self.test))
 
-    def tested_on(self, other: Task) -> Task:
-        """The same task with the test part of ``other``. Raises InputError if that has a class which this has not."""
+    def with_test_part(self, other: Task) -> Task:
+        """Return the task with the test part of ``other``. Raises InputError if that has a class which this has not."""
         for name in other.classes:
             if name not in self.classes:
                 raise InputError(
                     f"the test part of {other.name!r} has a class {name!r}, which {self.name!r} does not teach. "
-                    f"{nearest(name, self.classes)}"
+                    f"{did_you_mean(name, self.classes)}"
                 )
-        place = np.array([self.classes.index(name) for name in other.classes])
-        return replace(self, test=Images(other.test.images, place[other.test.labels]))
+        new_labels = np.array([self.classes.index(name) for name in other.classes])
+        return replace(self, test=Images(other.test.images, new_labels[other.test.labels]))
 
-    def validated(self, share: float) -> Task:
-        """The same task with ``share`` of each class's training images in the place of its test part, always the same.
+    def with_validation_split(self, share: float) -> Task:
+        """Return the task with a share of each class's training images, always the same, in place of its test part.
 
-        What is chosen by them is chosen without a look at the test part. Of a class at least one image is held out, and
-        one is left to train on; a class of one image is only trained on.
+        For choices that must not depend on the test part. Of each class at least one image is held out and one is left
+        to train on; a class of one image is only trained on.
         """
-        dice = np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         held_out = np.zeros(len(self.train), dtype=np.bool_)
         for label in range(len(self.classes)):
-            own = dice.permutation(np.flatnonzero(self.train.labels == label))
+            own = rng.permutation(np.flatnonzero(self.train.labels == label))
             held_out[own[: min(max(1, round(share * len(own))), max(0, len(own) - 1))]] = True
         return replace(self, train=self.train[~held_out], test=self.train[held_out])
 
     def inverted(self) -> Task:
-        """The same task with dark and bright swapped."""
-
-        def part(data: Images) -> Images:
-            return Images(255 - data.images, data.labels)
-
-        return replace(self, train=part(self.train), test=part(self.test))
+        """Return the task with dark and bright swapped."""
+        return self._map(lambda part: Images(255 - part.images, part.labels))
 
     def rotated(self, degrees: float) -> Task:
-        """The same task with its images turned counter-clockwise about their centre; what comes in is black."""
+        """Return the task with its images rotated counter-clockwise about their centre, the new corners black."""
         from torchvision.transforms.v2 import InterpolationMode
         from torchvision.transforms.v2 import functional as vision
 
-        def part(data: Images) -> Images:
-            pieces = torch.split(data.tensor, CHUNK)
-            turned = [vision.rotate(piece, degrees, InterpolationMode.BILINEAR) for piece in pieces]
-            return Images(torch.cat(turned).numpy(), data.labels)
+        def rotate(part: Images) -> Images:
+            chunks = torch.split(part.tensor, CHUNK)
+            rotated = [vision.rotate(chunk, degrees, InterpolationMode.BILINEAR) for chunk in chunks]
+            return Images(torch.cat(rotated).numpy(), part.labels)
 
-        return replace(self, train=part(self.train), test=part(self.test))
+        return self._map(rotate)
 
     def permuted(self, seed: int) -> Task:
-        """The same task with the pixels of every image in another order, the same for all and given by ``seed``."""
+        """Return the task with the pixels of all images in one other order, drawn by ``seed``."""
 
-        def part(data: Images) -> Images:
-            count, channels, height, width = data.images.shape
+        def permute(part: Images) -> Images:
+            count, channels, height, width = part.images.shape
             order = np.random.default_rng(seed).permutation(height * width)
-            pixels = data.images.reshape(count, channels, -1)[:, :, order]
-            return Images(pixels.reshape(data.images.shape), data.labels)
+            pixels = part.images.reshape(count, channels, -1)[:, :, order]
+            return Images(pixels.reshape(part.images.shape), part.labels)
 
-        return replace(self, train=part(self.train), test=part(self.test))
+        return self._map(permute)
 
     def sampled(self, per_class: int, seed: int) -> Task:
-        """The same task with ``per_class`` training images of each class, or all where there are fewer."""
-        dice = np.random.default_rng(seed)
-        places = [np.flatnonzero(self.train.labels == label) for label in range(len(self.classes))]
-        kept = np.concatenate([dice.permutation(own)[:per_class] for own in places])
+        """Return the task with ``per_class`` random training images of each class, or all if there are fewer."""
+        rng = np.random.default_rng(seed)
+        indices = [np.flatnonzero(self.train.labels == label) for label in range(len(self.classes))]
+        kept = np.concatenate([rng.permutation(own)[:per_class] for own in indices])
         return replace(self, train=self.train[np.sort(kept)])
 
     def limited(self, count: int) -> Task:
-        """The same task with at most ``count`` training images, chosen at random but always the same ones."""
+        """Return the task with at most ``count`` training images, chosen at random but always the same ones."""
         if len(self.train) <= count:
             return self
         keep = np.sort(np.random.default_rng(0).permutation(len(self.train))[:count])
         return replace(self, train=self.train[keep])
 
+    def _map(self, change: Callable[[Images], Images]) -> Task:
+        """Return the task with both parts changed."""
+        return replace(self, train=change(self.train), test=change(self.test))
 
-def chosen(task: str, known: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ...]:
-    """The ``classes`` of a task, or all that are known. Raises InputError for what is not, or comes twice."""
+
+def resolve_classes(task: str, known: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the chosen classes of a task, or all. Raises InputError for an unknown class, or one chosen twice."""
     if classes is None:
         return tuple(known)
-    classes = [composed(name) for name in classes]
+    classes = [nfc(name) for name in classes]
     for name in classes:
         if name not in known:
-            raise InputError(f"task {task!r} has no class {name!r}. {nearest(name, known)}")
+            raise InputError(f"task {task!r} has no class {name!r}. {did_you_mean(name, known)}")
     if not classes or len(set(classes)) != len(classes):
         raise InputError(f"task {task!r}: choose each class once, got {', '.join(classes) or 'none'}")
     return tuple(classes)

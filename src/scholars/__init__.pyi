@@ -1,0 +1,43 @@
+# What `scholars` exports, and the one list of it: __init__.py imports each name from here at its first use.
+from scholars.compute.device import to_float as to_float
+from scholars.compute.processes import distributed as distributed
+from scholars.errors import InputError as InputError
+from scholars.errors import Interrupted as Interrupted
+from scholars.errors import ScholarsError as ScholarsError
+from scholars.errors import ScholarsWarning as ScholarsWarning
+from scholars.evaluation.accuracy import accuracy as accuracy
+from scholars.experiments.recipe import Recipe as Recipe
+from scholars.experiments.recipe import read_recipe as read_recipe
+from scholars.experiments.run import run as run
+from scholars.generators.base import Generator as Generator
+from scholars.generators.base import Teacher as Teacher
+from scholars.inference.bulk import write_dreams as write_dreams
+from scholars.inference.bulk import write_predictions as write_predictions
+from scholars.learning.algorithm import learn as learn
+from scholars.learning.audit import audit as audit
+from scholars.learning.callbacks import Callbacks as Callbacks
+from scholars.learning.callbacks import Position as Position
+from scholars.learning.lifelong import teach as teach
+from scholars.scholar import Scholar as Scholar
+from scholars.settings import ImageSettings as ImageSettings
+from scholars.settings import OwnSettings as OwnSettings
+from scholars.settings import Settings as Settings
+from scholars.settings import SolverSettings as SolverSettings
+from scholars.settings.overrides import changed as changed
+from scholars.settings.registry import register_generator as register_generator
+from scholars.settings.registry import register_solver as register_solver
+from scholars.solvers.base import Solver as Solver
+from scholars.storage.records import Audit as Audit
+from scholars.tasks.open import open_task as open_task
+from scholars.tasks.task import Images as Images
+from scholars.tasks.task import Task as Task
+from scholars.training.batches import Batch as Batch
+from scholars.training.batches import Mix as Mix
+from scholars.training.batches import Pool as Pool
+from scholars.training.loop import Descent as Descent
+from scholars.training.loop import Session as Session
+from scholars.training.loop import Trainee as Trainee
+from scholars.training.loop import fit as fit
+from scholars.training.meter import Tick as Tick
+
+__all__: list[str]

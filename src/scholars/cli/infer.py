@@ -1,0 +1,124 @@
+"""The commands `predict`, `dream` and `export`."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scholars.cli.app import Address, AsJson, ScholarFolder, app, fast_imports
+from scholars.cli.console import explain_resume, messages, out, print_line, progress_counter
+from scholars.errors import InputError, Interrupted
+
+
+@app.command()
+def predict(
+    scholar: ScholarFolder,
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE", help="Files, folders or patterns; - reads their names from stdin.")
+    ],
+    among: Annotated[str | None, typer.Option(help="Consider only the classes of this task.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Number of guesses for each image.")] = 1,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print file,class,probability,unfamiliar lines.")] = False,
+    path: Annotated[
+        Path | None, typer.Option("--out", help="Write .csv files of 10,000 predictions each into this folder.")
+    ] = None,
+    address: Address = None,
+) -> None:
+    """Classify images.
+
+    With --out, an interrupted command resumes when it is repeated.
+    """
+    with fast_imports():
+        from scholars.inference.predict import FORMS, find_images, predict_files
+        from scholars.scholar import Scholar
+
+    if as_json and as_csv:
+        raise InputError("--json and --csv cannot be combined: choose one")
+    if "" in images:
+        raise InputError("an image's name is empty: give a file, a folder or a pattern")
+    names = (line for name in images for line in (_stdin_lines() if name == "-" else [name]))
+    if path is None:
+        if address:
+            raise InputError("--address is for many images: give --out, a folder for their predictions")
+        predictions = predict_files(Scholar.load(scholar), list(find_images(names)), among=among, top=top)
+        FORMS["json" if as_json else "csv" if as_csv else "text"](predictions, out.file)
+        return
+    if as_json:
+        raise InputError("--out writes .csv files: leave out --json")
+    if path.suffix:
+        raise InputError(f"--out {path}: give a folder, a name without an extension; for one file there is --csv")
+
+    from scholars.inference.bulk import write_predictions
+
+    with _resumable(), progress_counter(messages, "images") as on_progress:
+        count = write_predictions(scholar, names, path, among=among, top=top, address=address, on_progress=on_progress)
+    print_line(f"{count:,} images: {path}")
+
+
+@app.command()
+def dream(
+    scholar: ScholarFolder,
+    count: Annotated[int, typer.Option("-n", min=1, help="Number of dreams.")] = 64,
+    of: Annotated[str | None, typer.Option("--class", help="Draw only dreams of this class.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed: equal seeds give equal dreams.")] = 0,
+    path: Annotated[Path, typer.Option("--out", help="FILE.png for one picture of all, or a folder.")] = Path(
+        "dreams.png"
+    ),
+    address: Address = None,
+) -> None:
+    """Draw dreams and write them. One picture of all, or a file for each in a folder per class.
+
+    With a folder, an interrupted command resumes when it is repeated.
+    """
+    with fast_imports():
+        from scholars.inference.bulk import write_dreams
+        from scholars.scholar import Scholar
+        from scholars.storage.image_files import write_sheet
+
+    if path.suffix.lower() == ".png":
+        if address:
+            raise InputError(f"--address is for many dreams, and {path} is one picture: give --out a folder")
+        write_sheet(path, Scholar.load(scholar).dream(count, seed=seed, of=of)[0])
+    elif path.suffix:
+        raise InputError(f"--out {path}: a picture is a .png file; for a folder, give a name without an extension")
+    else:
+        with _resumable(), progress_counter(messages, "dreams") as on_progress:
+            write_dreams(scholar, count, path, seed=seed, of=of, address=address, on_progress=on_progress)
+    print_line(f"{count:,} dreams: {path}")
+
+
+@app.command()
+def export(
+    scholar: ScholarFolder,
+    path: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="The file to write.")],
+) -> None:
+    """Write a scholar's classifier as ONNX. uint8 images [B, H, W, C] in, class probabilities out."""
+    with fast_imports():
+        from scholars.inference.onnx_export import export_onnx
+        from scholars.scholar import Scholar
+
+    opened = Scholar.load(scholar)
+    difference = export_onnx(opened, path)
+    print_line(
+        f"{path}: {len(opened.classes)} classes; its probabilities differ from PyTorch's in fp32 by "
+        f"{difference:.1g} at most"
+    )
+
+
+def _stdin_lines() -> Iterator[str]:
+    """Yield the lines of stdin that are not empty; none where it is closed."""
+    return (name for line in sys.stdin or () if (name := line.rstrip("\r\n")))
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Say on Ctrl-C how the work is resumed."""
+    with explain_resume("the same command resumes it"):
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise Interrupted("stopped") from None

@@ -1,0 +1,1 @@
+"""Devices, data-parallel processes, and Ray clusters."""

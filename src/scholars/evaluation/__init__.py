@@ -1,0 +1,1 @@
+"""Accuracy on real test parts, and the metrics of continual learning."""

@@ -1,0 +1,1 @@
+"""Experiments: recipes, streams, methods, runs, sweeps."""

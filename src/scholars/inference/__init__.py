@@ -1,0 +1,1 @@
+"""Use a scholar: predict, dream millions of images, describe, export."""

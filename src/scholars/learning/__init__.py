@@ -1,0 +1,1 @@
+"""How a scholar learns the next task."""

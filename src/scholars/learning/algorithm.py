@@ -1,0 +1,159 @@
+"""Deep generative replay (Shin et al. 2017, arXiv 1705.08690): how a scholar learns the next task.
+
+A scholar is a generator G and a solver S. To learn task t, a new pair is trained on a mix of
+
+    (x, y)             real images of task t, a share r of every batch, and
+    (x', S_t-1(x'))    dreams x' ~ G_t-1, which the previous solver labels, the other 1 - r.
+
+The solver minimises the cross-entropy on both (eq. 1),
+
+    L(S) = r E_(x, y) [ CE(S(x), y) ]  +  (1 - r) E_x' [ T^2 CE(S(x') / T, S_t-1(x') / T) ],
+
+where S(x) / T are logits divided by the temperature T, 1 unless ``replay.temperature`` is set (`distillation`). The
+generator is fitted to the same mix of images, each with its condition, the (task, class) pair that it shows: by the
+loss of its kind (`scholars.generators`). No earlier data is read.
+
+The stages, in order, are those of `train_networks`:
+
+1. bank: draw dreams of the previous scholar, filter and label them (`dreams.py`)
+2. generator: train G on the mix
+3. preview: draw dreams of the new task from G, for the solver's batches (`mixture.add_preview`)
+4. solver: train S on the mix, augmented
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from scholars.compute.device import Fabric
+from scholars.compute.processes import current_fabric, num_processes, run_everywhere
+from scholars.evaluation.accuracy import accuracy
+from scholars.generators import Generator
+from scholars.learning.arguments import LearnArgs, Past
+from scholars.learning.dreams import with_ood_detector
+from scholars.learning.mixture import add_preview, build_mixture
+from scholars.learning.networks import train_generator, train_solver
+from scholars.learning.resume import SPENT, claim, stage_timer
+from scholars.scholar import Scholar
+from scholars.settings import ComputeSettings, Settings
+from scholars.solvers import Solver
+from scholars.storage.records import TaskRecord
+from scholars.tasks.task import Task
+from scholars.training.loop import NO_SESSION, Session
+from scholars.training.meter import Tick
+
+
+def learn(
+    task: Task,
+    previous: Scholar | None = None,
+    *,
+    settings: Settings | None = None,
+    seed: int = 0,
+    past: Past = "dreams",
+    session: Session | None = None,
+) -> Scholar:
+    """Learn ``task`` and return a new scholar that knows it and all that ``previous`` knew.
+
+    Prints nothing, and does not audit the dreams: ``session`` reports progress, and `scholars.audit` looks at them.
+
+    task: images of any shape; brought to the scholar's own
+    previous: the scholar to go on from; None starts a lineage
+    settings: how to learn; default: as ``previous`` did
+    seed: with equal arguments, equal seeds give bit-identical scholars on one machine's CPU with as many threads
+    past: what is replayed for the earlier tasks: "dreams"; or, without a generator being trained, "current data", the
+        new images as ``previous`` labels them (learning without forgetting, Li & Hoiem 2016), or the real data of some
+        tasks: ``[]`` for nothing (naive), all earlier tasks for exact replay
+    session: progress reports, and where unfinished work is kept. Work found in its folder is resumed if it belongs to
+        this very call, else removed
+
+    Raises InputError for a task or settings that do not fit ``previous``, Interrupted when asked to stop.
+    """
+    settings = settings or (previous.settings if previous else Settings())
+    session = session or Session()
+    args = LearnArgs(task, previous, past, settings, seed)
+    args.check()
+    if session.folder:
+        claim(session.folder, args)
+    metrics: dict[str, dict[str, float]] = {}
+    session = replace(session, on_tick=_keep_last(metrics, session.on_tick))
+    if previous and num_processes() > 1:
+        # Other processes have devices of their own, and would be given weights on this one's.
+        args = replace(args, previous=previous.on(ComputeSettings(device="cpu")))
+    trained = run_everywhere(current_fabric(settings.compute), partial(train_networks, args), session)
+
+    scholar = Scholar(trained.solver, trained.generator, args.classes, previous.lineage if previous else (), settings)
+    record = TaskRecord(
+        name=task.name,
+        classes=task.classes,
+        parents=(previous.generation - 1,) if previous else (),
+        train_count=len(task.train),
+        test_count=len(task.test),
+        accuracy=accuracy(scholar, task),
+        seed=seed,
+        learned_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=trained.seconds,
+        dreamt=trained.dreams + round(metrics["bank"]["looked"] if "bank" in metrics else 0),
+        metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
+        settings=settings,
+    )
+    scholar = replace(scholar, lineage=(*scholar.lineage, record))
+    return with_ood_detector(scholar, seed) if scholar.generator else scholar
+
+
+@dataclass(frozen=True)
+class TrainedNetworks:
+    """The networks, the seconds of each stage, and how many dreams were drawn besides those of a bank."""
+
+    solver: Solver
+    generator: Generator | None
+    seconds: dict[str, float]
+    dreams: int
+
+
+def train_networks(args: LearnArgs, fabric: Fabric, session: Session = NO_SESSION) -> TrainedNetworks:
+    """Train generator and solver, in every process that learns together; ``session`` is the first one's."""
+    seconds: dict[str, float] = {}
+    if args.previous:
+        args = replace(args, previous=args.previous.on(args.settings.compute))
+    timer = partial(stage_timer, session.folder / SPENT if session.folder else None, session, seconds)
+
+    with timer("bank") as timed:
+        mix = build_mixture(args, fabric, timed)
+
+    generator = None
+    if args.past == "dreams":
+        with timer("generator") as timed:
+            generator = train_generator(
+                mix.for_generator(),
+                previous=args.previous,
+                conditions=args.known_conditions + len(args.task.classes),
+                settings=args.settings,
+                seed=args.position,
+                fabric=fabric,
+                session=timed,
+            )
+        with timer("preview") as timed:
+            mix = add_preview(mix, generator, args, fabric, timed)
+
+    with timer("solver") as timed:
+        solver = train_solver(
+            mix.for_solver(),
+            previous=args.previous,
+            classes=len(args.classes),
+            settings=args.settings,
+            seed=args.position,
+            fabric=fabric,
+            session=timed,
+        )
+    return TrainedNetworks(solver, generator, seconds, mix.dreams)
+
+
+def _keep_last(metrics: dict[str, dict[str, float]], on_tick: Callable[[Tick], None]) -> Callable[[Tick], None]:
+    """Return an ``on_tick`` that also keeps each stage's latest report in ``metrics``."""
+
+    def keep(tick: Tick) -> None:
+        metrics[tick.stage] = dict(tick.metrics)
+        on_tick(tick)
+
+    return keep

@@ -1,0 +1,73 @@
+"""The arguments of `scholars.learn`, checked, and what follows from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scholars.compute.device import derive_seed
+from scholars.compute.processes import check_divisible
+from scholars.errors import InputError
+from scholars.learning.dreams import check_replay
+from scholars.scholar import Scholar
+from scholars.settings import Settings
+from scholars.tasks.task import Task
+
+Past = Literal["dreams", "current data"] | Sequence[Task]
+
+
+@dataclass(frozen=True)
+class LearnArgs:
+    """What is learned, after what, and how; see `scholars.learn`."""
+
+    task: Task
+    previous: Scholar | None
+    past: Past
+    settings: Settings
+    seed: int
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All class names that the new scholar knows: the known ones first, so that outputs keep their place."""
+        stored = () if isinstance(self.past, str) else self.past
+        known = self.previous.classes if self.previous else ()
+        return union_of_classes(known, *(task.classes for task in stored), self.task.classes)
+
+    @property
+    def brings_classes(self) -> bool:
+        """Whether the task has classes that the previous scholar does not know; False for a first task."""
+        return self.previous is not None and not set(self.task.classes) <= set(self.previous.classes)
+
+    @property
+    def known_conditions(self) -> int:
+        """How many conditions the previous generator has."""
+        return len(self.previous.conditions) if self.previous else 0
+
+    @property
+    def position(self) -> int:
+        """The seed of all randomness: every generation has its own, whatever seed its task is learned with."""
+        return derive_seed(self.seed, "generation", self.previous.generation + 1 if self.previous else 1)
+
+    def check(self) -> None:
+        """Raise InputError for a task or settings that do not fit the previous scholar."""
+        task, previous, settings = self.task, self.previous, self.settings
+        if not isinstance(task, Task):
+            raise InputError(f"a task is learned, not a {type(task).__name__}: open it, by scholars.open_task")
+        task.check_classes()
+        if previous and self.past == "dreams":
+            check_replay(settings.replay, previous.settings.generator, len(previous.conditions))
+        if previous is None:
+            if len(self.classes) < 2:
+                raise InputError(f"task {task.name!r} has one class only; a first task needs two or more")
+        elif settings.image != previous.settings.image:
+            raise InputError(
+                f"a scholar's image shape is fixed by its first task: it is {previous.settings.image}, not "
+                f"{settings.image}"
+            )
+        check_divisible("solver.batch", settings.solver.batch)
+        if self.past == "dreams":
+            check_divisible("generator.batch", settings.generator.batch)
+
+
+def union_of_classes(*names: Sequence[str]) -> tuple[str, ...]:
+    """Return all class names, each once, in the order in which they first appear."""
+    return tuple(dict.fromkeys(name for group in names for name in group))

@@ -1,0 +1,31 @@
+"""Functions that are called with progress, accuracies and notes while scholars learn, and one that can stop it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from scholars.training.meter import Tick
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where in an experiment something happens: which seed, which method (``replay``, ``naive``, ...), which task."""
+
+    seed: int
+    method: str
+    task: str
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Functions that are called while scholars learn.
+
+    on_tick: training progress, about a hundred times a stage
+    on_row: the accuracies after a task, one per task so far; also of tasks that an interrupted run had learned before
+    on_note: what the user should know: one sentence each
+    stopping: True asks to stop; the same call resumes
+    """
+
+    on_tick: Callable[[Position, Tick], None] = field(default=lambda position, tick: None)
+    on_row: Callable[[Position, Sequence[float]], None] = field(default=lambda position, row: None)
+    on_note: Callable[[Position, str], None] = field(default=lambda position, note: None)
+    stopping: Callable[[], bool] = field(default=lambda: False)

@@ -1,0 +1,221 @@
+"""Dreams of the previous scholar, filtered and labelled as the replay settings say."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scholars.compute.device import Fabric, derive_seed, device_for, fork_rng
+from scholars.compute.processes import broadcast_flag, round_robin
+from scholars.errors import InputError, Interrupted
+from scholars.generators import Generator
+from scholars.generators.sampling import sample_images
+from scholars.ood import OODDetector
+from scholars.scholar import Scholar
+from scholars.settings import GeneratorSettings, ReplaySettings, Settings
+from scholars.training.batches import Batch, BatchSource, Pool, concat_batches
+from scholars.training.loop import Session
+from scholars.training.meter import Tick
+
+# How many dreams a filter may look at for each one that the bank is to hold.
+MAX_DREAMS_PER_KEPT = 10
+
+
+def replay_source(
+    previous: Scholar, policy: ReplaySettings, classes: int, seed: int, session: Session, fabric: Fabric | None = None
+) -> BatchSource:
+    """Return what the replayed part of every batch is drawn from; ``classes`` counts those of the new scholar."""
+    if policy.dreams == "fresh":
+        return FreshDreams(previous, policy, classes)
+    bank = dream_bank(previous, policy, seed, session, fabric)
+    return Pool(
+        bank.images,
+        bank.targets,
+        classes,
+        bank.conditions,
+        balanced=policy.balance == "classes",
+        temperature=policy.temperature,
+    )
+
+
+def check_replay(policy: ReplaySettings, generator: GeneratorSettings, conditions: int) -> None:
+    """Raise InputError for settings with which ``generator``, the previous scholar's, cannot be replayed.
+
+    A bank without a dream of some class of some task would let it be forgotten unnoticed; a filter by agreement needs a
+    conditional generator.
+    """
+    if policy.filter == "agreement" and not generator.conditional:
+        raise InputError(
+            f"replay.filter=agreement needs dreams that were asked for by class, and generator.kind={generator.kind} "
+            "of the scholar that dreams is not conditional: use another replay.filter for this task"
+        )
+    if policy.dreams == "bank" and generator.conditional and policy.bank < conditions:
+        raise InputError(
+            f"replay.bank={policy.bank} cannot hold a dream of each class of each earlier task: these are {conditions}"
+        )
+
+
+def dream_bank(
+    previous: Scholar,
+    policy: ReplaySettings,
+    seed: int,
+    session: Session | None = None,
+    fabric: Fabric | None = None,
+) -> Batch:
+    """Draw the bank: ``policy.bank`` dreams of the previous scholar, which `learn` replays.
+
+    With a filter, dreams are drawn until the bank is full or `MAX_DREAMS_PER_KEPT` times as many were drawn. Raises
+    InputError if it keeps nothing and where the generator cannot dream so, Interrupted when asked to stop.
+    """
+    check_replay(policy, previous.settings.generator, len(previous.conditions))
+    session = session or Session()
+    looked, kept, batches = 0, 0, []
+    began = time.perf_counter()
+    most = policy.bank if policy.filter == "none" else MAX_DREAMS_PER_KEPT * policy.bank
+    for dreamt in previous.iter_dreams(most, seed=derive_seed(seed, "bank", previous.generation), fabric=fabric):
+        if broadcast_flag(fabric, session.stopping()):
+            raise Interrupted(f"stopped while dreaming, at {kept} of {policy.bank} dreams")
+        batch = relabel(previous, filter_dreams(previous, dreamt, policy), policy)
+        looked, kept = looked + len(dreamt.images), kept + len(batch.images)
+        batches.append(batch)
+        speed = looked / (time.perf_counter() - began)
+        session.on_tick(
+            Tick("bank", min(kept, policy.bank), policy.bank, {"kept": kept / looked, "looked": looked}, speed)
+        )
+        if kept >= policy.bank:
+            break
+    if not kept:
+        raise InputError(
+            f"replay.filter={policy.filter} keeps none of {looked} dreams: lower replay.confidence, set "
+            "replay.filter=none, or train the generator for longer"
+        )
+    return Batch(*(part[: policy.bank] for part in concat_batches(batches)))
+
+
+def preview_pool(
+    generator: Generator,
+    count: int,
+    *,
+    previous: Scholar,
+    outputs: Sequence[int],
+    classes: int,
+    settings: Settings,
+    seed: int,
+    session: Session,
+    fabric: Fabric | None = None,
+) -> Pool:
+    """Draw ``count`` dreams of the task that ``generator`` has just learned, labelled by their conditions.
+
+    outputs: the solver's outputs of the task's classes, of ``classes`` in all
+
+    Raises Interrupted when asked to stop.
+    """
+    which = torch.arange(count) % len(outputs)
+    conditions = which + len(previous.conditions)
+    parts = torch.split(conditions, previous.chunk_size)
+
+    def drawn(chunk: int) -> Tensor:
+        with fork_rng(device_for(settings.compute).device):
+            torch.manual_seed(derive_seed(seed, "preview", chunk))
+            return sample_images(generator, parts[chunk % len(parts)], settings)
+
+    images = []
+    # In this order of zip's arguments no chunk is drawn in vain.
+    for _, part in zip(parts, round_robin(fabric, drawn), strict=False):
+        if broadcast_flag(fabric, session.stopping()):
+            raise Interrupted("stopped while dreaming of the new task")
+        images.append(part)
+    return Pool(torch.cat(images), torch.tensor(outputs)[which], classes, conditions)
+
+
+def filter_dreams(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:
+    """Return the dreams that ``policy.filter`` keeps."""
+    if policy.filter == "none":
+        return dreamt
+    if policy.filter == "confidence":
+        keep = dreamt.targets.amax(1) >= policy.confidence
+    else:
+        asked = torch.tensor([output for _, output in previous.conditions])
+        keep = dreamt.labels == asked[dreamt.conditions]
+    return Batch(*(part[keep] for part in dreamt))
+
+
+def relabel(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:
+    """Return the dreams with the labels to learn from, and the conditions that they show as the solver sees them.
+
+    A dream drawn for (task, class) counts as (task, the class that the solver predicts): the next generator learns a
+    class from images that look like it.
+    """
+    if policy.labels == "hard":
+        targets = F.one_hot(dreamt.labels, dreamt.targets.shape[1]).float()
+    else:
+        targets = with_temperature(dreamt.targets, policy.temperature)
+    pairs = previous.conditions
+    tasks = torch.tensor([task for task, _ in pairs])[dreamt.conditions]
+    # A task without the predicted class: another task's condition of that class is nearer than this task's of another.
+    table = torch.empty(previous.generation, len(previous.classes), dtype=torch.int64)
+    for index, (_, output) in reversed(list(enumerate(pairs))):
+        table[:, output] = index
+    for index, (task, output) in enumerate(pairs):
+        table[task, output] = index
+    temperatures = torch.full((len(targets),), policy.temperature)
+    return Batch(dreamt.images, targets, table[tasks, dreamt.labels], temperatures)
+
+
+def with_temperature(probabilities: Tensor, temperature: float) -> Tensor:
+    """Return softmax(logits / T) from p = softmax(logits): p^(1/T), normalised. ``[B, K]``."""
+    if temperature == 1:
+        return probabilities
+    least = torch.finfo(probabilities.dtype).tiny
+    return F.softmax(probabilities.clamp_min(least).log() / temperature, dim=1)
+
+
+def with_ood_detector(scholar: Scholar, seed: int) -> Scholar:
+    """Return the same scholar with an out-of-distribution detector fitted to its dreams, unless ``ood.dreams`` is 0."""
+    settings = scholar.settings.ood
+    if not settings.dreams:
+        return scholar
+    position = derive_seed(seed, "familiarity", scholar.generation)
+    seen = [scholar.features_and_logits(batch.images) for batch in scholar.iter_dreams(settings.dreams, seed=position)]
+    features, logits = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    return replace(scholar, ood=OODDetector.fit(features, logits, settings.share))
+
+
+@dataclass(frozen=True)
+class FreshDreams:
+    """Draws new dreams for every batch; conditions at random."""
+
+    previous: Scholar
+    policy: ReplaySettings
+    classes: int
+
+    def draw(self, count: int) -> Batch:
+        """Draw ``count`` dreams."""
+        conditions = torch.randint(len(self.previous.conditions), (count,))
+        dreamt = relabel(self.previous, self.previous.sample(conditions), self.policy)
+        return dreamt._replace(targets=F.pad(dreamt.targets, (0, self.classes - dreamt.targets.shape[1])))
+
+
+@dataclass(frozen=True)
+class CurrentDataReplay:
+    """Draws images of the new task with the labels that the previous scholar gives them.
+
+    This is what learning without forgetting (Li & Hoiem 2016, arXiv 1606.09282) replays: its distillation loss asks the
+    new solver to answer for new images as the old one does. Here over all outputs, with zero for those of new classes
+    (van de Ven & Tolias 2019, arXiv 1904.07734); the paper's softmax is over the old ones only.
+    """
+
+    previous: Scholar
+    new: BatchSource
+    policy: ReplaySettings
+    classes: int
+
+    def draw(self, count: int) -> Batch:
+        """Draw ``count`` images."""
+        new, temperature = self.new.draw(count), self.policy.temperature
+        targets = with_temperature(self.previous.probabilities(new.images), temperature)
+        targets = F.pad(targets, (0, self.classes - targets.shape[1]))
+        return new._replace(targets=targets, temperatures=torch.full((count,), temperature))

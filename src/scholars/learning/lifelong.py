@@ -1,0 +1,159 @@
+"""A scholar in a folder: teach it one task after another, resumably; go back to an earlier generation."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scholars.errors import InputError
+from scholars.learning.algorithm import learn
+from scholars.learning.arguments import LearnArgs, union_of_classes
+from scholars.learning.audit import audit
+from scholars.learning.callbacks import Callbacks, Position
+from scholars.learning.generations import keep_generation, kept_folder
+from scholars.learning.resume import already_learned, record_outcome, unfinished_work
+from scholars.scholar import Scholar
+from scholars.settings import ComputeSettings, Settings
+from scholars.settings.overrides import changed
+from scholars.storage import files, scholar_folder
+from scholars.storage.work import exclusive
+from scholars.tasks.task import Images, Task, nfc
+from scholars.training.loop import SAVE_EVERY, Session
+
+
+def teach(
+    folder: str | Path,
+    task: Task,
+    *,
+    origin: str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    keep: bool = False,
+    callbacks: Callbacks | None = None,
+    save_every: float = SAVE_EVERY,
+) -> Scholar:
+    """Teach ``task`` to the scholar in ``folder``, which is made if absent, else replaced by its next generation.
+
+    origin: another scholar's folder, from a copy of which a new lineage starts; ``folder`` must be absent
+    changes: settings by dotted path, laid over those that the last task was learned with
+    keep: leave the previous scholar beside the new one, as ``FOLDER.gen-N`` (see `learning.generations`)
+    save_every: seconds between checkpoints of the unfinished work
+
+    The old scholar stays whole until the new one is. Interrupted work is kept beside the folder, and the same call
+    resumes it, bit for bit. Raises InputError for what cannot be learned, or while another process teaches this folder;
+    Interrupted when asked to stop.
+    """
+    folder, callbacks = _check_replaceable(Path(folder)), callbacks or Callbacks()
+    position = Position(seed, "replay", task.name)
+    on_note = partial(callbacks.on_note, position)
+    with exclusive(folder, "teaching"):
+        work = scholar_folder.work_folder(folder)
+        for path in (folder, work):
+            files.remove_stale_temps(path)
+        previous = _previous(folder, origin)
+        settings = _settings(previous, changes)
+        if previous and already_learned(work, previous, task, settings, seed):
+            files.remove_folder(work)
+            return previous
+        if origin is not None:
+            _check_absent(folder)
+        for note in _task_warnings(task, previous):
+            on_note(note)
+        unfinished = unfinished_work(work, LearnArgs(task, previous, "dreams", settings, seed)).state()
+        if unfinished == "same":
+            on_note("resuming unfinished work: what is done is not done again")
+        elif unfinished == "other":
+            on_note("warning: unfinished work, of other data, settings or seed, is removed; learning starts again")
+        session = Session(work, partial(callbacks.on_tick, position), callbacks.stopping, save_every)
+        try:
+            learned = learn(task, previous, settings=settings, seed=seed, session=session)
+        except InputError:
+            # Unfinished work of another command is not this one's to remove.
+            if unfinished == "new":
+                files.remove_folder(work)
+            raise
+        if settings.audit.dreams:
+            found = audit(learned, [task], seed=seed, session=session)
+            learned = learned.with_audit(found)
+            for warning in found.warnings:
+                on_note(f"warning: {warning}")
+        if keep and previous and not origin:
+            keep_generation(folder)
+        record_outcome(work, learned)
+        learned.save(folder)
+        files.remove_folder(work)
+    return learned
+
+
+def restore_generation(folder: Path, key: str) -> Scholar:
+    """Put a generation that was kept back in its place; the one that was there is kept in turn.
+
+    key: see `scholars.learning.generations`
+
+    Raises InputError where that generation was not kept, or while another process teaches this folder.
+    """
+    with exclusive(_check_replaceable(folder), "teaching"):
+        earlier = Scholar.load(kept_folder(folder, key))
+        keep_generation(folder)
+        earlier.save(folder)
+    return earlier
+
+
+def _check_replaceable(folder: Path) -> Path:
+    """Return the folder. Raises InputError where it is named from inside: the process would stay in the old one."""
+    if folder.name in ("", ".."):
+        whole = folder.resolve()
+        raise InputError(f"{folder} is replaced as a whole: go out of it, to {whole.parent}, and name it {whole.name}")
+    return folder
+
+
+def settings_of(folder: Path, origin: Path | None, changes: Mapping[str, Any]) -> Settings:
+    """Return the settings with which the scholar in ``folder`` would learn its next task."""
+    return _settings(_previous(folder, origin), changes)
+
+
+def _settings(previous: Scholar | None, changes: Mapping[str, Any] | None) -> Settings:
+    # The machine may be another one.
+    before = previous.lineage[-1].settings.model_copy(update={"compute": ComputeSettings()}) if previous else Settings()
+    return changed(before, changes or {})
+
+
+def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:
+    if origin is not None:
+        # Both are there when a process died as soon as it had learned: see `already_learned`.
+        if folder.exists() and scholar_folder.work_folder(folder).is_dir():
+            return Scholar.load(folder)
+        _check_absent(folder)
+        return Scholar.load(origin)
+    return Scholar.load(folder) if scholar_folder.is_occupied(folder) else None
+
+
+def _check_absent(folder: Path) -> None:
+    if folder.exists():
+        raise InputError(f"{folder} is there already; --from starts a new scholar: choose a folder that is not")
+
+
+def _task_warnings(task: Task, previous: Scholar | None) -> Iterator[str]:
+    known = previous.classes if previous else ()
+    if previous and task.name in [record.name for record in previous.lineage]:
+        yield f"a task called {task.name!r} was learned before; it is learned again, from this data"
+    alike: dict[str, str] = {}
+    for name in union_of_classes(known, task.classes):
+        other = alike.setdefault(" ".join(nfc(name).casefold().split()), name)
+        if other != name:
+            yield f"warning: classes {other!r} and {name!r} differ only in case, spaces or Unicode; they count as two"
+    darkest, brightest = _extremes(task.train)
+    for label, name in enumerate(task.classes):
+        own = task.train.labels == label
+        if own.any() and darkest[own].min() == brightest[own].max():
+            yield f"warning: every training image of class {name!r} is of one and the same colour"
+
+
+def _extremes(data: Images) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Return the darkest and the brightest value of each image."""
+    extremes = [(piece.min(axis=(1, 2, 3)), piece.max(axis=(1, 2, 3))) for piece in data.chunks()]
+    darkest, brightest = zip(*extremes, strict=True)
+    return np.concatenate(darkest), np.concatenate(brightest)

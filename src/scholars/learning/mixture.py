@@ -1,0 +1,125 @@
+"""What a batch is made of: real images of the new task, and what stands for the earlier tasks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from scholars.compute.device import Fabric
+from scholars.generators import Generator
+from scholars.learning.arguments import LearnArgs
+from scholars.learning.dreams import CurrentDataReplay, FreshDreams, preview_pool, replay_source
+from scholars.settings import Settings
+from scholars.tasks.task import Task
+from scholars.training.batches import Augmented, BatchSource, Mix, Pool, mix_shares, new_data_ratio
+from scholars.training.loop import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """r of the new task, 1 - r of what is replayed.
+
+    ratio: r
+    generator_ratio: the same for the generator
+    new: real images of the new task
+    replayed: what stands for the earlier tasks; None for nothing
+    augment, augment_replayed: how either is augmented for the solver
+    preview: dreams of the new task, and their share of the new task's part of the solver's batches
+    dreams: how many dreams are drawn, besides those of a bank
+    """
+
+    ratio: float = 1.0
+    generator_ratio: float = 1.0
+    new: BatchSource
+    replayed: BatchSource | None = None
+    augment: Callable[[BatchSource], BatchSource]
+    augment_replayed: Callable[[BatchSource], BatchSource]
+    preview: tuple[float, BatchSource] | None = None
+    dreams: int = 0
+
+    def for_generator(self) -> BatchSource:
+        """Return the generator's batches: images as they are."""
+        r = self.generator_ratio
+        return Mix([(r, self.new), (1 - r, self.replayed)]) if self.replayed else self.new
+
+    def for_solver(self) -> BatchSource:
+        """Return the solver's batches: augmented images."""
+        new = self.new
+        if self.preview:
+            share, dreams = self.preview
+            new = Mix([(1 - share, new), (share, dreams)])
+        if self.replayed is None:
+            return self.augment(new)
+        return Mix([(self.ratio, self.augment(new)), (1 - self.ratio, self.augment_replayed(self.replayed))])
+
+
+def build_mixture(args: LearnArgs, fabric: Fabric, session: Session) -> Mixture:
+    """Build the mix of the new task and what ``args.past`` replays; draws the bank of dreams, if there is one."""
+    task, previous, past, settings = args.task, args.previous, args.past, args.settings
+    policy, classes = settings.replay, args.classes
+    augment = partial(Augmented.by, settings.solver)
+    first = Mixture(
+        new=real_pool(task, classes, settings, args.known_conditions),
+        augment=augment,
+        augment_replayed=partial(_augment_dreams, settings),
+    )
+    if not isinstance(past, str):
+        *parts, r = mix_shares(policy.ratio, [len(each.classes) for each in (*past, task)])
+        stored = [(share, real_pool(each, classes, settings, 0)) for share, each in zip(parts, past, strict=True)]
+        old = Mix(stored) if stored and r < 1 else None
+        return replace(first, ratio=r, generator_ratio=r, replayed=old, augment_replayed=augment)
+    if previous is None:
+        return first
+    r = new_data_ratio(policy.ratio, [*(len(record.classes) for record in previous.lineage), len(task.classes)])
+    if past == "current data":
+        relabelled = CurrentDataReplay(previous, first.new, policy, len(classes))
+        return replace(first, ratio=r, generator_ratio=r, replayed=relabelled)
+    # A generator learns new classes from these images alone; of the earlier ones it starts with the weights.
+    least = 0.5 if args.brings_classes else 0.0
+    generator_r = max(r, least) if policy.generator_ratio == "auto" else policy.generator_ratio
+    replayed = replay_source(previous, policy, len(classes), args.seed, session, fabric)
+    fresh = 0.0
+    if isinstance(replayed, FreshDreams):
+        s, g = settings.solver, settings.generator
+        fresh = (1 - r) * s.batch * s.steps + (1 - generator_r) * g.batches_per_step * g.batch * g.steps
+    return replace(first, ratio=r, generator_ratio=generator_r, replayed=replayed, dreams=round(fresh))
+
+
+def add_preview(mix: Mixture, generator: Generator, args: LearnArgs, fabric: Fabric, session: Session) -> Mixture:
+    """Add dreams of the new task to the solver's batches, where ``replay.preview`` asks for them.
+
+    When all that is real is new and all that is dreamt is old, a solver tells new from old by what is real, and takes
+    every real image for a new class. Dreams of the new classes prevent that, if they look like the other dreams: those
+    of a flow can be told apart by the generation that drew them, and harm (docs/measurements.md).
+    """
+    task, previous, settings, classes = args.task, args.previous, args.settings, args.classes
+    share = settings.replay.preview
+    if share == "auto":
+        share = 0.5 if args.brings_classes and settings.generator.dreams_look_real else 0.0
+    if not share or previous is None:
+        return mix
+    outputs = [classes.index(name) for name in task.classes]
+    count = max(len(outputs), round(settings.replay.bank * mix.ratio))
+    dreams = preview_pool(
+        generator,
+        count,
+        previous=previous,
+        outputs=outputs,
+        classes=len(classes),
+        settings=settings,
+        seed=args.position,
+        session=session,
+        fabric=fabric,
+    )
+    return replace(mix, preview=(share, dreams), dreams=mix.dreams + count)
+
+
+def real_pool(task: Task, classes: Sequence[str], settings: Settings, first_condition: int) -> Pool:
+    """Return the real training images of a task, labelled by the scholar's outputs."""
+    data = task.train.resized(settings.image.channels, settings.image.size)
+    return Pool.of(data, [classes.index(name) for name in task.classes], len(classes), first_condition)
+
+
+def _augment_dreams(settings: Settings, source: BatchSource) -> Augmented:
+    """Augment as new images are, but for what soft labels do without (smoothing) and ``replay`` sets for dreams."""
+    shift = settings.solver.shift if settings.replay.shift is None else settings.replay.shift
+    return replace(Augmented.by(settings.solver, source), shift=shift, mixup=settings.replay.mixup, smoothing=0.0)

@@ -1,0 +1,102 @@
+"""Resume interrupted learning, if data, settings, seed and previous scholar are the same."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scholars.errors import InputError
+from scholars.learning.arguments import LearnArgs
+from scholars.scholar import Scholar
+from scholars.settings import Settings
+from scholars.storage import files
+from scholars.storage.work import WorkFolder
+from scholars.tasks.task import Task
+from scholars.training.loop import Session
+from scholars.training.meter import Tick
+
+_NOTE, _OUTCOME, SPENT = "learning.json", "learned.json", "seconds.json"
+
+
+def unfinished_work(folder: Path, args: LearnArgs) -> WorkFolder:
+    """Return ``folder`` as the place of this very learning: equal data, settings, seed and previous weights."""
+    previous = _weights_digest(args.previous) if args.previous else None
+    past = args.past if isinstance(args.past, str) else [task.digest for task in args.past]
+    return WorkFolder(folder, _NOTE, {**_key(args.task, args.settings, args.seed), "from": previous, "past": past})
+
+
+def claim(folder: Path, args: LearnArgs) -> None:
+    """Begin or resume this learning in ``folder``; unfinished work of another learning there is removed.
+
+    Raises InputError for a folder that holds anything else: it is left as it is.
+    """
+    work = unfinished_work(folder, args)
+    state = work.state()
+    if state == "foreign":
+        raise InputError(f"{folder} is there and holds no unfinished learning: choose another folder, or empty it")
+    if state == "other":
+        work.remove()
+    work.begin()
+
+
+def record_outcome(folder: Path, learned: Scholar) -> None:
+    """Record which scholar this learning ends in, just before that takes its place: see `already_learned`."""
+    files.write_json(folder / _OUTCOME, {"scholar": _weights_digest(learned)})
+
+
+def already_learned(folder: Path, scholar: Scholar, task: Task, settings: Settings, seed: int) -> bool:
+    """Return whether the learning in ``folder`` is of this task, and ``scholar`` is its outcome.
+
+    That is so where a process died after the new scholar had taken its place and before its work was removed: repeated,
+    the command would learn the task twice.
+    """
+    try:
+        note, outcome = files.read_json(folder / _NOTE), files.read_json(folder / _OUTCOME)
+    except InputError:
+        return False
+    same = note == {**note, **_key(task, settings, seed), "past": "dreams"}
+    return same and outcome.get("scholar") == _weights_digest(scholar)
+
+
+@contextmanager
+def stage_timer(note: Path | None, session: Session, seconds: dict[str, float], stage: str) -> Iterator[Session]:
+    """Measure in ``seconds`` what the stage takes, with what its interrupted attempts took if there is a ``note``.
+
+    Yields the session to work with: while it ticks, the note is written as often as checkpoints, so that a killed
+    process loses no more than that.
+    """
+    spent = files.read_json(note) if note and note.is_file() else {}
+    start = last_note = time.perf_counter()
+
+    def write(now: float) -> None:
+        nonlocal last_note
+        seconds[stage], last_note = round(spent.get(stage, 0.0) + now - start, 3), now
+        if note:
+            files.write_json(note, {**spent, **seconds})
+
+    def on_tick(tick: Tick) -> None:
+        session.on_tick(tick)
+        now = time.perf_counter()
+        if now - last_note >= session.save_every:
+            write(now)
+
+    try:
+        yield replace(session, on_tick=on_tick)
+    finally:
+        write(time.perf_counter())
+
+
+def _key(task: Task, settings: Settings, seed: int) -> dict[str, Any]:
+    return {"task": task.digest, "seed": seed, "settings": settings.model_dump(mode="json")}
+
+
+def _weights_digest(scholar: Scholar) -> str:
+    """SHA-256 of the class names and of the weights of both networks."""
+    digest = hashlib.sha256(repr(scholar.classes).encode())
+    for module in (scholar.solver, scholar.generator):
+        for value in module.state_dict().values() if module else ():
+            digest.update(value.cpu().contiguous().numpy())
+    return digest.hexdigest()

@@ -1,0 +1,249 @@
+"""The settings of each kind of generator; ``generator.kind`` tells them apart."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from scholars.settings.base import BatchSize, Decay, Kind, Options, Rate, Section, Steps, Width
+
+
+class GeneratorSettings(Section):
+    """What the settings of every kind of generator have in common."""
+
+    kind: Kind = Field(
+        description="which generator: see `scholars generators`, or one of your own (docs/own-networks.md)"
+    )
+    start: Literal["warm", "fresh"] = Field(
+        "warm", description="start from the previous generator's weights, or from new ones"
+    )
+    size: int | None = Field(
+        None, ge=8, le=256, multiple_of=4, description="pixels a side that the generator works at; default: image.size"
+    )
+    steps: Steps = Field(2000, description="training steps per task")
+    batch: BatchSize = Field(64, description="images a step")
+    conditional: bool = Field(True, description="draw the class that is asked for, task by task")
+
+    @property
+    def batches_per_step(self) -> int:
+        """How many batches one training step draws."""
+        return 1
+
+    @property
+    def dreams_look_real(self) -> bool:
+        """Whether dreams of different tasks look alike, and like real images, to a classifier."""
+        return False
+
+
+class FlowSettings(GeneratorSettings):
+    """Flow matching (Lipman et al. 2023), by default with a small U-Net."""
+
+    kind: Literal["flow"] = "flow"
+    steps: Steps = Field(1800, description="training steps per task")
+    batch: BatchSize = Field(64, description="images a step")
+    rate: Rate = Field(5e-3, description="peak learning rate")
+    net: Literal["unet", "mlp"] = Field(
+        "unet", description="the network: unet; mlp, for images whose neighbouring pixels have nothing in common"
+    )
+    width: Width = Field(
+        32, description="unet: channels at the finest level, 2 and 4 times as many at the next; mlp: units of a layer"
+    )
+    patch: Literal[1, 2, 4] = Field(2, description="pixels a side that are folded into channels before the network")
+    dropout: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of images whose condition is dropped in training, for guidance (Ho & Salimans 2022)",
+    )
+    guidance: float = Field(
+        1.0,
+        ge=0,
+        le=20,
+        description="sample from v(none) + guidance * (v(condition) - v(none)); 1: the condition alone",
+    )
+    # Off: over many generations of MLPs dreams degraded less with it; those of U-Nets taught less, and took longer.
+    distil: bool = Field(
+        False,
+        description="learn the previous generator's velocities at its dreams, not the dreams (Masip et al. 2024), "
+        "if it is a conditional flow, too",
+    )
+    ema: Decay = Field(0.995, description="decay of the moving average of the weights used to sample")
+    solver: Literal["adams", "euler", "heun"] = Field(
+        "adams",
+        description="integrator of the sampling equation; heun evaluates the network twice a step"
+        " but the last, the others once",
+    )
+    sampling_steps: int = Field(5, ge=1, le=1000, description="integrator steps an image")
+    warp: float = Field(1.6, ge=0.1, le=10, description="times of the steps: (i / sampling_steps)^warp; 1: equal steps")
+
+    @model_validator(mode="after")
+    def _guided_by_something(self) -> Self:
+        if self.guidance != 1 and (not self.conditional or self.dropout == 0):
+            raise ValueError(
+                "guidance other than 1 needs conditional=true and dropout > 0: without them there is no pair of "
+                "velocities to extrapolate from"
+            )
+        return self
+
+
+class VAESettings(GeneratorSettings):
+    """Variational autoencoder (Kingma & Welling 2014)."""
+
+    kind: Literal["vae"] = "vae"
+    steps: Steps = Field(3000, description="training steps per task")
+    batch: BatchSize = Field(128, description="images a step")
+    rate: Rate = Field(2e-3, description="peak learning rate")
+    net: Literal["conv", "mlp"] = Field(
+        "conv", description="the networks: conv; mlp, for images whose neighbouring pixels have nothing in common"
+    )
+    width: Width = Field(
+        32, description="conv: channels of the largest feature maps, each halving doubles them; mlp: units of a layer"
+    )
+    latent: int = Field(64, ge=1, le=4096, description="dimensions of the code")
+    variance: Annotated[float, Field(gt=0, le=100)] | Literal["fitted"] = Field(
+        "fitted",
+        description="of pixels, in -1..1, around the decoded image; fitted: what fits best (Rybkin et al. 2021). A "
+        "larger one makes blurrier images, which more often show their class",
+    )
+    conditional: bool = Field(True, description="draw what is asked for, by task and class (Sohn et al. 2015)")
+    distil: bool = Field(
+        True,
+        description="learn the previous decoder's images of the same codes, instead of its dreams, if it is a "
+        "conditional vae, too",
+    )
+    ema: Decay = Field(0.99, description="decay of the moving average of the weights used to sample")
+
+
+class AdversarialSettings(GeneratorSettings):
+    """What the adversarial generators share."""
+
+    steps: Steps = Field(4000, description="generator steps per task")
+    batch: BatchSize = Field(32, description="images a step, of each of critic and generator")
+    critic_steps: int = Field(1, ge=1, le=100, description="critic steps per generator step")
+    rate: Rate = Field(1e-3, description="the generator's learning rate; decays linearly to zero")
+    critic_rate: Rate = Field(2e-3, description="the critic's learning rate; decays linearly to zero")
+    width: Width = Field(32, description="channels of the networks' largest feature maps; each halving doubles them")
+    latent: int = Field(128, ge=1, le=4096, description="dimensions of the noise")
+    ema: Decay = Field(0.99, description="decay of the moving average of the weights used to sample")
+    conditional: bool = Field(False, description="draw what is asked for, by task and class (Miyato & Koyama 2018)")
+    spread: float = Field(
+        1.0,
+        gt=0,
+        le=3,
+        description="standard deviation of the noise that dreams are drawn from, 1 in training: more gives rarer "
+        "images, of which the solver is less sure",
+    )
+
+    @property
+    def batches_per_step(self) -> int:
+        """One for each of the critic's steps; the generator uses the last."""
+        return self.critic_steps
+
+    @property
+    def dreams_look_real(self) -> bool:
+        """A critic that knows the condition makes them so."""
+        return self.conditional
+
+    @model_validator(mode="after")
+    def _spread_of_what_is_told(self) -> Self:
+        if self.spread != 1 and not self.conditional:
+            raise ValueError(
+                "spread other than 1 needs conditional=true: else the generator cannot tell dreams from new images, "
+                "and its noise is widened again with every task"
+            )
+        return self
+
+
+class GANSettings(AdversarialSettings):
+    """Generative adversarial network (Goodfellow et al. 2014)."""
+
+    kind: Literal["gan"] = "gan"
+    critic_rate: Rate = Field(1e-3, description="the critic's learning rate; decays linearly to zero")
+    loss: Literal["non-saturating", "minimax"] = Field("non-saturating", description="what the generator minimises")
+
+
+class R3GANSettings(AdversarialSettings):
+    """Relativistic GAN with gradient penalties on real and generated images (Huang et al. 2024)."""
+
+    kind: Literal["r3gan"] = "r3gan"
+    steps: Steps = Field(2500, description="generator steps per task")
+    rate: Rate = Field(2e-3, description="the generator's learning rate; decays linearly to zero")
+    conditional: bool = Field(True, description="draw what is asked for, by task and class (Miyato & Koyama 2018)")
+    penalty: float = Field(1.0, ge=0, le=1e4, description="coefficient of both gradient penalties (the paper's gamma)")
+    penalised: float = Field(0.25, gt=0, le=1, description="share of each batch that the penalties are estimated from")
+    classify: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="weight of a classifier in the critic, by which the generator learns to show the class asked for "
+        "(Odena et al. 2017); helps where a class has few images or hard ones; 0: none",
+    )
+
+    @model_validator(mode="after")
+    def _classified_as_told(self) -> Self:
+        if self.classify and not self.conditional:
+            raise ValueError("classify needs conditional=true: else there is no class to predict")
+        return self
+
+
+class WGANSettings(AdversarialSettings):
+    """Wasserstein GAN with weight clipping (Arjovsky et al. 2017)."""
+
+    kind: Literal["wgan"] = "wgan"
+    clip: float = Field(
+        0.03, gt=0, le=10, description="the critic's weights stay within this of zero (the paper's c = 0.01)"
+    )
+
+
+class WGANGPSettings(AdversarialSettings):
+    """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017)."""
+
+    kind: Literal["wgan-gp"] = "wgan-gp"
+    penalty: float = Field(10.0, ge=0, le=1e4, description="gradient penalty coefficient (the paper's lambda = 10)")
+
+
+class OwnSettings(GeneratorSettings):
+    """A generator of your own, registered under a kind of its own."""
+
+    options: Options = Field({}, description="settings of your own, any keys")
+
+
+# The kinds of the package, in the order in which they are listed.
+GENERATORS: Mapping[str, type[GeneratorSettings]] = {
+    "flow": FlowSettings,
+    "r3gan": R3GANSettings,
+    "wgan-gp": WGANGPSettings,
+    "wgan": WGANSettings,
+    "gan": GANSettings,
+    "vae": VAESettings,
+}
+DEFAULT_GENERATOR = "r3gan"
+_OWN = "own"
+
+
+def generator_settings(kind: str) -> type[GeneratorSettings]:
+    """Return the settings class of a kind; `OwnSettings` for one that is not of this package."""
+    return GENERATORS.get(kind, OwnSettings)
+
+
+def switch_kind(section: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return the ``generator`` section for another kind: its own defaults, but ``start`` and ``size`` as they were."""
+    return {"kind": kind} | {key: section[key] for key in ("start", "size") if key in section}
+
+
+def _tag(value: Any) -> str:
+    """Tell pydantic which class of the union a value is of."""
+    kind = value.get("kind", DEFAULT_GENERATOR) if isinstance(value, Mapping) else getattr(value, "kind", None)
+    return kind if isinstance(kind, str) and kind in GENERATORS else _OWN
+
+
+AnyGeneratorSettings = Annotated[
+    Annotated[FlowSettings, Tag("flow")]
+    | Annotated[R3GANSettings, Tag("r3gan")]
+    | Annotated[WGANGPSettings, Tag("wgan-gp")]
+    | Annotated[WGANSettings, Tag("wgan")]
+    | Annotated[GANSettings, Tag("gan")]
+    | Annotated[VAESettings, Tag("vae")]
+    | Annotated[OwnSettings, Tag(_OWN)],
+    Discriminator(_tag),
+]

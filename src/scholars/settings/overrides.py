@@ -1,0 +1,133 @@
+"""Change settings by dotted keys, as ``--set`` does, and explain what is refused."""
+
+import reprlib
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from scholars.errors import InputError, did_you_mean
+from scholars.settings.base import Section
+from scholars.settings.generator import DEFAULT_GENERATOR, AnyGeneratorSettings, generator_settings, switch_kind
+from scholars.settings.registry import check_kind
+from scholars.settings.scholar import Settings
+
+S = TypeVar("S", bound=Settings)
+
+
+def build(kind: type[S], document: Mapping[str, Any], changes: Mapping[str, Any] | None, where: str) -> S:
+    """Validate ``document``, with dotted ``changes`` laid over it, as a ``kind``.
+
+    Another ``generator.kind`` begins with that kind's defaults, whatever the order of the changes. Raises InputError,
+    naming ``where`` and each key.
+    """
+    merged = _copy(document)
+    changes = dict(changes or {})
+    if "generator.kind" in changes:
+        section = merged.get("generator", {})
+        if isinstance(section, dict) and section.get("kind", DEFAULT_GENERATOR) != changes["generator.kind"]:
+            merged["generator"] = switch_kind(section, changes.pop("generator.kind"))
+    for key, value in changes.items():
+        _put(merged, key, value)
+    try:
+        settings = kind.model_validate(merged)
+    except ValidationError as error:
+        raise InputError(f"{where}: " + "\n".join(_explain(kind, problem) for problem in error.errors())) from None
+    check_kind("solver", settings.solver.kind)
+    check_kind("generator", settings.generator.kind)
+    return settings
+
+
+def changed(settings: S, changes: Mapping[str, Any]) -> S:
+    """Return the same settings or recipe with other values for some keys, dotted as for ``--set``.
+
+    ``changed(settings, {"solver.steps": 600})``. Raises InputError for an unknown key, naming the nearest, and for a
+    value that a key does not take.
+    """
+    return build(type(settings), settings.model_dump(), changes, where="settings")
+
+
+def parse_changes(assignments: Iterable[str]) -> dict[str, Any]:
+    """``["replay.ratio=0.3", ...]`` -> ``{"replay.ratio": 0.3, ...}``; values are read as YAML. Raises InputError."""
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise InputError(f"--set takes KEY=VALUE, got {assignment!r}")
+        try:
+            changes[key.strip()] = read_yaml(text)
+        except (ValueError, RecursionError):
+            raise InputError(f"--set {key}: {text!r} is not a readable value") from None
+    return changes
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases, with which one line can exhaust memory or contain itself, and without repeated keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias (*name) is not read: write out what it stands for")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key in seen:
+                raise yaml.YAMLError(f"the key {key!r} is given twice: give it once")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str) -> Any:
+    """Parse plain YAML. Raises ValueError; RecursionError where it is nested too deeply."""
+    try:
+        return _PlainLoader(text).get_single_data()
+    except (yaml.YAMLError, TypeError, OverflowError, AttributeError, KeyError, IndexError) as error:
+        # PyYAML's constructors raise all of these for malformed dates, numbers and keys.
+        raise ValueError(str(error)) from None
+
+
+def _copy(value: Any) -> Any:
+    return {key: _copy(item) for key, item in value.items()} if isinstance(value, Mapping) else value
+
+
+def _put(document: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set a dotted key; pydantic refuses the unknown ones."""
+    *path, last = dotted.split(".")
+    for key in path:
+        inner = document.get(key)
+        if inner is not None and not isinstance(inner, Mapping):
+            raise InputError(f"cannot set {dotted!r}: {key!r} is {inner!r}, not a group of settings")
+        document[key] = dict(inner or {})
+        document = document[key]
+    document[last] = value
+
+
+def _explain(kind: type[Section], problem: Any) -> str:
+    """One line for one of pydantic's problems: the dotted key, what is wrong, what was given or meant."""
+    path: list[str] = []
+    section: Any = kind
+    for part in problem["loc"]:
+        if section is AnyGeneratorSettings:  # this part names the class of the union: no key
+            section = generator_settings(part)
+        elif not str(part).startswith(("constrained-", "literal[")):
+            path.append(str(part))
+            section = _fields(section).get(str(part), section)
+    dotted = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {dotted!r}. {did_you_mean(path[-1], _fields(section))}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if isinstance(problem.get("input"), Mapping):
+        # A contradiction within a group of settings: the message names its keys, and the group is too long to print.
+        return message if problem["type"] == "value_error" else f"{dotted}: {message}"
+    return f"{dotted}: {message[0].lower()}{message[1:]}, got {reprlib.repr(problem.get('input'))}"
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    """Return key -> type of the fields of a section, of a list of sections, or of an optional one; else empty."""
+    if isinstance(kind, type) and issubclass(kind, Section):
+        annotated = typing.get_type_hints(kind, include_extras=True)
+        return {name: annotated[name] for name in kind.model_fields}
+    return next((found for part in typing.get_args(kind) if (found := _fields(part))), {})

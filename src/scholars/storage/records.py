@@ -1,0 +1,129 @@
+"""The description of a scholar, as ``scholar.json`` holds it: its lineage, and the audits of its dreams."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from scholars.errors import InputError, printable
+from scholars.settings import ImageSettings, Settings
+from scholars.settings.base import Section, first_problem
+
+# Keys of ``scholar.json`` that are about its files: `scholars.storage.scholar_folder` reads them.
+FILE_KEYS = ("format", "sha256")
+
+
+class ClassAudit(Section):
+    """The dreams of one class."""
+
+    name: str = Field(description="name of the class")
+    share: float = Field(description="share of all dreams that the solver predicts to be of this class, in [0, 1]")
+    confidence: float | None = Field(
+        description="mean probability that the solver gives the class on these dreams; None if there are none"
+    )
+    agreement: float | None = Field(
+        description="of the dreams conditioned on this class, the share that the solver predicts to be of it; None if "
+        "there are none"
+    )
+    accuracy: float | None = Field(
+        None,
+        description="accuracy on real test images of this class of a small solver trained on dreams only; None if "
+        "there are no such images",
+    )
+
+    def is_dying(self, num_classes: int) -> bool:
+        """Return whether its share is less than a tenth of an even one, 1 / ``num_classes``."""
+        return self.share < 0.1 / num_classes
+
+
+class TaskAudit(Section):
+    """The dreams of one task, compared with its real images."""
+
+    name: str = Field(description="name of the task")
+    accuracy: float = Field(
+        description="classification accuracy score: accuracy on the real test part of a small solver trained on dreams "
+        "only"
+    )
+    recall: float = Field(description="share of real test images on the dreams' manifold, in features of the solver")
+    shares: dict[str, float] = Field(description="share of each class in the real training part")
+    copies: float = Field(
+        description="share of dreams nearer to a training image than all but 0.1 % of the real test images are"
+    )
+    nearest_dream: float = Field(
+        description="0.1 % quantile over dreams of the distance to the nearest training image: root mean square "
+        "difference of pixels, in [0, 1]"
+    )
+    nearest_real: float = Field(description="the same quantile over real test images")
+
+
+class Audit(Section):
+    """How good a scholar's dreams are, and so how much its next generation can keep at best."""
+
+    dreams: int = Field(description="number of dreams that were examined")
+    classes: tuple[ClassAudit, ...] = Field(description="every class of the scholar")
+    tasks: tuple[TaskAudit, ...] = Field(description="the tasks whose real images were available")
+    frechet_distance: float | None = Field(
+        description="Frechet distance between dreams and real test images, in features of the solver; None unless all "
+        "tasks of the lineage were available, with two test images or more"
+    )
+    precision: float | None = Field(
+        description="share of dreams on the real test images' manifold; None where the Frechet distance is"
+    )
+    warnings: tuple[str, ...] = Field(description="what is wrong, and what to do about it")
+
+
+class TaskRecord(Section):
+    """One task of a scholar's lineage."""
+
+    name: str = Field(description="name of the task")
+    classes: tuple[str, ...] = Field(description="its class names")
+    parents: tuple[int, ...] = Field(
+        description="indices in the lineage of the records that it was learned from; empty for a first task"
+    )
+    train_count: int = Field(description="number of real training images")
+    test_count: int = Field(description="number of real test images")
+    accuracy: float | None = Field(
+        description="on its real test part, just after it was learned, in [0, 1]; None without test images"
+    )
+    seed: int = Field(description="seed that it was learned with")
+    learned_at: str = Field(description="date and time when it was learned: ISO 8601, UTC")
+    seconds: dict[str, float] = Field(description="wall time of each stage: bank, generator, preview, solver")
+    dreamt: int = Field(0, description="number of dreams drawn to learn it, with those that a filter dropped")
+    metrics: dict[str, dict[str, float]] = Field(description="last values logged in each training: solver, generator")
+    settings: Settings = Field(description="all settings that it was learned with")
+    audit: Audit | None = Field(None, description="audit of the dreams after this task")
+
+
+class ScholarDescription(Section):
+    """A scholar's description, without the keys about its files."""
+
+    classes: tuple[str, ...] = Field(min_length=1, description="class names, in the order of the solver's outputs")
+    image: ImageSettings = Field(description="the shape of all images")
+    generation: int = Field(description="number of tasks in the lineage")
+    lineage: tuple[TaskRecord, ...] = Field(min_length=1, description="the tasks, in the order of learning")
+
+    @model_validator(mode="after")
+    def _check_consistent(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes has one name twice")
+        if self.generation != len(self.lineage):
+            raise ValueError(f"generation is {self.generation}, and the lineage has {len(self.lineage)} tasks")
+        if any(record.settings.image != self.image for record in self.lineage):
+            raise ValueError("image differs from image in the settings of the lineage")
+        for name in (*self.classes, *(record.name for record in self.lineage)):
+            if not printable(name):
+                raise ValueError(f"the name {name!r} has a control character, which a terminal would obey")
+        for place, record in enumerate(self.lineage):
+            if any(not 0 <= parent < place for parent in record.parents):
+                raise ValueError(f"task {record.name!r} has parents {record.parents}, which do not come before it")
+            if strange := set(record.classes) - set(self.classes):
+                raise ValueError(f"task {record.name!r} has the class {min(strange)!r}, which is not among classes")
+        return self
+
+    @classmethod
+    def parse(cls, description: Mapping[str, Any], where: str) -> Self:
+        """Return a checked description. Raises InputError, naming ``where`` and the key, if it is not valid."""
+        try:
+            return cls.model_validate({key: value for key, value in description.items() if key not in FILE_KEYS})
+        except ValidationError as error:
+            raise InputError(f"{where} is not valid: {first_problem(error)}") from None

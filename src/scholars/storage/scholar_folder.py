@@ -1,0 +1,105 @@
+"""A scholar's folder: ``scholar.json`` and one safetensors file per part, written and replaced atomically."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from scholars.errors import InputError
+from scholars.storage.files import atomic_folder, read_json, read_tensors, retired_folder, write_json, write_tensors
+
+FORMAT = 2
+DESCRIPTION = "scholar.json"
+_SUFFIX = ".safetensors"
+
+
+def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Write a scholar's folder: ``scholar.json`` and one safetensors file per part.
+
+    A scholar that is there already is replaced, and stays whole until it is. Raises InputError where there is anything
+    else.
+    """
+    if is_occupied(folder) and not (folder / DESCRIPTION).is_file() and not retired_folder(folder).is_dir():
+        raise InputError(f"{folder} is there and is not a scholar: it is left as it is; choose another place")
+    with atomic_folder(folder) as fresh:
+        for part, tensors in weights.items():
+            write_tensors(fresh / f"{part}{_SUFFIX}", tensors)
+        files = {f"{part}{_SUFFIX}": _digest(fresh / f"{part}{_SUFFIX}") for part in weights}
+        write_json(fresh / DESCRIPTION, {"format": FORMAT, **description, "sha256": files})
+
+
+def is_occupied(folder: Path) -> bool:
+    """Return whether there is more than an empty folder, or a scholar whose replacement was interrupted."""
+    if not folder.exists():
+        return retired_folder(folder).is_dir()
+    return not folder.is_dir() or any(folder.iterdir())
+
+
+def work_folder(folder: Path) -> Path:
+    """Return where unfinished learning of the scholar in ``folder`` is kept."""
+    place = folder.resolve()
+    return place.with_name(f".{place.name}.learning")
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read ``scholar.json``, unchecked, without the weights. Raises InputError."""
+    if not (folder / DESCRIPTION).is_file():
+        raise InputError(f"{folder} is not a scholar: it has no {DESCRIPTION}; {_hint(folder)}")
+    return read_json(folder / DESCRIPTION)
+
+
+def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+    """Read a scholar's description, and its weights by part. Raises InputError if anything is missing or altered."""
+    while True:
+        retired = retired_folder(folder)
+        place = retired if not folder.exists() and retired.is_dir() else folder
+        description = read_description(place)
+        try:
+            return description, _read_weights(place, description)
+        except InputError:
+            # Unless another process replaced it by its next generation while it was read.
+            if read_description(place) == description:
+                raise
+
+
+def _read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
+    version = description.get("format")
+    if version != FORMAT:
+        raise InputError(
+            f"{folder} has format {version!r}; this version of scholars reads format {FORMAT}: update scholars"
+        )
+    files = description.get("sha256")
+    if not isinstance(files, dict) or not files:
+        raise InputError(f"{folder / DESCRIPTION} names no weight files")
+    weights: dict[str, dict[str, Tensor]] = {}
+    for name, digest in files.items():
+        path = folder / name
+        if Path(name).name != name or not name.endswith(_SUFFIX):
+            raise InputError(f"{folder / DESCRIPTION} names {name!r}, which is not a weight file of this folder")
+        if not path.is_file():
+            raise InputError(f"{folder}: {name} is missing")
+        if path.is_symlink():
+            raise InputError(f"{path} is a link: copy the scholar's folder with its files, not with links to them")
+        if _digest(path) != digest:
+            raise InputError(f"{path} was altered or damaged: its SHA-256 is not the one in {DESCRIPTION}")
+        weights[name.removesuffix(_SUFFIX)] = read_tensors(path)[0]
+    return weights
+
+
+def _hint(folder: Path) -> str:
+    """Return where there is a scholar instead, or how to make one."""
+    inside = sorted(path.parent.name for path in (folder / "scholars").glob(f"*/{DESCRIPTION}"))
+    if work_folder(folder).is_dir():
+        return "its first task is being learned; if that was interrupted, repeat the command to go on"
+    if inside:
+        return f"it holds a run, whose scholars are in {folder / 'scholars'}: {', '.join(inside)}"
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        return "give the folder of a scholar"
+    return f"`scholars learn {folder} SOURCE` makes one"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The studio: a web page and an HTTP API for one scholar. Needs the extra ``serve``."""

@@ -1,0 +1,53 @@
+"""Read request bodies: an image to classify, or the images of a task. Each is sent as a file or as a multipart form."""
+
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from scholars.errors import InputError
+from scholars.studio import uploads
+from scholars.studio.multipart import parse_multipart
+
+
+async def read_image(request: Request) -> bytes:
+    """Return the image file that was sent. Raises InputError for a form without one."""
+    if not _is_form(request):
+        return await request.body()
+    async with request.form(max_files=1) as form:
+        image = form.get("image")
+        if not isinstance(image, UploadFile):
+            raise InputError("the form has no file called image")
+        return await image.read()
+
+
+async def extract_images(request: Request, folder: Path, classes: Collection[str]) -> tuple[Path, str | None]:
+    """Write the images that were sent below ``folder``; return the folder of class folders and a note for the user.
+
+    classes: those that the scholar knows; see `UploadExtractor.find_root`
+    """
+    extractor = uploads.UploadExtractor(folder / "images")
+    if _is_form(request):
+        await parse_multipart(request.headers["content-type"], request.stream(), extractor)
+        return extractor.find_root(classes)
+    archive = folder / "archive.zip"
+    with archive.open("wb") as file:
+        async for data in request.stream():
+            file.write(data)
+    unpacking = asyncio.create_task(run_in_threadpool(uploads.unpack, archive, extractor))
+    try:
+        await asyncio.shield(unpacking)
+    except asyncio.CancelledError:
+        # The thread cannot be cancelled: it would go on to write what is about to be removed.
+        extractor.stop()
+        await asyncio.wait([unpacking])
+        raise
+    archive.unlink()
+    return extractor.find_root(classes)
+
+
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("multipart/form-data")

@@ -1,0 +1,78 @@
+"""The scholar that the studio serves, and the generations that are kept beside it."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from scholars.errors import InputError
+from scholars.inference.describe import describe
+from scholars.inference.predict import Prediction, predict_images
+from scholars.learning.generations import kept_generations
+from scholars.learning.lifelong import restore_generation
+from scholars.scholar import Scholar
+from scholars.storage.image_files import data_uri, encode_png
+from scholars.tasks.decoding import decode_squares
+from scholars.tasks.resize import convert_channels
+
+
+class ServedScholar:
+    """The scholar in ``folder``, loaded. A change of generation replaces ``loaded`` in one step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.loaded = Scholar.load(self.folder)
+        # Drawing dreams and loading a network both use torch's global random generator: one at a time.
+        self._random_lock = threading.Lock()
+
+    def reload(self) -> None:
+        """Serve what is in the folder now. Requests that are being answered keep the scholar they began with."""
+        with self._random_lock:
+            self.loaded = Scholar.load(self.folder)
+
+    def restore(self, key: str) -> None:
+        """Serve another kept generation; the present one is kept in turn. See `restore_generation`."""
+        with self._random_lock:
+            self.loaded = restore_generation(self.folder, key)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `scholars inspect --json` prints, the scholar's name, and the kept generations."""
+        return {
+            "name": self.folder.name,
+            **describe(self.loaded, self.folder),
+            "kept": [asdict(kept) for kept in kept_generations(self.folder)],
+        }
+
+    def predict(self, files: Sequence[bytes]) -> list[tuple[Prediction, int] | InputError]:
+        """Return for each image file its prediction and the generation that made it, or why it cannot be read."""
+        scholar = self.loaded
+        size, channels = scholar.settings.image.size, scholar.settings.image.channels
+        decoded = decode_squares(lambda index: files[int(index)], [str(index) for index in range(len(files))], size)
+        pixels = [convert_channels(image, channels) for image in decoded if not isinstance(image, str)]
+        predictions = iter(predict_images(scholar, torch.from_numpy(np.stack(pixels))) if pixels else ())
+        return [
+            InputError(f"the image {image}") if isinstance(image, str) else (next(predictions), scholar.generation)
+            for image in decoded
+        ]
+
+    def dream(self, count: int, seed: int, of: str | None) -> list[dict[str, Any]]:
+        """Return dreams as PNGs in data URIs, each with its most probable class.
+
+        of: dreams of this class only; InputError where the scholar does not know it
+        """
+        scholar = self.loaded
+        with self._random_lock:
+            images, targets = scholar.dream(count, seed=seed, of=of)
+        best = targets.max(1)
+        return [
+            {
+                "image": data_uri(encode_png(image)),
+                "class": scholar.classes[label],
+                "probability": round(probability, 4),
+            }
+            for image, probability, label in zip(images, best.values.tolist(), best.indices.tolist(), strict=True)
+        ]

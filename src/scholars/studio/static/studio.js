@@ -1,0 +1,25 @@
+// The studio's page. It uses the HTTP API only.
+import { classifyFirstImage, clear } from "./classify.js";
+import { showDreams } from "./dreams.js";
+import { byId } from "./page.js";
+import { showScholar } from "./scholar.js";
+import { chooseZip, follow } from "./teach.js";
+
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  const files = [...event.dataTransfer.files];
+  const archive = files.find((file) => /\.zip$/i.test(file.name));
+  if (archive) chooseZip(archive);
+  else classifyFirstImage(files);
+});
+
+clear();
+try {
+  const scholar = await showScholar();
+  showDreams();
+  // A page that was opened again shows what is still being learned.
+  for (const id of scholar.jobs) await follow(id);
+} catch (error) {
+  byId("about").textContent = error.message;
+}

@@ -1,0 +1,14 @@
+"""The data sets that are known by name. No heavy imports: the shell completes these names."""
+
+# Name of the data set -> torchvision's class.
+TORCHVISION_CLASSES = {
+    "mnist": "MNIST",
+    "svhn": "SVHN",
+    "usps": "USPS",
+    "fashion-mnist": "FashionMNIST",
+    "kmnist": "KMNIST",
+    "emnist-letters": "EMNIST",
+    "cifar10": "CIFAR10",
+}
+# The others need no download.
+NAMES = (*TORCHVISION_CLASSES, "digits", "street")

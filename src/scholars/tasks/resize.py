@@ -1,0 +1,85 @@
+"""Bring images of any kind to the shape ``[N, C, S, S]`` that a scholar has."""
+
+import os
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from scholars.errors import InputError
+from scholars.tasks.decoding import crop_square
+
+# Images at a time: the temporary float copies stay small whatever the size of the data set.
+CHUNK = 4096
+
+
+def resize_images(images: npt.NDArray[np.uint8], channels: int, size: int) -> npt.NDArray[np.uint8]:
+    """Return uint8 images ``[N, C, H, W]`` as ``[N, channels, size, size]``; see `Task.resized`."""
+    if images.shape[1:] == (channels, size, size):
+        return images
+    if images.shape[2:] == (size, size) and images.shape[1] == 1:
+        return images.repeat(channels, axis=1)
+    from torchvision.transforms.v2 import functional as vision
+
+    out = np.empty((len(images), channels, size, size), dtype=np.uint8)
+    for start in range(0, len(images), CHUNK):
+        # torch warns of arrays that it could not write to, such as Pillow's.
+        chunk = torch.from_numpy(np.require(images[start : start + CHUNK], requirements=["C", "W"]))
+        if chunk.shape[1] == 3 and channels == 1:
+            chunk = vision.rgb_to_grayscale(chunk)
+        if tuple(chunk.shape[2:]) != (size, size):
+            chunk = vision.center_crop(vision.resize(chunk, [size], antialias=True), [size, size])
+        out[start : start + CHUNK] = chunk.expand(-1, channels, -1, -1).numpy()
+    return out
+
+
+def convert_channels(square: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
+    """Return one image ``[1 or 3, S, S]`` as ``[channels, S, S]``."""
+    converted: npt.NDArray[np.uint8] = resize_images(square[np.newaxis], channels, square.shape[1])[0]
+    return converted
+
+
+def convert_images(
+    images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], channels: int, size: int
+) -> npt.NDArray[np.uint8]:
+    """Return an array, a tensor or PIL images as uint8 ``[N, channels, size, size]``.
+
+    PIL images become what their files would. Raises InputError for anything else, and for images that cannot be read.
+    """
+    if isinstance(images, Image.Image | str | os.PathLike):
+        raise InputError(
+            f"images are an array, a tensor or a list of PIL images, not a {type(images).__name__}: put a picture into "
+            "a list, and open a file by PIL.Image.open, or name it to `scholars predict`"
+        )
+    if isinstance(images, Tensor):
+        images = images.cpu().numpy()
+    if isinstance(images, np.ndarray):
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+            hint = ": give images.transpose(0, 3, 1, 2)" if images.ndim == 4 and images.shape[3] in (1, 3) else ""
+            raise InputError(
+                f"images must be uint8 [B, C, H, W] with 1 or 3 channels, got {images.dtype} {list(images.shape)}{hint}"
+            )
+        return resize_images(images, channels, size)
+    out = np.empty((len(images), channels, size, size), dtype=np.uint8)
+    for index, image in enumerate(images):
+        if not isinstance(image, Image.Image):
+            raise InputError(f"image {index}: is a {type(image).__name__}, not a PIL image: open it by PIL.Image.open")
+        try:
+            out[index] = convert_channels(crop_square(image, size), channels)
+        except (OSError, ValueError) as error:
+            raise InputError(f"image {index}: {error}") from None
+    return out
+
+
+def as_tensor(array: npt.NDArray[np.uint8] | npt.NDArray[np.int64]) -> Tensor:
+    """Return an array as a tensor over the same memory, which may be a file's: it must not be written to.
+
+    Over a copy if the array is a view that runs backwards, as of mirrored images: torch has no negative strides.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array if min(array.strides, default=0) >= 0 else array.copy())

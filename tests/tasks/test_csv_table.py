@@ -1,0 +1,85 @@
+"""Tasks from CSV files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scholars.errors import InputError
+from scholars.tasks.open import open_task
+
+from .image_folders import levels, put
+
+
+def table(folder: Path, lines: list[str], encoding: str = "utf-8") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "pets.csv"
+    path.write_text("\n".join(lines) + "\n", encoding=encoding)
+    return path
+
+
+def picture(folder: Path, name: str, level: int) -> str:
+    put(folder / name, level)
+    return name
+
+
+def test_a_part_of_each_class_is_held_out(tmp_path: Path) -> None:
+    rows = [f"{picture(tmp_path, f'my photos/Zoë {level}.png', level)},{level % 3 + 8}" for level in range(30)]
+    task = open_task(table(tmp_path, ["path,label", *rows], encoding="utf-8-sig"))
+    assert (task.name, task.classes) == ("pets", ("8", "9", "10"))
+    assert sorted(levels(task, "train") + levels(task, "test")) == [(n, str(n % 3 + 8)) for n in range(30)]
+    assert {name for _, name in levels(task, "test")} == {"8", "9", "10"}
+
+
+def test_a_column_says_what_is_for_the_test(tmp_path: Path) -> None:
+    lines = ["label,split,note,path"]
+    for level, (label, split) in enumerate([("cat", "test"), ("dog", "train"), ("cat", "train"), ("dog", "test")]):
+        lines.append(f'{label},{split},"a, b",{picture(tmp_path, f"{level}.png", level)}')
+    task = open_task(table(tmp_path, lines))
+    assert levels(task, "train") == [(1, "dog"), (2, "cat")]
+    assert levels(task, "test") == [(0, "cat"), (3, "dog")]
+    assert levels(open_task(tmp_path / "pets.csv", classes=("dog",)), "test") == [(3, "dog")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([""], "has no column path and no label"),
+        (["path,class", "0.png,a"], r"no column label \(its first line has: path, class\)"),
+        (["path,label"], "no line after its header"),
+        (["path,label", "0.png,"], "line 2: has no label"),
+        (["path,label", "0.png,a", ",a"], "line 3: has no path"),
+        (["path,label", "../outside.png,a"], "line 2: ../outside.png leaves the folder"),
+        (["path,label", "/etc/passwd,a"], "line 2: /etc/passwd leaves the folder"),
+        (["path,label", "0.png,a", "1.png,a", "gone.png,a"], "gone.png: is no file"),
+        (["path,label,split", "0.png,a,train", "1.png,a,tset"], "line 3: split is 'tset'"),
+        (
+            ["path,label,split", "0.png,a,train", "1.png,a,train"],
+            "split holds train; every line needs train or test",
+        ),
+        (["path,label,split", "0.png,a,train", "1.png,a,"], "split holds nothing and train; every line needs"),
+        (["path,label", "0.png,a", '"1.png,a'], "cannot be read as CSV"),
+        (["path,label", "0.png,a", "0.png,a"], "'a' holds only one image, in 2 copies"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, lines: list[str], said: str) -> None:
+    for level in range(2):
+        picture(tmp_path / "home", f"{level}.png", level)
+    picture(tmp_path, "outside.png", 9)
+    with pytest.raises(InputError, match=said):
+        open_task(table(tmp_path / "home", lines))
+
+
+def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "link.png").symlink_to(tmp_path / picture(tmp_path, "outside.png", 9))
+    with pytest.raises(InputError, match="leaves the folder"):
+        open_task(table(tmp_path / "home", ["path,label", "link.png,a"]))
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"path,label\n\xff\xfe,a\n")
+    with pytest.raises(InputError, match="cannot be read as CSV in UTF-8"):
+        open_task(path)
