@@ -12,10 +12,15 @@ from pathlib import Path
 # The stub for type checkers lists what is exported. Names are imported at their first use: `scholars --help` must not
 # wait for torch.
 _STUB = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
-_MODULES = {
-    alias.name: str(node.module) for node in _STUB.body if isinstance(node, ast.ImportFrom) for alias in node.names
-}
-__all__ = sorted(_MODULES)  # noqa: PLE0605
+_MODULES = dict(
+    sorted(
+        (alias.name, node.module or "")
+        for node in _STUB.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    )
+)
+__all__ = list(_MODULES)
 
 
 def __dir__() -> list[str]:

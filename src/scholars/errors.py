@@ -18,7 +18,7 @@ class InputError(ScholarsError):
 
 
 class Interrupted(ScholarsError):
-    """The work was asked to stop; what was trained is kept. The command line exits with 130."""
+    """Raised when the work is asked to stop; what was trained is kept. The command line exits with 130."""
 
 
 class ScholarsWarning(UserWarning):
@@ -26,12 +26,12 @@ class ScholarsWarning(UserWarning):
 
 
 def printable(name: str) -> bool:
-    """Whether a name holds no control character: a terminal would obey it, and a message could forge another line."""
+    """Return whether a name has no control character: a terminal would obey it, or it could forge another line."""
     return not any(unicodedata.category(character) == "Cc" for character in name)
 
 
 def visible(words: str) -> str:
-    """The same with control characters written out, but for line ends: a file's name may hold what a terminal obeys."""
+    """Return the text with control characters escaped, except line ends: a terminal would obey them."""
     return "".join(c if c == "\n" or printable(c) else ascii(c)[1:-1] for c in words)
 
 
@@ -41,7 +41,7 @@ def one_line(error: BaseException) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that names what is known, the nearest match first if there is one."""
+    """Return a sentence that names the nearest match, if there is one, and all that is known."""
     options = list(known)
     close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
     hint = f"Did you mean {close[0]!r}? " if close else ""
@@ -62,13 +62,13 @@ def extra_missing(what: str, extra: str) -> InputError:
 
 
 def shortlist(items: Sequence[str], separator: str) -> str:
-    """The first of many, and how many more there are."""
+    """Return the first items of many as text, and how many more there are."""
     rest = [f"and {len(items) - _MOST_LISTED} more"] if len(items) > _MOST_LISTED else []
     return separator.join([*items[:_MOST_LISTED], *rest])
 
 
 def pass_on_warnings(say: Callable[[str], None]) -> Callable[..., None]:
-    """For `warnings.showwarning`: what is for people is said; what libraries tell programmers stays out of the way."""
+    """Return a `warnings.showwarning` that calls ``say`` with each ScholarsWarning and drops warnings of libraries."""
 
     def warn(message: Warning | str, category: type[Warning], *_: object) -> None:
         if issubclass(category, ScholarsWarning):

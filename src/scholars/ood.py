@@ -32,7 +32,7 @@ _ROWS = 1000
 
 @dataclass(frozen=True, eq=False)
 class OODDetector:
-    """What images are compared with.
+    """A detector of images that are unlike the dreams that it was fitted to.
 
     dreams: ``[N, D]`` float16, features of dreams at unit length
     mean, std: ``[2]`` float32, of d and e over other dreams

@@ -81,7 +81,7 @@ class Scholar:
 
     @property
     def chunk_size(self) -> int:
-        """How many images go through the networks at a time: `CHUNK`, and fewer where they are large."""
+        """The number of images that go through the networks at a time: `CHUNK`, and fewer where they are large."""
         return max(1, min(CHUNK, CHUNK * CHUNK_SIDE**2 // self.settings.image.size**2))
 
     def predict(self, images: ImageLike, among: str | None = None) -> list[str]:

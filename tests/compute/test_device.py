@@ -56,7 +56,7 @@ def test_a_device_that_training_does_not_know_is_refused() -> None:
         device_for(ComputeSettings(device="meta"))
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the setting that is tested (mallopt)")
 def test_what_a_step_frees_the_next_one_gets() -> None:
     """In a process of its own: what its memory was used for before decides, too."""
     program = """

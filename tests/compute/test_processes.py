@@ -63,7 +63,7 @@ def test_what_two_processes_began_one_goes_on_with(two: Path) -> None:
     assert largest_difference(resumed, lives.first(Session())) < 0.01
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only there cores are shared out")
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are pinned to cores on Linux only")
 def test_each_process_keeps_to_cores_of_its_own(two: Path) -> None:
     notes = [json.loads((two / f"{rank}.json").read_text()) for rank in (0, 1)]
     (first, of_first), (second, of_second) = notes

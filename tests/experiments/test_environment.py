@@ -18,7 +18,7 @@ def test_the_environment_is_plain_and_complete() -> None:
     assert peak_memory_mb() > 10
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a peak cannot be forgotten")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset a process's peak memory")
 def test_a_peak_is_not_that_of_earlier_work() -> None:
     open_fabric(ComputeSettings(device="cpu"))  # from here on the C library keeps what is freed
     pieces = [torch.ones(2**17) for _ in range(400)]  # 200 MiB

@@ -302,7 +302,7 @@ def test_elsewhere_the_same_relative_names_are_other_files(
     assert write_predictions(folder, ["pictures"], tmp_path / "out", shard=8) == 30
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other file systems take text only")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux allows file names that are not UTF-8")
 def test_names_that_are_no_text_are_told(folder: Path, tmp_path: Path, pictures: Path) -> None:
     name = os.fsdecode(b"\xff.png")
     (pictures / "a" / name).write_bytes(b"no picture")

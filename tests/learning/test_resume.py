@@ -97,14 +97,15 @@ def test_what_interrupted_attempts_took_counts(
 def test_of_an_attempt_that_was_killed_what_it_took_is_noted_as_often_as_it_saves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 0.0
-    monkeypatch.setattr("scholars.learning.resume.time.perf_counter", lambda: now)
+    clock = [0.0]
+    monkeypatch.setattr("scholars.learning.resume.time.perf_counter", lambda: clock[-1])
     note, noted = tmp_path / "seconds.json", []
     ticks: list[Tick] = []
     files.write_json(note, {"solver": 7.0})
     tick = Tick("solver", 1, 2, {}, 1.0)
     with stage_timer(note, Session(on_tick=ticks.append, save_every=60), {}, "solver") as session:
-        for now in (30.0, 61.0, 90.0, 121.0):  # noqa: B007
+        for now in (30.0, 61.0, 90.0, 121.0):
+            clock.append(now)
             session.on_tick(tick)
             noted.append(files.read_json(note)["solver"])
     assert noted == [7.0, 68.0, 68.0, 128.0]

@@ -10,7 +10,7 @@ from scholars.errors import InputError
 from scholars.storage.work import exclusive
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc")
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc, where not even root can make a file")
 def test_where_no_file_can_be_nobody_is_waited_for() -> None:
     with pytest.raises(InputError, match="/proc cannot be written to"), exclusive(Path("/proc/scholar"), "teaching"):
         pass

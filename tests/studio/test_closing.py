@@ -159,7 +159,9 @@ def test_what_is_being_unpacked_is_not_kept(temporary: Path, monkeypatch: pytest
 
     def unpacking(archive: Path, extractor: UploadExtractor) -> None:
         try:
-            with extractor.open("cat/a.png") as file:  # type: ignore[union-attr]
+            opened = extractor.open("cat/a.png")
+            assert opened
+            with opened as file:
                 begun.set()
                 while True:
                     extractor.write(file, b"x")

@@ -1,4 +1,4 @@
-"""What the bare command ``scholars`` prints: what to do next, with what there is in this folder.
+"""Suggest what to do next, from what is in this folder: the text of the bare command ``scholars``.
 
 Imports nothing heavy, and opens no file: a damaged one is reported by the command that opens it.
 """

@@ -37,7 +37,7 @@ class Device(NamedTuple):
 
     @property
     def precision(self) -> Literal["bf16-mixed", "32-true"]:
-        """The same in lightning-fabric's words."""
+        """The precision as lightning-fabric names it."""
         return "bf16-mixed" if self.bf16 else "32-true"
 
     def autocast(self) -> torch.autocast:

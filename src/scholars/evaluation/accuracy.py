@@ -84,7 +84,7 @@ def concat(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How one class was predicted.
+    """The score of one class.
 
     accuracy: the share of its images that were predicted rightly, in [0, 1]
     mistaken_for: the class that most of the others were predicted as; None if there are none

@@ -1,4 +1,4 @@
-"""What the adversarial generators share: a generator network, a critic, and their training.
+"""Train a generator network against a critic: the part that all adversarial generators share.
 
 The critic takes ``critic_steps`` steps for each of the generator's. The kinds differ in what each network minimises,
 and how (gan.py, r3gan.py, wgan.py, wgan_gp.py).

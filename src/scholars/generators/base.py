@@ -1,4 +1,4 @@
-"""What every generator is: a module that draws images and says how it is trained."""
+"""The interface of all generators: a module that draws images and says how it is trained."""
 
 from __future__ import annotations
 

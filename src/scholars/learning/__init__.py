@@ -1,1 +1,1 @@
-"""How a scholar learns the next task."""
+"""Learn the next task by generative replay; audit the dreams; keep and restore generations."""

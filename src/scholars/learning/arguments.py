@@ -17,7 +17,7 @@ Past = Literal["dreams", "current data"] | Sequence[Task]
 
 @dataclass(frozen=True)
 class LearnArgs:
-    """What is learned, after what, and how; see `scholars.learn`."""
+    """The arguments of `scholars.learn`."""
 
     task: Task
     previous: Scholar | None
@@ -34,12 +34,12 @@ class LearnArgs:
 
     @property
     def brings_classes(self) -> bool:
-        """Whether the task has classes that the previous scholar does not know; False for a first task."""
+        """True if the task has classes that the previous scholar does not know; False for a first task."""
         return self.previous is not None and not set(self.task.classes) <= set(self.previous.classes)
 
     @property
     def known_conditions(self) -> int:
-        """How many conditions the previous generator has."""
+        """The number of conditions of the previous generator."""
         return len(self.previous.conditions) if self.previous else 0
 
     @property

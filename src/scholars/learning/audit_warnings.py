@@ -1,4 +1,4 @@
-"""What an audit warns of: each with its cure."""
+"""Warn of dreams that teach too little, each warning with its cure."""
 
 from collections.abc import Iterator, Sequence
 

@@ -8,7 +8,7 @@ from scholars.training.meter import Tick
 
 @dataclass(frozen=True)
 class Position:
-    """Where in an experiment something happens: which seed, which method (``replay``, ``naive``, ...), which task."""
+    """A place in an experiment: its seed, method (``replay``, ``naive``, ...) and task."""
 
     seed: int
     method: str

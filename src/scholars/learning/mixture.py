@@ -1,4 +1,4 @@
-"""What a batch is made of: real images of the new task, and what stands for the earlier tasks."""
+"""Mix real images of the new task with what is replayed for the earlier tasks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

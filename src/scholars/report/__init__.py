@@ -1,4 +1,4 @@
-"""What a run leaves for people: tables at its end, pictures, and pages of HTML.
+"""Report on runs and scholars: tables on the terminal, pictures, and pages of HTML.
 
 Everything here reads a run's or a scholar's folder, and trains nothing.
 """

@@ -9,7 +9,7 @@ from scholars.settings.base import BatchSize, Decay, Kind, Options, Rate, Sectio
 
 
 class GeneratorSettings(Section):
-    """What the settings of every kind of generator have in common."""
+    """The settings that every kind of generator has."""
 
     kind: Kind = Field(
         description="which generator: see `scholars generators`, or one of your own (docs/own-networks.md)"
@@ -26,12 +26,12 @@ class GeneratorSettings(Section):
 
     @property
     def batches_per_step(self) -> int:
-        """How many batches one training step draws."""
+        """The number of batches that one training step draws."""
         return 1
 
     @property
     def dreams_look_real(self) -> bool:
-        """Whether dreams of different tasks look alike, and like real images, to a classifier."""
+        """True if dreams of different tasks look alike, and like real images, to a classifier."""
         return False
 
 
@@ -115,7 +115,7 @@ class VAESettings(GeneratorSettings):
 
 
 class AdversarialSettings(GeneratorSettings):
-    """What the adversarial generators share."""
+    """The settings that every adversarial generator has."""
 
     steps: Steps = Field(4000, description="generator steps per task")
     batch: BatchSize = Field(32, description="images a step, of each of critic and generator")
@@ -141,7 +141,7 @@ class AdversarialSettings(GeneratorSettings):
 
     @property
     def dreams_look_real(self) -> bool:
-        """A critic that knows the condition makes them so."""
+        """True if the critic knows the condition, and so compares dreams of each class with its real images."""
         return self.conditional
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Which kinds of solver and generator there are: those of this package, and your own.
+"""Register kinds of solver and generator: those of this package, and your own.
 
 A solver is built from (`SolverSettings`, `ImageSettings`, number of classes), a generator from (its settings, channels,
 size, number of conditions). `scholars.Solver` and `scholars.Generator` say what they must have. An installed package

@@ -1,4 +1,4 @@
-"""How a scholar learns: image shape, solver, replay, audit, device. `Settings` is stored in the scholar."""
+"""The settings of learning: image shape, solver, replay, audit, device. `Settings` is stored in the scholar."""
 
 from typing import Annotated, Literal, Self
 
@@ -83,7 +83,7 @@ class SolverSettings(Section):
 
 
 class ReplaySettings(Section):
-    """What is replayed for the earlier tasks, and in which share."""
+    """The replay: what is replayed for the earlier tasks, and in which share."""
 
     ratio: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = Field(
         "auto",
@@ -178,7 +178,7 @@ class ComputeSettings(Section):
 
 
 class Settings(Section):
-    """How a scholar learns a task. Stored in the scholar."""
+    """All settings of learning a task. Stored in the scholar."""
 
     image: ImageSettings = ImageSettings()
     solver: SolverSettings = SolverSettings()

@@ -1,4 +1,4 @@
-"""What every solver is: a classifier whose last-layer features can be read."""
+"""The interface of all solvers: a classifier whose last-layer features can be read."""
 
 import abc
 

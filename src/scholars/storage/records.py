@@ -57,7 +57,7 @@ class TaskAudit(Section):
 
 
 class Audit(Section):
-    """How good a scholar's dreams are, and so how much its next generation can keep at best."""
+    """The audit of a scholar's dreams: how much the next generation can keep at best."""
 
     dreams: int = Field(description="number of dreams that were examined")
     classes: tuple[ClassAudit, ...] = Field(description="every class of the scholar")

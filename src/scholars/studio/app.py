@@ -51,7 +51,7 @@ def studio(folder: Path, token: str | None = None, closing: asyncio.Event | None
 
 @dataclass(frozen=True)
 class _State:
-    """What the routes of one application share."""
+    """The objects that the routes of one application share."""
 
     scholar: ServedScholar
     batcher: Batcher[bytes, tuple[Prediction, int]]

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What is known of an image file before its pixels are decoded.
+    """The header of an image file: what is known before its pixels are decoded.
 
     side: pixels of the shorter side
     digest: SHA-256 of the file

@@ -65,7 +65,7 @@ class ImageListing:
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """How to decode the images of a listing.
+    """Options for decoding the images of a listing.
 
     channels: 1 (grey) or 3 (RGB); None: grey if no image shows any colour, however it is saved
     size: side of the square images; None: the shortest side of all the images, but at most 64

@@ -30,7 +30,7 @@ _DOWNLOAD_TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class TorchvisionSet:
-    """How torchvision keeps a data set.
+    """A data set of torchvision: how it is read and where its files are.
 
     classes: class names in label order
     files: what torchvision reads, relative to the data directory

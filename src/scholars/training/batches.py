@@ -1,4 +1,4 @@
-"""What a batch is made of: pools of images, augmentation, and mixes of sources. Nothing else decides it."""
+"""Draw batches: from pools of images, augmented, and from mixes. Nothing else decides what is in a batch."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +58,7 @@ class Trainee(Protocol):
 
 @dataclass(frozen=True)
 class Session:
-    """What surrounds a training: progress reports, checkpoints, when to stop.
+    """The surroundings of a training: progress reports, checkpoints, when to stop.
 
     folder: where checkpoints go, one file a stage; None: no checkpoints
     on_tick: called about a hundred times a stage
@@ -214,11 +214,16 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     return nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
 
 
+# PyTorch gives its function no types.
+_ema_update = cast(
+    Callable[[float], Callable[[list[nn.Parameter], list[nn.Parameter], int], None]], get_ema_multi_avg_fn
+)
+
+
 @torch.no_grad()
 def update_ema(average: nn.Module, live: nn.Module, decay: float) -> None:
     """Set average <- decay * average + (1 - decay) * live, parameters only; buffers are copied."""
-    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    update(list(average.parameters()), list(live.parameters()), 0)
+    _ema_update(decay)(list(average.parameters()), list(live.parameters()), 0)
     for mine, other in zip(average.buffers(), live.buffers(), strict=True):
         mine.copy_(other)
 

@@ -27,7 +27,7 @@ GRACE_PERIOD = 2
 
 @dataclass
 class TrialState:
-    """What is known of a trial so far.
+    """The progress of a trial: its state, accuracies, attempts and error.
 
     number: its position in the plan, from 1; its folder is ``trials/NUMBER``
     changes: the value of each key that the sweep varies
@@ -51,7 +51,7 @@ class TrialState:
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker, in another process or on another machine, needs to know.
+    """The configuration of a worker, which runs trials in another process or on another machine.
 
     out: the sweep's folder
     data_dir, save_every: as for `scholars.run`
