@@ -62,6 +62,7 @@ def described(folder: Path, document: object) -> None:
         ({"lineage": []}, "lineage"),
         ({"lineage": [{}]}, "lineage.0"),
         ({"format": 10**30}, "update scholars"),
+        ({"format": 1}, "it is of an older version: learn its tasks again"),
         ({"sha256": {"../solver.safetensors": ""}}, "not a weight file of this folder"),
         ({"sha256": {"/etc/passwd": ""}}, "not a weight file of this folder"),
         ({"classes": ["0", "1", "2", "3", "4\x1b]0;obeyed\x07"]}, "control character"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -268,3 +269,10 @@ def test_replay_cures_forgetting_without_old_data(
         dreamt = next(replayed.iter_dreams(250))
         asked = torch.tensor([output for _, output in replayed.conditions])[dreamt.conditions]
         assert (dreamt.labels == asked)[asked < 5].float().mean() > 0.7
+
+
+def test_an_unknown_past_is_refused_and_not_taken_for_another(low: Task, high: Task, one: Scholar) -> None:
+    unknown: Any = "new images"
+    for previous in (None, one):
+        with pytest.raises(InputError, match=r"past='new images' is not known\..*Known: dreams, current data"):
+            learn(high if previous else low, previous, past=unknown)

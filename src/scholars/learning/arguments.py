@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from scholars.compute.device import derive_seed
 from scholars.compute.processes import check_divisible
-from scholars.errors import InputError
+from scholars.errors import InputError, did_you_mean
 from scholars.learning.dreams import check_replay
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks.task import Task
 
-Past = Literal["dreams", "current data"] | Sequence[Task]
+Replayed = Literal["dreams", "current data"]
+Past = Replayed | Sequence[Task]
+_PASTS: tuple[str, ...] = get_args(Replayed)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class LearnArgs:
         if not isinstance(task, Task):
             raise InputError(f"a task is learned, not a {type(task).__name__}: open it, by scholars.open_task")
         task.check_classes()
+        if isinstance(self.past, str) and self.past not in _PASTS:
+            raise InputError(
+                f"past={self.past!r} is not known. {did_you_mean(self.past, _PASTS)} Or give the tasks to replay"
+            )
         if previous and self.past == "dreams":
             check_replay(settings.replay, previous.settings.generator, len(previous.conditions))
         if previous is None:

@@ -67,9 +67,9 @@ def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tens
 def _read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
     version = description.get("format")
     if version != FORMAT:
-        raise InputError(
-            f"{folder} has format {version!r}; this version of scholars reads format {FORMAT}: update scholars"
-        )
+        older = isinstance(version, int) and version < FORMAT
+        advice = "it is of an older version: learn its tasks again" if older else "update scholars"
+        raise InputError(f"{folder} has format {version!r}; this version of scholars reads format {FORMAT}: {advice}")
     files = description.get("sha256")
     if not isinstance(files, dict) or not files:
         raise InputError(f"{folder / DESCRIPTION} names no weight files")
