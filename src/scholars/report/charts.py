@@ -170,7 +170,8 @@ def _accuracy_rows(results: Results) -> list[Spec]:
         for method in sorted(results.methods, key=lambda method: method == "replay"):
             for after in range(task, len(results.tasks)):
                 # Joint training has one row: a level to compare with wherever one looks.
-                values = [100 * share for share in results.accuracies(method, -1 if method == "joint" else after, task)]
+                row = -1 if find_method(method).joint else after
+                values = [100 * share for share in results.accuracies(method, row, task)]
                 if values:
                     at = {"task": name, "after": results.tasks[after], "place": after, "method": method}
                     rows.append({**at, "mean": fmean(values), "worst": min(values), "best": max(values)})
@@ -206,12 +207,14 @@ def chart_forgetting(results: Results) -> Spec | None:
     """
     rows = []
     for method in results.methods:
+        if find_method(method).joint:
+            continue
         for task, name in enumerate(results.tasks[:-1]):
             lost = []
             for run in results.runs:
                 history = [row[task] for row in run.accuracy if len(row) > task]
                 known = [value for value in history if value is not None]
-                if run.method == method != "joint" and len(known) > 1:
+                if run.method == method and len(known) > 1:
                     lost.append(max(known[:-1]) - known[-1])
             if lost:
                 rows.append({"task": name, "method": method, "points": 100 * fmean(lost)})

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from scholars.experiments.methods import find_method
 from scholars.report.charts import MUTED, SCHEMA, Spec, by_method
 
 # Points of one curve, and of all of a page: more would not be seen, and the page has to stay small.
@@ -43,9 +44,9 @@ def chart_losses(ticks: Iterable[Mapping[str, Any]]) -> Spec | None:
         rows, starts, start = [], list[Spec](), 0
         for task, curve_of in tasks.items():
             for method, curve in curve_of.items():
-                offset = 0 if method == "joint" else start
+                offset = 0 if find_method(method).joint else start
                 rows += _thin_out(curve, length, offset, {"task": task, "method": method})
-            steps = max((max(curve) for method, curve in curve_of.items() if method != "joint"), default=0)
+            steps = max((max(curve) for method, curve in curve_of.items() if not find_method(method).joint), default=0)
             starts += [{"task": task, "step": start}] if steps else []
             start += steps
         rows.sort(key=lambda row: row["method"] == "replay")  # the last is drawn over the others

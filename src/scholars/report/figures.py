@@ -1,11 +1,9 @@
 """Draw the pictures of a run, from what it left in its folder, as PNGs."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
@@ -16,7 +14,7 @@ from scholars.report.curves import chart_losses
 from scholars.report.formatting import truncate
 from scholars.report.results import read_results
 from scholars.scholar import Scholar
-from scholars.storage.image_files import data_uri, tile_images, to_pil_image
+from scholars.storage.image_files import data_uri, encode_png, tile_images
 
 _NUM_DREAMS = 80  # of each generation: four rows
 _DREAM_COLUMNS = 20
@@ -61,15 +59,14 @@ def show_images(grids: Mapping[str, Tensor]) -> Spec:
 def _show_grid(title: str, images: Tensor) -> Spec:
     gap = max(1, images.shape[-1] // 16)
     columns = max(1, min(_DREAM_COLUMNS, _DREAM_WIDTH // (images.shape[-1] + gap)))
-    grid = to_pil_image(tile_images(images, columns, gap))
-    zoom = max(1, round(_DREAM_WIDTH / grid.width))
-    size = {"width": zoom * grid.width, "height": zoom * grid.height}
-    content = io.BytesIO()
-    grid.resize((size["width"], size["height"]), Image.Resampling.NEAREST).save(content, "PNG")
+    grid = tile_images(images, columns, gap)
+    zoom = max(1, round(_DREAM_WIDTH / grid.shape[-1]))
+    grid = grid.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2)
+    size = {"width": grid.shape[2], "height": grid.shape[1]}
     return {
         "title": title,
         **size,
-        "data": {"values": [{"url": data_uri(content.getvalue())}]},
+        "data": {"values": [{"url": data_uri(encode_png(grid))}]},
         "mark": {"type": "image", "align": "left", "baseline": "top", **size},
         "encoding": {"url": {"field": "url"}, "x": {"value": 0}, "y": {"value": 0}},
     }

@@ -84,14 +84,14 @@ def _method(results: Results, method: str) -> dict[str, Any]:
 
 def _matrix(results: Results, method: str) -> list[tuple[str, list[Cell | None]]]:
     """Return rows of (task just learned, a cell for each task): means over seeds; None for a task yet to be learned."""
-    rows: list[tuple[str, list[Cell | None]]] = []
+    joint, rows = find_method(method).joint, list[tuple[str, list[Cell | None]]]()
     for row in range(results.num_rows(method)):
-        known = len(results.tasks) if method == "joint" else row + 1
+        known = len(results.tasks) if joint else row + 1
         cells: list[Cell | None] = []
         for task in range(len(results.tasks)):
             value = results.mean_accuracy(method, row, task)
             cells.append(Cell(percent(value), value or 0.0) if task < known else None)
-        rows.append(("all at once" if method == "joint" else results.tasks[row], cells))
+        rows.append(("all at once" if joint else results.tasks[row], cells))
     return rows
 
 

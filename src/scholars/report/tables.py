@@ -82,6 +82,6 @@ def _method_name(method: str) -> Text:
 def _accuracy_cell(results: Results, method: str, tasks: list[int]) -> str:
     """Format ``99.3 → 98.7``, right after learning and at the end; one figure where these are the same."""
     end = percent(mean_of_known(results.mean_accuracy(method, -1, task) for task in tasks))
-    if method == "joint" or tasks == [results.num_rows(method) - 1]:
+    if find_method(method).joint or tasks == [results.num_rows(method) - 1]:
         return end
     return f"{percent(mean_of_known(results.mean_accuracy(method, task, task) for task in tasks))} {ARROW} {end}"
