@@ -209,5 +209,9 @@ def test_others_need_the_token(home: Path) -> None:
 
 
 def test_the_description_is_open(client: TestClient) -> None:
-    paths = client.get("/openapi.json").json()["paths"]
+    document = client.get("/openapi.json").json()
+    paths, schemas = document["paths"], document["components"]["schemas"]
+    answer = paths["/predict"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    assert set(schemas[answer.rpartition("/")[2]]["required"]) == {"guesses", "unfamiliar", "generation"}
+    assert set(schemas["Guess"]["required"]) == {"class", "probability"}
     assert set(paths) == {"/scholar", "/predict", "/dreams", "/tasks", "/jobs/{identity}", "/generations/{key}"}

@@ -148,7 +148,7 @@ def _mean(values: Tensor) -> float | None:
 
 
 def _thumbnails(images: Tensor) -> Tensor:
-    """``[N, C, H, W]`` uint8 -> ``[N, D]`` whose Euclidean distances are root mean square differences, 0..1."""
+    """Return images ``[N, C, H, W]`` uint8 as ``[N, D]``: Euclidean distances are root mean square differences."""
     small = torch.from_numpy(resize_images(images.numpy(), images.shape[1], COPY_CHECK_SIZE)).flatten(1).float() / 255
     return cast(Tensor, small / small.shape[1] ** 0.5)
 

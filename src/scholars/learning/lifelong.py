@@ -39,7 +39,7 @@ def teach(
 
     origin: another scholar's folder, from a copy of which a new lineage starts; ``folder`` must be absent
     changes: settings by dotted path, laid over those that the last task was learned with
-    keep: leave the previous scholar beside the new one, as ``FOLDER.gen-N`` (see `learning.generations`)
+    keep: leave the previous scholar beside the new one, as ``FOLDER.gen-N`` (see `scholars.learning.generations`)
     save_every: seconds between checkpoints of the unfinished work
 
     The old scholar stays whole until the new one is. Interrupted work is kept beside the folder, and the same call

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
@@ -92,6 +93,21 @@ def _body(description: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/octet-stream": file, "multipart/form-data": {}}}}
 
 
+class Guess(BaseModel):
+    """A class and its probability."""
+
+    name: str = Field(alias="class")
+    probability: float
+
+
+class Answer(BaseModel):
+    """The response of ``/predict``: a `Prediction`, and the generation that made it."""
+
+    guesses: list[Guess]
+    unfamiliar: bool | None
+    generation: int
+
+
 _routes = APIRouter()
 _Shared = Annotated[_State, Depends(_get_state)]
 
@@ -114,7 +130,7 @@ async def describe(state: _Shared) -> dict[str, Any]:
     return {**await run_in_threadpool(state.scholar.describe), "jobs": state.jobs.open_jobs()}
 
 
-@_routes.post("/predict", openapi_extra=_body("an image file"))
+@_routes.post("/predict", response_model=Answer, openapi_extra=_body("an image file"))
 async def predict(state: _Shared, request: Request, top: Annotated[int, Query(ge=1, le=1000)] = 5) -> dict[str, Any]:
     """Classify an image: the body is an image file, or a form with a file called ``image``."""
     prediction, generation = await state.batcher.submit(await read_image(request))

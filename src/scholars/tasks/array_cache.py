@@ -88,9 +88,7 @@ def _add(entry: Path, source: Path | str, write: Callable[[Path], None]) -> None
 def _record_use(entry: Path, source: Path | str) -> None:
     """Note in an entry what it was computed from and, by the note's age, when it was last used."""
     is_path = isinstance(source, Path)
-    write_json(
-        entry / _ABOUT, {"source": str(source.resolve() if isinstance(source, Path) else source), "path": is_path}
-    )
+    write_json(entry / _ABOUT, {"source": str(Path(source).resolve() if is_path else source), "path": is_path})
 
 
 def _evict(keep: Path) -> None:
