@@ -27,16 +27,16 @@ class Blobs(Generator):
             nn.init.zeros_(table.weight)
 
     def trainee(self, fabric: Fabric, teacher: Teacher) -> Trainee:
-        """Gradient descent on the negative log likelihood."""
+        """Minimise the negative log likelihood by gradient descent."""
         return Descent(fabric, self, self._loss, rate=0.05)
 
     def sample(self, conditions: Tensor) -> Tensor:
-        """One image per condition."""
+        """Draw one image for each condition, as floats in [-1, 1]."""
         mean, log_spread = self(conditions)
         return torch.normal(mean, log_spread.exp()).reshape(-1, *self.shape)
 
     def forward(self, conditions: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log of the standard deviation of each pixel."""
+        """Return the mean and the log of the standard deviation of each pixel."""
         return self.mean(conditions), self.log_spread(conditions)
 
     @staticmethod

@@ -48,7 +48,7 @@ def train(solver: nn.Module, source: Pool | Mix, seed: int) -> None:
 
 @torch.no_grad()
 def probabilities(solver: nn.Module, images: Tensor) -> Tensor:
-    """uint8 images -> class probabilities ``[B, 10]``."""
+    """Return the class probabilities ``[B, 10]`` of uint8 images."""
     return F.softmax(solver(to_float(images)), dim=1)
 
 

@@ -32,11 +32,11 @@ class ResNet18(Solver):
         self.body.fc = nn.Identity()
 
     def features(self, images: Tensor) -> Tensor:
-        """uint8 images ``[B, C, H, W]`` -> ``[B, 512]``."""
+        """Return the features ``[B, 512]`` of uint8 images ``[B, C, H, W]``."""
         return cast(Tensor, self.body(to_float(images)))
 
     def classify(self, features: Tensor) -> Tensor:
-        """Features ``[B, 512]`` -> class logits ``[B, K]``."""
+        """Return the class logits ``[B, K]`` of features ``[B, 512]``."""
         return cast(Tensor, self.head(features))
 
 

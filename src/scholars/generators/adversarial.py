@@ -28,7 +28,7 @@ class Critic(Protocol):
     """Scores how real images look, given the condition that they should show."""
 
     def __call__(self, images: Tensor, conditions: Tensor) -> Tensor:
-        """Images ``[B, C, H, W]`` and conditions ``[B]`` -> scores ``[B]`` float."""
+        """Return scores ``[B]``, float, of images ``[B, C, H, W]`` with conditions ``[B]``."""
 
     def input_gradient(self, images: Tensor, conditions: Tensor) -> Tensor:
         """Return the gradient of the scores with respect to the images, ``[B, C, H, W]``."""

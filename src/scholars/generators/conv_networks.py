@@ -121,7 +121,7 @@ class ProjectionCritic(nn.Module):
         self.classifier = nn.Conv2d(last.in_channels, conditions, smallest_map(size)[0]) if classifies else None
 
     def forward(self, images: Tensor, conditions: Tensor) -> Tensor:
-        """Images ``[B, C, H, W]`` and conditions ``[B]`` -> scores ``[B]``, in fp32."""
+        """Return scores ``[B]``, in fp32, of images ``[B, C, H, W]`` with conditions ``[B]``."""
         return self._score(self.encoder(images).float(), conditions)
 
     def scores_and_logits(self, images: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,13 +140,13 @@ class ProjectionCritic(nn.Module):
         return (outputs * self._projection(outputs, conditions)).sum(dim=1)
 
     def _projection(self, like: Tensor, conditions: Tensor) -> Tensor:
-        """(1, e(y)), ``[B, outputs]``: the score is its inner product with the outputs (s, f)."""
+        """Return (1, e(y)), ``[B, outputs]``: the score is its inner product with the outputs (s, f)."""
         one = like.new_ones(len(like), 1, dtype=torch.float32)
         return one if self.condition is None else torch.cat([one, self.condition(conditions)], dim=1)
 
 
 def _initialise(module: nn.Module) -> None:
-    """N(0, 0.02) weights, the DCGAN paper's choice."""
+    """Draw a layer's weights from N(0, 0.02), the DCGAN paper's choice."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:

@@ -25,7 +25,7 @@ class ResidualLayer(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
-        """h ``[B, width]``, embedding ``[B, E]`` -> ``[B, width]``."""
+        """Return ``[B, width]`` of h ``[B, width]`` and embedding ``[B, E]``."""
         scale, shift = self.modulation(embedding).chunk(2, dim=1)
         inner = torch.addcmul(shift, self.norm(h), 1 + scale)
         return cast(Tensor, h + self.second(F.silu(self.first(F.silu(inner)))))

@@ -66,7 +66,7 @@ class VAE(Generator):
         return cast(Tensor, self.decoder(z, self._used(conditions)))
 
     def forward(self, images: Tensor, conditions: Tensor, e: Tensor, known: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Images ``[B, C, H, W]`` in [-1, 1] -> decoded images, and mu and log sigma^2 ``[B, latent]``.
+        """Encode and decode images ``[B, C, H, W]`` in [-1, 1]; return these, and mu and log sigma^2 ``[B, latent]``.
 
         e: ``[B, latent]``, N(0, I), for the codes
         known: for the first ``known`` conditions no image is encoded: their codes are e

@@ -48,7 +48,7 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """x ``[B, channels, H, W]``, embedding ``[B, E]`` -> ``[B, out, H, W]``."""
+        """Return ``[B, out, H, W]`` of x ``[B, channels, H, W]`` and embedding ``[B, E]``."""
         scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
         # Autocast leaves a norm in fp32, and all that follows it: twice the bytes, and bytes are what a step waits for.
         h = torch.addcmul(shift, self.norm(x).to(shift.dtype), 1 + scale)

@@ -94,7 +94,7 @@ def _key(task: Task, settings: Settings, seed: int) -> dict[str, Any]:
 
 
 def _weights_digest(scholar: Scholar) -> str:
-    """SHA-256 of the class names and of the weights of both networks."""
+    """Return the SHA-256 of the class names and of the weights of both networks."""
     digest = hashlib.sha256(repr(scholar.classes).encode())
     for module in (scholar.solver, scholar.generator):
         for value in module.state_dict().values() if module else ():

@@ -40,7 +40,6 @@ class FlowSettings(GeneratorSettings):
 
     kind: Literal["flow"] = "flow"
     steps: Steps = Field(1800, description="training steps per task")
-    batch: BatchSize = Field(64, description="images a step")
     rate: Rate = Field(5e-3, description="peak learning rate")
     net: Literal["unet", "mlp"] = Field(
         "unet", description="the network: unet; mlp, for images whose neighbouring pixels have nothing in common"

@@ -50,7 +50,7 @@ def changed(settings: S, changes: Mapping[str, Any]) -> S:
 
 
 def parse_changes(assignments: Iterable[str]) -> dict[str, Any]:
-    """``["replay.ratio=0.3", ...]`` -> ``{"replay.ratio": 0.3, ...}``; values are read as YAML. Raises InputError."""
+    """Parse ``["replay.ratio=0.3", ...]`` into ``{"replay.ratio": 0.3, ...}``; values are YAML. Raises InputError."""
     changes: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
@@ -106,7 +106,7 @@ def _put(document: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _explain(kind: type[Section], problem: Any) -> str:
-    """One line for one of pydantic's problems: the dotted key, what is wrong, what was given or meant."""
+    """Return one of pydantic's problems in one line: the dotted key, what is wrong, what was given or meant."""
     path: list[str] = []
     section: Any = kind
     for part in problem["loc"]:

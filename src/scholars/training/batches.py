@@ -94,7 +94,7 @@ class Pool:
 
 
 def _cumulative_weights(labels: Tensor) -> Tensor:
-    """``[N]`` float64: the probability that one of the first n images is drawn, all classes being equally likely."""
+    """Return ``[N]`` float64: the probability of drawing one of the first n images, all classes equally likely."""
     weight = 1 / torch.bincount(labels).double()[labels]
     total = weight.cumsum(0)
     return total / total[-1]

@@ -192,7 +192,7 @@ class Descent:
 
 
 def one_cycle(progress: float, warm_up: float = 0.1) -> float:
-    """Share of the peak learning rate: linear up over ``warm_up``, then half a cosine down to zero.
+    """Return the share of the peak learning rate: linear up over ``warm_up``, then half a cosine down to zero.
 
     After Smith & Topin 2018, arXiv 1708.07120; 0.04 is where torch's OneCycleLR begins. A function of the position, not
     a scheduler with a state of its own.
