@@ -28,7 +28,7 @@ _DREAMS_PER_CLASS = 40
 
 
 @dataclass(frozen=True)
-class Cell:
+class ImageCell:
     """A few images side by side; ``uri`` is empty where there are none."""
 
     uri: str
@@ -40,7 +40,7 @@ class DreamGrid:
     """A row of cells for each class, under ``columns``, and how many classes and tasks found no room."""
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, tuple[ImageCell, ...]], ...]
     classes_left_out: int
     tasks_left_out: int
 
@@ -68,7 +68,7 @@ def build_dream_grid(scholars: Sequence[Scholar], real: Mapping[str, Samples]) -
         cells = []
         for column, (images, names) in zip(columns, sources, strict=True):
             found = images[torch.from_numpy(np.flatnonzero(names == name)[:count])]
-            cells.append(Cell(encode_row(found, side) if len(found) else "", f"{column}: {len(found)} of {name}"))
+            cells.append(ImageCell(encode_row(found, side) if len(found) else "", f"{column}: {len(found)} of {name}"))
         rows.append((name, tuple(cells)))
     return DreamGrid(tuple(columns), tuple(rows), len(classes) - len(shown), tasks_left_out)
 
