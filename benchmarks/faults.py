@@ -278,7 +278,7 @@ def checkpoint_seconds(out: Path) -> dict[str, float]:
     fabric, pool = open_fabric(settings.compute), Pool.of(digits.train, list(range(10)), 10)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        return F.cross_entropy(model(batch.images).float(), batch.targets)
+        return F.cross_entropy(model(batch.inputs).float(), batch.targets)
 
     trainees: dict[str, Trainee] = {
         "generator": build_generator(settings.generator, settings.image, 10).trainee(fabric, NO_TEACHER),

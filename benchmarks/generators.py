@@ -127,7 +127,7 @@ def dreams_beside_real(dreams: Pool, real: Pool) -> BatchSource:
     """Mix as replay does when a task brings new classes: the first half of them dreamt, the others real."""
     half = dreams.classes // 2
     old, new = dreams.targets.argmax(1) < half, real.targets >= half
-    parts = [(pool.images[keep], pool.targets[keep]) for pool, keep in ((dreams, old), (real, new))]
+    parts = [(pool.inputs[keep], pool.targets[keep]) for pool, keep in ((dreams, old), (real, new))]
     return Mix([(0.5, Pool(images, targets, dreams.classes)) for images, targets in parts])
 
 

@@ -42,7 +42,7 @@ class Blobs(Generator):
     @staticmethod
     def _loss(model: nn.Module, batch: Batch) -> Tensor:
         mean, log_spread = model(batch.conditions)
-        return F.gaussian_nll_loss(mean, to_float(batch.images).flatten(1), (2 * log_spread).exp())
+        return F.gaussian_nll_loss(mean, to_float(batch.inputs).flatten(1), (2 * log_spread).exp())
 
 
 register_generator("blobs", Blobs)

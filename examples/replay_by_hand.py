@@ -25,7 +25,7 @@ class Gaussians:
     """The generator: x ~ N(mean[y], deviation[y]^2), pixel by pixel, fitted in closed form."""
 
     def __init__(self, batch: Batch) -> None:
-        groups = [batch.images[batch.labels == y].float() for y in torch.unique(batch.labels)]
+        groups = [batch.inputs[batch.labels == y].float() for y in torch.unique(batch.labels)]
         self.mean = torch.stack([group.mean(0) for group in groups])
         self.deviation = torch.stack([group.std(0) for group in groups])
 
@@ -39,7 +39,7 @@ def train(solver: nn.Module, source: Pool | Mix, seed: int) -> None:
     """Minimise the cross-entropy with the targets of ``source``: one-hot for real images, soft for dreams."""
 
     def loss(module: nn.Module, batch: Batch) -> Tensor:
-        return F.cross_entropy(module(to_float(batch.images)), batch.targets)
+        return F.cross_entropy(module(to_float(batch.inputs)), batch.targets)
 
     fabric = Fabric(accelerator="cpu", devices=1)
     trainee = Descent(fabric, solver, loss, rate=0.01)

@@ -127,7 +127,7 @@ class Scholar:
         without a generator, and for a class of which it hardly ever dreams.
         """
         batch = concat_batches(self.iter_dreams(count, seed=seed, of=of))
-        return batch.images, batch.targets
+        return batch.inputs, batch.targets
 
     def iter_dreams(
         self,
@@ -164,7 +164,7 @@ class Scholar:
         for whole in islice(round_robin(fabric, lambda index: draw(start + index)), len(chunks) if chunks else None):
             wanted = torch.ones(size, dtype=torch.bool) if of is None else whole.labels == self.classes.index(of)
             batch = Batch(*(part[wanted][: count - found] for part in whole))
-            found, chunk = found + len(batch.images), chunk + 1
+            found, chunk = found + len(batch.inputs), chunk + 1
             if found < count and chunks is None:
                 check_class_found(of, found, chunk * size)
             yield batch

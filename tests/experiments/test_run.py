@@ -110,7 +110,7 @@ def test_the_dreams_that_were_replayed_are_an_image_folder(done: Path) -> None:
     bank = dream_bank(Scholar.load(done / "scholars" / "1"), recipe().settings().replay, 0)
     files = sorted((Path(name) for name, _ in folder.imgs), key=lambda path: int(path.stem))
     written = torch.stack([pil_to_tensor(Image.open(file)) for file in files])
-    assert torch.equal(written, bank.images)
+    assert torch.equal(written, bank.inputs)
 
 
 def test_methods_share_the_first_task(done: Path) -> None:

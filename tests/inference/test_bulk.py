@@ -212,7 +212,7 @@ def test_dreams_are_let_go_once_they_are_written(folder: Path, tmp_path: Path, m
 
     def watched(self: Scholar, *words: Any, **options: Any) -> Iterator[Batch]:
         for batch in dreaming(self, *words, **options):
-            made.append(weakref.ref(batch.images))
+            made.append(weakref.ref(batch.inputs))
             most.append(sum(one() is not None for one in made))
             yield batch
 

@@ -111,7 +111,7 @@ def test_what_dreams_can_do_is_asked_of_the_generator_that_dreams(
         with pytest.raises(InputError, match=r"replay\.filter=agreement.*generator\.kind=wgan-gp"):
             refused()
     # Nothing is asked for class by class of what came unconditionally.
-    assert len(dream_bank(unconditional, ReplaySettings(bank=4), seed=0).images) == 4
+    assert len(dream_bank(unconditional, ReplaySettings(bank=4), seed=0).inputs) == 4
 
 
 def test_a_last_task_of_one_class_is_learned_with_others(low: Task, hasty: Settings) -> None:

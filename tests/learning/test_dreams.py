@@ -32,16 +32,16 @@ def policy(**changes: object) -> ReplaySettings:
 
 def test_the_bank_is_labelled_by_the_solver_and_follows_the_seed(one: Scholar) -> None:
     bank = dream_bank(one, policy(), seed=0)
-    assert len(bank.images) == 600
-    whole = bank.images[: 2 * one.chunk_size]  # in batches of another size rounding differs
+    assert len(bank.inputs) == 600
+    whole = bank.inputs[: 2 * one.chunk_size]  # in batches of another size rounding differs
     assert torch.allclose(bank.targets[: len(whole)], one.probabilities(whole))
-    assert torch.equal(bank.images, dream_bank(one, policy(), seed=0).images)
-    assert not torch.equal(bank.images, dream_bank(one, policy(), seed=1).images)
+    assert torch.equal(bank.inputs, dream_bank(one, policy(), seed=0).inputs)
+    assert not torch.equal(bank.inputs, dream_bank(one, policy(), seed=1).inputs)
 
 
 def test_hard_labels_are_the_most_probable_class(one: Scholar) -> None:
     soft, hard = dream_bank(one, policy(), seed=0), dream_bank(one, policy(labels="hard"), seed=0)
-    assert torch.equal(soft.images, hard.images)
+    assert torch.equal(soft.inputs, hard.inputs)
     assert torch.equal(hard.targets.sum(1), torch.ones(600))
     assert torch.equal(hard.targets.argmax(1), soft.targets.argmax(1))
     assert set(hard.targets.flatten().tolist()) == {0.0, 1.0}
@@ -85,7 +85,7 @@ def test_dreams_have_the_temperature_that_is_set(one: Scholar, dreams: str) -> N
     assert drawn.temperatures.tolist() == [1.0] * 4 + [3.0] * 4
     reviewed = CurrentDataReplay(one, labelled, policy(temperature=3.0), 7).draw(2)
     assert reviewed.temperatures.tolist() == [3.0, 3.0]
-    assert torch.allclose(reviewed.targets[:, :5], with_temperature(one.probabilities(reviewed.images), 3.0))
+    assert torch.allclose(reviewed.targets[:, :5], with_temperature(one.probabilities(reviewed.inputs), 3.0))
 
 
 def test_filters_keep_what_they_say(one: Scholar) -> None:
@@ -101,7 +101,7 @@ def test_filters_keep_what_they_say(one: Scholar) -> None:
 def test_a_filtered_bank_is_full_if_patience_suffices(one: Scholar) -> None:
     sure = one.dream(600)[1].amax(1).median().item()
     bank = dream_bank(one, policy(filter="confidence", confidence=sure), seed=0)
-    assert len(bank.images) == 600
+    assert len(bank.inputs) == 600
     assert bank.targets.amax(1).min().item() >= sure
     with pytest.raises(InputError, match=r"keeps none of 6,?000 dreams.*replay\.confidence"):
         dream_bank(one, policy(filter="confidence", confidence=0.9999999), seed=0)
@@ -121,9 +121,9 @@ def test_fresh_dreams_differ_from_batch_to_batch_and_repeat_with_the_seed(one: S
     first, second = source.draw(8), source.draw(8)
     assert first.targets.shape == (8, 7)
     assert first.targets[:, 5:].sum() == 0
-    assert not torch.equal(first.images, second.images)
+    assert not torch.equal(first.inputs, second.inputs)
     torch.manual_seed(0)
-    assert torch.equal(source.draw(8).images, first.images)
+    assert torch.equal(source.draw(8).inputs, first.inputs)
 
 
 def test_an_interrupted_bank_stops(one: Scholar) -> None:
@@ -158,6 +158,6 @@ def test_a_preview_shows_the_new_task_as_it_was_asked_for(one: Scholar) -> None:
     assert generator.drawn == 5
     assert pool.conditions.tolist() == [5, 6, 5, 6, 5]
     assert pool.targets.tolist() == [3, 5, 3, 5, 3]
-    assert pool.images[:, 0, 8, 8].tolist() == [100, 120, 100, 120, 100]
+    assert pool.inputs[:, 0, 8, 8].tolist() == [100, 120, 100, 120, 100]
     with pytest.raises(Interrupted):
         previewed(Grey(), Session(stopping=lambda: True))

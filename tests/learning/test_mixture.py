@@ -46,7 +46,7 @@ def test_a_batch_is_mixed_as_the_equations_say() -> None:
     )
 
     def counted(source: BatchSource) -> dict[int, int]:
-        greys = source.draw(800).images[:, 0, 0, 0]
+        greys = source.draw(800).inputs[:, 0, 0, 0]
         return {grey: int((greys == grey).sum()) for grey in sorted(set(greys.tolist()))}
 
     assert counted(mix.for_solver()) == {11: 100, 13: 100, 22: 600}
@@ -63,7 +63,7 @@ class Recoloured:
 
     def draw(self, count: int) -> Batch:
         batch = self.source.draw(count)
-        return batch._replace(images=batch.images + self.by)
+        return batch._replace(inputs=batch.inputs + self.by)
 
 
 def solver_batch(
@@ -93,7 +93,7 @@ def test_without_forgetting_the_old_is_what_the_previous_solver_sees_in_the_new(
     batch = solver_batch(monkeypatch, high, one, still, past="current data")
     new, old = batch.targets[:100], batch.targets[100:]
     assert new[:, 5:].sum() == 100
-    assert torch.allclose(old[:, :5], one.probabilities(batch.images[100:]), atol=1e-6)
+    assert torch.allclose(old[:, :5], one.probabilities(batch.inputs[100:]), atol=1e-6)
     assert old[:, 5:].sum() == 0
 
 
@@ -125,7 +125,7 @@ def test_noise_and_negatives_are_of_real_images_and_dreams_alike(
         """Real images and dreams, as the solver sees them."""
         batch = solver_batch(monkeypatch, high, one, with_changes(one.settings, **changes))
         dreamt = batch.conditions < len(one.conditions)
-        return batch.images[~dreamt].float(), batch.images[dreamt].float()
+        return batch.inputs[~dreamt].float(), batch.inputs[dreamt].float()
 
     def rough(images: Tensor) -> float:
         return float(images.diff(dim=3).abs().mean())

@@ -114,9 +114,9 @@ def test_what_is_replayed_is_the_bank_of_that_seed(
     seen = drawn(monkeypatch, train_generator)
     learn(high, one, settings=quick, seed=3)
     batch, _ = seen[0]
-    old = each(batch.images[batch.conditions < 5])
+    old = each(batch.inputs[batch.conditions < 5])
     assert len(old) > 100
-    assert set(old) <= set(each(dream_bank(one, quick.replay, seed=3).images))
+    assert set(old) <= set(each(dream_bank(one, quick.replay, seed=3).inputs))
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_the_solver_sees_dreams_varied_as_real_images_are(
     wanted = build(Settings, quick.model_dump(), changes, where="tests")
     learn(high, one, settings=wanted)
     batch, _ = seen[0]
-    dreams = each(batch.images[batch.conditions < 5])
-    bank = set(each(dream_bank(one, wanted.replay, seed=0).images))
+    dreams = each(batch.inputs[batch.conditions < 5])
+    bank = set(each(dream_bank(one, wanted.replay, seed=0).inputs))
     assert len(dreams) > 100
     assert sum(dream in bank for dream in dreams) / len(dreams) == pytest.approx(as_dreamt, abs=0.12)
 

@@ -50,7 +50,7 @@ def test_mixup_mixes_images_and_targets_in_the_same_proportion() -> None:
     torch.manual_seed(0)
     images = torch.tensor([0, 200], dtype=torch.uint8).reshape(2, 1, 1, 1).expand(2, 1, 8, 8).contiguous()
     batch = Augmented(Pool(images, torch.tensor([0, 1]), 2), mixup=1.0).draw(400)
-    brightness = batch.images[:, 0, 0, 0].float() / 200
+    brightness = batch.inputs[:, 0, 0, 0].float() / 200
     assert torch.allclose(brightness, batch.targets[:, 1], atol=0.5 / 200 + 1e-6)
     assert torch.allclose(batch.targets.sum(1), torch.ones(400))
     assert 0.3 < float(((brightness > 0.1) & (brightness < 0.9)).float().mean()) < 0.6
@@ -90,7 +90,7 @@ def test_noise_is_of_a_deviation_of_its_own_for_each_image_up_to_the_greatest() 
     """Uniform between 0 and 40: 20 on average, 40 at most, within what 1,024 pixels tell of a deviation (sd 2 %)."""
     torch.manual_seed(0)
     source = Pool(torch.full((1, 1, 32, 32), 128, dtype=torch.uint8), torch.tensor([0]), 1)
-    drawn = Augmented(source, noise=40).draw(300).images.float()
+    drawn = Augmented(source, noise=40).draw(300).inputs.float()
     deviations = drawn.flatten(1).std(1)
     assert float(drawn.mean()) == pytest.approx(128, abs=0.5)
     assert float(deviations.mean()) == pytest.approx(20, abs=2)
@@ -113,18 +113,18 @@ def test_flips_mirror_half_of_the_images() -> None:
     torch.manual_seed(0)
     image = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8)
     source = Pool(image, torch.zeros(1, dtype=torch.int64), 1)
-    drawn = Augmented(source, flip=True).draw(400).images
+    drawn = Augmented(source, flip=True).draw(400).inputs
     mirrored = (drawn == image.flip(3)).flatten(1).all(1)
     assert bool((mirrored | (drawn == image).flatten(1).all(1)).all())
     assert 0.4 < float(mirrored.float().mean()) < 0.6
-    assert torch.equal(Augmented(source).draw(3).images, image.expand(3, -1, -1, -1))
+    assert torch.equal(Augmented(source).draw(3).inputs, image.expand(3, -1, -1, -1))
 
 
 def test_half_of_the_images_become_negatives() -> None:
     torch.manual_seed(0)
     image = torch.arange(0, 250, 5, dtype=torch.uint8)[:48].reshape(1, 3, 4, 4)
     source = Pool(image, torch.zeros(1, dtype=torch.int64), 1)
-    drawn = Augmented(source, invert=True).draw(400).images
+    drawn = Augmented(source, invert=True).draw(400).inputs
     assert drawn.dtype == torch.uint8
     negative = (drawn.int() + image.int() == 255).flatten(1).all(1)
     assert bool((negative | (drawn == image).flatten(1).all(1)).all())
@@ -135,15 +135,15 @@ def test_half_of_the_images_become_negatives() -> None:
 def test_a_mix_keeps_its_shares_within_one_image(share: float, count: int, seed: int) -> None:
     torch.manual_seed(seed)
     batch = Mix([(share, pool(1)), (1 - share, pool(2))]).draw(count)
-    ones = int((batch.images[:, 0, 0, 0] == 1).sum())
-    assert len(batch.images) == count
+    ones = int((batch.inputs[:, 0, 0, 0] == 1).sum())
+    assert len(batch.inputs) == count
     assert abs(ones - share * count) < 1 + 1e-6
 
 
 def test_a_mix_keeps_its_shares_on_average() -> None:
     torch.manual_seed(0)
     mix = Mix([(0.3, pool(1)), (0.3, pool(2)), (0.4, pool(3))])
-    values = torch.cat([mix.draw(5).images[:, 0, 0, 0] for _ in range(2000)])
+    values = torch.cat([mix.draw(5).inputs[:, 0, 0, 0] for _ in range(2000)])
     for value, share in ((1, 0.3), (2, 0.3), (3, 0.4)):
         assert float((values == value).float().mean()) == pytest.approx(share, abs=0.01)
 

@@ -90,7 +90,7 @@ class SameNames:
 
     def step(self, draw: Draw, progress: float) -> dict[str, Tensor]:
         batch = draw()
-        loss = nn.functional.cross_entropy(self.net(batch.images.flatten(1) / 255), batch.targets)
+        loss = nn.functional.cross_entropy(self.net(batch.inputs.flatten(1) / 255), batch.targets)
         self.optimizers["net"].zero_grad()
         torch.autograd.backward(loss)
         self.optimizers["net"].step()

@@ -47,7 +47,7 @@ def network() -> nn.Module:
 
 
 def loss(model: nn.Module, batch: Batch) -> Tensor:
-    return F.cross_entropy(model(batch.images / 255).float(), batch.targets)
+    return F.cross_entropy(model(batch.inputs / 255).float(), batch.targets)
 
 
 def fit_it(trainee: Trainee, session: Session = NO_SESSION, steps: int = 30, seed: int = 5) -> None:

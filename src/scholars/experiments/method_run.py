@@ -116,7 +116,7 @@ class MethodRun:
                 self.callbacks.on_note(self._position(index), f"warning: {warning}")
         if recipe.export_dreams and replay and previous and self.seed == recipe.seeds[0]:
             bank = dream_bank(previous, recipe.replay, self.seed)
-            write_image_folder(self.out / "dreams" / str(index), [(bank.images, bank.labels)], previous.classes)
+            write_image_folder(self.out / "dreams" / str(index), [(bank.inputs, bank.labels)], previous.classes)
         files.remove_stale_temps(self._scholar_folder(index))
         scholar.save(self._scholar_folder(index))
         figures = {

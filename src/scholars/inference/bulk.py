@@ -68,7 +68,7 @@ class DreamJob:
             for folder in folders:  # left by an interrupted attempt
                 shutil.rmtree(folder, ignore_errors=True)
             dreams = scholar.iter_dreams(count, seed=self.seed, of=self.of, chunks=chunks)
-            batches = ((batch.images, batch.labels) for batch in dreams)
+            batches = ((batch.inputs, batch.labels) for batch in dreams)
             return {"images": write_images(batches, folders, number * size, digits)}
 
         return make

@@ -56,10 +56,10 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
     evaluations = [evaluate(probe, task) for task in tasks]
     class_audits = _audit_classes(scholar, dreams, evaluations)
 
-    features = scholar.features_and_logits(dreams.images)[0]
-    real = [_evenly_spaced(task.test.tensor, min(len(dreams.images), len(task.test))) for task in tasks]
+    features = scholar.features_and_logits(dreams.inputs)[0]
+    real = [_evenly_spaced(task.test.tensor, min(len(dreams.inputs), len(task.test))) for task in tasks]
     task_audits = tuple(
-        _audit_task(scholar, task, evaluation.accuracy, images, dreams.images, features)
+        _audit_task(scholar, task, evaluation.accuracy, images, dreams.inputs, features)
         for task, evaluation, images in zip(tasks, evaluations, real, strict=True)
     )
     distance = precision = None
@@ -71,12 +71,12 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
         if len(real_features) > 1:  # one image has no covariance
             distance = frechet_distance(features, real_features)
     return Audit(
-        dreams=len(dreams.images),
+        dreams=len(dreams.inputs),
         classes=class_audits,
         tasks=task_audits,
         frechet_distance=distance,
         precision=precision,
-        warnings=tuple(audit_warnings(scholar, class_audits, task_audits, evaluations, dreams.images, real)),
+        warnings=tuple(audit_warnings(scholar, class_audits, task_audits, evaluations, dreams.inputs, real)),
     )
 
 
@@ -87,7 +87,7 @@ def _train_probe(scholar: Scholar, dreams: Batch, seed: int, session: Session) -
     small = s.model_copy(update={"width": max(s.width // 2, 4), "steps": settings.audit.steps})
     settings = settings.model_copy(update={"solver": small})
     labelled = relabel(scholar, dreams, settings.replay)
-    pool = Pool(labelled.images, labelled.targets, len(scholar.classes), temperature=settings.replay.temperature)
+    pool = Pool(labelled.inputs, labelled.targets, len(scholar.classes), temperature=settings.replay.temperature)
     # Soft labels need no smoothing; and noise hides dreams among real images, of which there are none.
     source = replace(Augmented.by(s, pool), noise=0.0, smoothing=0.0)
     solver = train_solver(

@@ -32,7 +32,7 @@ def replay_source(
         return FreshDreams(previous, policy, classes)
     bank = dream_bank(previous, policy, seed, session, fabric)
     return Pool(
-        bank.images,
+        bank.inputs,
         bank.targets,
         classes,
         bank.conditions,
@@ -79,7 +79,7 @@ def dream_bank(
         if broadcast_flag(fabric, session.stopping()):
             raise Interrupted(f"stopped while dreaming, at {kept} of {policy.bank} dreams")
         batch = relabel(previous, filter_dreams(previous, dreamt, policy), policy)
-        looked, kept = looked + len(dreamt.images), kept + len(batch.images)
+        looked, kept = looked + len(dreamt.inputs), kept + len(batch.inputs)
         batches.append(batch)
         speed = looked / (time.perf_counter() - began)
         session.on_tick(
@@ -162,7 +162,7 @@ def relabel(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:
     for index, (task, output) in enumerate(pairs):
         table[task, output] = index
     temperatures = torch.full((len(targets),), policy.temperature)
-    return Batch(dreamt.images, targets, table[tasks, dreamt.labels], temperatures)
+    return Batch(dreamt.inputs, targets, table[tasks, dreamt.labels], temperatures)
 
 
 def with_temperature(probabilities: Tensor, temperature: float) -> Tensor:
@@ -179,7 +179,7 @@ def with_ood_detector(scholar: Scholar, seed: int) -> Scholar:
     if not settings.dreams:
         return scholar
     position = derive_seed(seed, "familiarity", scholar.generation)
-    seen = [scholar.features_and_logits(batch.images) for batch in scholar.iter_dreams(settings.dreams, seed=position)]
+    seen = [scholar.features_and_logits(batch.inputs) for batch in scholar.iter_dreams(settings.dreams, seed=position)]
     features, logits = (torch.cat(parts) for parts in zip(*seen, strict=True))
     return replace(scholar, ood=OODDetector.fit(features, logits, settings.share))
 
@@ -216,6 +216,6 @@ class CurrentDataReplay:
     def draw(self, count: int) -> Batch:
         """Draw ``count`` images."""
         new, temperature = self.new.draw(count), self.policy.temperature
-        targets = with_temperature(self.previous.probabilities(new.images), temperature)
+        targets = with_temperature(self.previous.probabilities(new.inputs), temperature)
         targets = F.pad(targets, (0, self.classes - targets.shape[1]))
         return new._replace(targets=targets, temperatures=torch.full((count,), temperature))

@@ -45,7 +45,7 @@ def train_solver(
             rate = (s.warm_rate or s.rate) / previous.generation**s.warm_decay
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        return distillation(model(batch.images).float(), batch.targets, batch.temperatures)
+        return distillation(model(batch.inputs).float(), batch.targets, batch.temperatures)
 
     trainee = Descent(fabric, solver, loss, rate=rate, weight_decay=s.weight_decay)
     fit(trainee, lambda: source.draw(s.batch), fabric=fabric, steps=s.steps, seed=seed, stage=stage, session=session)
@@ -122,10 +122,10 @@ def _warm_start(module: nn.Module, weights: Mapping[str, Tensor], before: nn.Mod
 
 def _resize_batch(batch: Batch, size: int | None) -> Batch:
     """Return the batch at the size that the generator works at."""
-    if size is None or batch.images.shape[-1] == size:
+    if size is None or batch.inputs.shape[-1] == size:
         return batch
-    images = F.interpolate(batch.images.float(), (size, size), mode="bilinear", antialias=True)
-    return batch._replace(images=images.round_().to(torch.uint8))
+    images = F.interpolate(batch.inputs.float(), (size, size), mode="bilinear", antialias=True)
+    return batch._replace(inputs=images.round_().to(torch.uint8))
 
 
 def _check_finite(module: nn.Module, part: str) -> None:

@@ -15,15 +15,15 @@ from scholars.tasks.task import Images
 
 
 class Batch(NamedTuple):
-    """Images and what they are.
+    """Images, or features of images, and what they are.
 
-    images: ``[B, C, H, W]`` uint8 in 0..255
+    inputs: images ``[B, C, H, W]`` uint8 in 0..255, or features ``[B, D]`` float16 or float32
     targets: ``[B, K]`` float32, a distribution over the K known classes
     conditions: ``[B]`` int64, which (task, class) pair of the scholar each image shows
     temperatures: ``[B]`` float32, softmax temperature of each target; 1 for ground-truth labels
     """
 
-    images: Tensor
+    inputs: Tensor
     targets: Tensor
     conditions: Tensor
     temperatures: Tensor
@@ -47,9 +47,9 @@ class BatchSource(Protocol):
 
 
 class Pool:
-    """Images in memory, drawn with replacement: uniformly, or every class equally often.
+    """Images, or features, drawn with replacement: uniformly, or every class equally often.
 
-    images: ``[N, C, H, W]`` uint8
+    inputs: images ``[N, C, H, W]`` uint8, or features ``[N, D]`` float16
     targets: ``[N, k]`` float32 distributions over the first k of ``classes`` classes, or ``[N]`` int64 labels
     conditions: ``[N]`` int64; None for one condition only
     balanced: whether every class that occurs is drawn equally often
@@ -58,15 +58,15 @@ class Pool:
 
     def __init__(
         self,
-        images: Tensor,
+        inputs: Tensor,
         targets: Tensor,
         classes: int,
         conditions: Tensor | None = None,
         balanced: bool = False,
         temperature: float = 1.0,
     ) -> None:
-        self.images, self.targets, self.classes, self.temperature = images, targets, classes, temperature
-        self.conditions = torch.zeros(len(images), dtype=torch.int64) if conditions is None else conditions
+        self.inputs, self.targets, self.classes, self.temperature = inputs, targets, classes, temperature
+        self.conditions = torch.zeros(len(inputs), dtype=torch.int64) if conditions is None else conditions
         self._cumulative = (
             _cumulative_weights(targets if targets.ndim == 1 else targets.argmax(1)) if balanced else None
         )
@@ -78,19 +78,19 @@ class Pool:
         return cls(data.tensor, torch.tensor(outputs)[labels], classes, labels + first_condition)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.inputs)
 
     def draw(self, count: int) -> Batch:
         """Draw ``count`` images."""
         if self._cumulative is None:
-            index = torch.randint(len(self.images), (count,))
+            index = torch.randint(len(self.inputs), (count,))
         else:
             index = torch.searchsorted(self._cumulative, torch.rand(count, dtype=torch.float64), right=True)
         targets = self.targets[index]
         if targets.ndim == 1:
             targets = F.one_hot(targets, self.classes).float()
         targets = F.pad(targets, (0, self.classes - targets.shape[1]))
-        return Batch(self.images[index], targets, self.conditions[index], torch.full((count,), self.temperature))
+        return Batch(self.inputs[index], targets, self.conditions[index], torch.full((count,), self.temperature))
 
 
 def _cumulative_weights(labels: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class Meter:
 
         def wrapped() -> Batch:
             batch = draw()
-            self._images += len(batch.images)
+            self._images += len(batch.inputs)
             return batch
 
         return wrapped
