@@ -281,8 +281,8 @@ def checkpoint_seconds(out: Path) -> dict[str, float]:
         return F.cross_entropy(model(batch.inputs).float(), batch.targets)
 
     trainees: dict[str, Trainee] = {
-        "generator": build_generator(settings.generator, settings.image, 10).trainee(fabric, NO_TEACHER),
-        "solver": Descent(fabric, build_solver(settings.solver, settings.image, 10), loss, rate=1e-3),
+        "generator": build_generator(settings.trained_generator, settings.image, 10).trainee(fabric, NO_TEACHER),
+        "solver": Descent(fabric, build_solver(settings.image_solver, settings.image, 10), loss, rate=1e-3),
     }
     found: dict[str, float] = {}
     for stage, trainee in trainees.items():

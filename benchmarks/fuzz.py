@@ -163,7 +163,8 @@ def ticks_reader(home: Path) -> tuple[Reader, list[bytes]]:
 
 def samples_reader(home: Path) -> tuple[Reader, list[bytes]]:
     from scholars.experiments.samples import read_samples, save_samples
-    from scholars.tasks.task import Images, Task
+    from scholars.tasks.images import Images
+    from scholars.tasks.task import Task
 
     some = Images(np.zeros((2, 1, 8, 8), np.uint8), np.arange(2))
     save_samples(home, [Task("task", ("a", "b"), some, some)])

@@ -118,7 +118,7 @@ def measure(kind: str, steps: int, task: Task, validation: Task, teacher: Schola
 def train_probe(scholar: Scholar, source: BatchSource, steps: int) -> Scholar:
     """Return the scholar with a fresh solver, trained on ``source``."""
     settings = changed(scholar.settings, {"solver.steps": steps})
-    fabric, augmented = open_fabric(settings.compute), Augmented(source, shift=settings.solver.shift)
+    fabric, augmented = open_fabric(settings.compute), Augmented(source, shift=settings.image_solver.shift)
     solver = train_solver(augmented, classes=len(scholar.classes), settings=settings, seed=0, fabric=fabric)
     return replace(scholar, solver=solver)
 

@@ -27,8 +27,9 @@ from torch import Tensor
 from scholars import Scholar, open_task
 from scholars.evaluation.feature_metrics import nearest_distances
 from scholars.learning.lifelong import teach
+from scholars.tasks.images import Images
 from scholars.tasks.resize import resize_images
-from scholars.tasks.task import Images, Task
+from scholars.tasks.task import Task
 
 Array = npt.NDArray[np.float64]
 RESAMPLES = 1000
@@ -92,7 +93,7 @@ def svhn(options: argparse.Namespace) -> Draw:
 
 def concat_parts(task: Task) -> Images:
     parts = (task.train, task.test)
-    return Images(*(np.concatenate([getattr(part, what) for part in parts]) for what in ("images", "labels")))
+    return Images(np.concatenate([part.images for part in parts]), np.concatenate([part.labels for part in parts]))
 
 
 def first_places(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from scholars.settings import DEFAULT_GENERATOR, GENERATORS, GeneratorSettings, OwnSettings, Settings
+from scholars.settings import DEFAULT_GENERATOR, GENERATORS_AND_MIXTURE, GeneratorSettings, OwnSettings, Settings
 from scholars.settings.base import Section
 
 PAGE = Path(__file__).with_name("recipes.md")
@@ -38,14 +38,14 @@ def common_rows(section: type[Section], prefix: str = "") -> list[str]:
     return rows
 
 
-def kind_rows(kind: type[GeneratorSettings]) -> list[str]:
+def kind_rows(kind: type[Section]) -> list[str]:
     """Return one row per setting that this kind of generator has besides the common ones."""
     return [row(f"generator.{name}", field) for name, field in kind.model_fields.items() if name not in COMMON]
 
 
 def tables() -> str:
     """Return all tables, in Markdown: the common settings, then those of each kind of generator."""
-    kinds: dict[str, type[GeneratorSettings]] = {f"`{name}`": kind for name, kind in GENERATORS.items()}
+    kinds: dict[str, type[Section]] = {f"`{name}`": kind for name, kind in GENERATORS_AND_MIXTURE.items()}
     kinds["your own"] = OwnSettings
     lines = [*HEAD, *common_rows(Settings)]
     for name, kind in kinds.items():

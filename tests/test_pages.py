@@ -36,8 +36,8 @@ from scholars.settings import DEFAULT_GENERATOR, Settings
 from scholars.settings.overrides import build, parse_changes
 from scholars.settings.registry import load_plugin
 from scholars.studio.app import studio
+from scholars.tasks.images import Images
 from scholars.tasks.open import open_task
-from scholars.tasks.task import Images
 
 # Lines that are checked, but not run, by how they begin: (page, or * for any; beginning): why.
 NOT_RUN = {

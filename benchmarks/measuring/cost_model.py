@@ -149,7 +149,7 @@ def learning_seconds(each: Mapping[str, float]) -> float:
     each: seconds of a step of ``solver`` and ``generator``, and of a ``dream``
     """
     return (
-        DEFAULTS.solver.steps * each["solver"]
-        + DEFAULTS.generator.steps * each["generator"]
+        DEFAULTS.image_solver.steps * each["solver"]
+        + DEFAULTS.trained_generator.steps * each["generator"]
         + DEFAULTS.replay.bank * each["dream"]
     )

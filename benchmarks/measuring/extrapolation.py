@@ -20,7 +20,7 @@ TEST_IMAGES, IMAGES, NEW_CLASSES = 1000, 5000, 2
 
 def default_cell(tasks: int, classes: int = NEW_CLASSES, size: int = DEFAULTS.image.size, images: int = IMAGES) -> Cell:
     """Return a cell of the default networks."""
-    return Cell(tasks, classes, images, size, DEFAULTS.solver.width, DEFAULTS.solver.batch // 4)
+    return Cell(tasks, classes, images, size, DEFAULTS.image_solver.width, DEFAULTS.image_solver.batch // 4)
 
 
 def extrapolation_sections(formulas: Mapping[str, Formula]) -> list[str]:
@@ -74,7 +74,7 @@ def growths(formulas: Mapping[str, Formula]) -> list[Growth]:
         Growth(
             "new images in a batch of the solver (`replay.ratio=auto`)",
             "",
-            lambda tasks: DEFAULTS.solver.batch / tasks,
+            lambda tasks: DEFAULTS.image_solver.batch / tasks,
             1,
             "a floor for the ratio, as the generator has one where classes are new, and steps in proportion to what is "
             "known",
@@ -154,7 +154,7 @@ def _thousand_tasks(formulas: Mapping[str, Formula]) -> list[str]:
 
 def _imagenet(formulas: Mapping[str, Formula]) -> list[str]:
     images, classes = 1_281_167, 1000
-    batch, steps = DEFAULTS.solver.batch, DEFAULTS.solver.steps
+    batch, steps = DEFAULTS.image_solver.batch, DEFAULTS.image_solver.steps
 
     def rows() -> Iterator[Sequence[object]]:
         for size in (32, 64, 128, 224):
@@ -219,7 +219,7 @@ def gpu_step_seconds(processes: int, batch: int, size: int, gflop: float) -> flo
 def _gpus() -> list[str]:
     def rows() -> Iterator[Sequence[object]]:
         for batch, size in ((128, 32), (4096, 32), (128, 224), (4096, 224)):
-            gflop = solver_gflop(size, DEFAULTS.solver.width)
+            gflop = solver_gflop(size, DEFAULTS.image_solver.width)
             steps = [gpu_step_seconds(count, batch, size, gflop) for count in (1, 8, 64)]
             waiting = 1 - compute_seconds(64, batch, gflop) / steps[-1]
             cells = (f"{1e3 * seconds:,.1f} ms" for seconds in steps)

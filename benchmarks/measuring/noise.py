@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from scholars.settings import ImageSettings
-from scholars.tasks.task import Images, Task
+from scholars.tasks.images import Images
+from scholars.tasks.task import Task
 
 
 def noise_task(name: str, classes: int, image: ImageSettings, train: int, test: int) -> Task:

@@ -59,7 +59,7 @@ def build_stages(recipe: Recipe, data_dir: Path | None, scratch: Path) -> Iterat
     for name, training in trainings.items():
         burst = partial(_training_burst, training, fabric, scratch)
         yield Stage(f"step of {name}", TRAINING, burst, training.repeated_step(), training.batch)
-    scholar = Scholar(build_solver(settings.solver, settings.image, known), None, first.classes, (), settings)
+    scholar = Scholar(build_solver(settings.image_solver, settings.image, known), None, first.classes, (), settings)
     to_device(scholar.solver, fabric.device)
     for kind in dict.fromkeys([DEFAULT_GENERATOR, settings.generator.kind]):
         yield _dream_stage(by_kind[kind], scholar, 2 * known)
@@ -90,7 +90,7 @@ def _training_burst(training: Training, fabric: Fabric, scratch: Path, seconds: 
 
 def _dream_stage(settings: Settings, scholar: Scholar, conditions: int) -> Stage:
     """Draw and label a chunk of dreams, as for a bank."""
-    generator = build_generator(settings.generator, settings.image, conditions)
+    generator = build_generator(settings.trained_generator, settings.image, conditions)
     to_device(generator, open_fabric(settings.compute).device)
     drawn = torch.arange(scholar.chunk_size) % conditions
 

@@ -142,7 +142,7 @@ def second_task_mixture(first: Task, second: Task, settings: Settings) -> Mixtur
     classes = len(first.classes)
     some = first.train.tensor[torch.randperm(len(first.train))[:BANK]].contiguous()
     targets = torch.softmax(torch.randn(len(some), classes), dim=1)
-    augment = partial(Augmented.by, settings.solver)
+    augment = partial(Augmented.by, settings.image_solver)
     ratio = new_data_ratio(settings.replay.ratio, [classes, classes])
     return Mixture(
         ratio=ratio,

@@ -28,8 +28,8 @@ from scholars.settings.registry import register_generator as register_generator
 from scholars.settings.registry import register_solver as register_solver
 from scholars.solvers.base import Solver as Solver
 from scholars.storage.records import Audit as Audit
+from scholars.tasks.images import Images as Images
 from scholars.tasks.open import open_task as open_task
-from scholars.tasks.task import Images as Images
 from scholars.tasks.task import Task as Task
 from scholars.training.batches import Batch as Batch
 from scholars.training.batches import Mix as Mix

@@ -270,14 +270,16 @@ class Scholar:
         device, image = device_for(settings.compute).device, settings.image
 
         solver = build_from_weights(
-            lambda: build_solver(settings.solver, image, len(known.classes)), weights["solver"], f"{folder}/solver"
+            lambda: build_solver(settings.image_solver, image, len(known.classes)),
+            weights["solver"],
+            f"{folder}/solver",
         )
         to_device(solver, device)
         generator = None
         if "generator" in weights:
             conditions = sum(len(record.classes) for record in known.lineage)
             generator = build_from_weights(
-                lambda: build_generator(settings.generator, image, conditions),
+                lambda: build_generator(settings.trained_generator, image, conditions),
                 weights["generator"],
                 f"{folder}/generator",
             )

@@ -47,7 +47,7 @@ def solver_layers() -> list[int]:
 
 def solver() -> nn.Module:
     settings = changed(Settings(), {"solver.width": WIDTH})
-    built = build_solver(settings.solver, ImageSettings(size=SIDE, channels=3), 10)
+    built = build_solver(settings.image_solver, ImageSettings(size=SIDE, channels=3), 10)
     to_device(built, torch.device("cpu"))
     return built
 
@@ -129,7 +129,7 @@ def test_a_burst_trains_from_the_beginning_every_time_and_ends_early(tiny: Setti
     one = tiny_training("solver", settings)
     for _ in range(2):
         burst = one.burst(open_fabric(ComputeSettings()), 0.0, tmp_path)
-        assert burst.amount == 4 * settings.solver.batch
+        assert burst.amount == 4 * settings.image_solver.batch
         assert burst.outside is not None
         assert 0 < burst.outside < 1
 

@@ -43,7 +43,7 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     assert recipe.name == "mine"
     assert [task.source for task in recipe.tasks] == ["digits", "mnist"]
     assert recipe.replay.ratio == "auto"
-    assert (recipe.generator.kind, recipe.generator.steps) == ("r3gan", 7)
+    assert (recipe.trained_generator.kind, recipe.trained_generator.steps) == ("r3gan", 7)
     assert recipe.seeds == (3, 4)
     assert recipe.methods == DEFAULT_METHODS
 
@@ -98,4 +98,4 @@ def test_unreadable_recipes(tmp_path: Path) -> None:
 
 def test_a_recipe_is_changed_in_python_as_on_the_command_line() -> None:
     recipe = changed(read_recipe("quickstart"), {"seeds": [3], "solver.steps": 9})
-    assert (recipe.seeds, recipe.solver.steps) == ((3,), 9)
+    assert (recipe.seeds, recipe.image_solver.steps) == ((3,), 9)

@@ -331,7 +331,7 @@ def test_the_articles_pipeline_on_small_data(tmp_path: Path) -> None:
         "audit.dreams": 0,
     }
     plan = read_recipe("article", small)
-    assert (plan.replay.labels, plan.solver.start, plan.generator.start) == ("hard", "fresh", "fresh")
+    assert (plan.replay.labels, plan.image_solver.start, plan.trained_generator.start) == ("hard", "fresh", "fresh")
     document = run(plan, tmp_path / "out")
     assert len(document["runs"][0]["accuracy"]) == 2
     folder = ImageFolder(str(tmp_path / "out" / "dreams" / "1"), allow_empty=True)
@@ -401,7 +401,7 @@ def test_joint_is_of_all_data_alike_whatever_share_replay_gives_to_what_is_new(
     seen: list[tuple[float | str, int]] = []
 
     def noting(task: Task, previous: Scholar | None = None, *, settings: Settings, **named: Any) -> Scholar:
-        seen.append((settings.replay.ratio, settings.solver.steps))
+        seen.append((settings.replay.ratio, settings.image_solver.steps))
         return learn(task, previous, settings=settings, **named)
 
     monkeypatch.setattr("scholars.experiments.method_run.learn", noting)

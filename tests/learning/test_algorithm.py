@@ -19,7 +19,8 @@ from scholars.learning.dreams import dream_bank
 from scholars.scholar import Scholar
 from scholars.settings import GENERATORS, ReplaySettings, Settings
 from scholars.settings.overrides import build, parse_changes
-from scholars.tasks.task import Images, Task
+from scholars.tasks.images import Images
+from scholars.tasks.task import Task
 from scholars.training.loop import Session
 
 

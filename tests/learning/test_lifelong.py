@@ -20,7 +20,8 @@ from scholars.learning.lifelong import settings_of, teach
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings
 from scholars.storage import files
-from scholars.tasks.task import Images, Task
+from scholars.tasks.images import Images
+from scholars.tasks.task import Task
 
 CHANGES = flat(TINY)
 
@@ -60,10 +61,10 @@ def test_a_scholar_is_made_and_taught_again(tmp_path: Path, low: Task, high: Tas
 
 def test_settings_are_those_of_the_last_task_unless_changed(home: Path, high: Task) -> None:
     taught = teach(home, high, changes={"solver.steps": 3, "compute.precision": "32-true"})
-    assert taught.settings.solver.steps == 3
+    assert taught.settings.image_solver.steps == 3
     assert taught.settings.replay.bank == 600
     again = settings_of(home, None, {})
-    assert again.solver.steps == 3
+    assert again.image_solver.steps == 3
     assert again.compute == ComputeSettings(), "the machine that it is taught on may be another one"
 
 

@@ -165,7 +165,7 @@ def test_a_generator_sees_more_of_new_classes_than_their_share(one: Scholar, hig
     def past(task: Task, r: float, **changes: object) -> float:
         """The past's share of the generator's batches; ``r`` is what is new of the solver's."""
         settings = tiny_with(one.settings, "vae", solver__steps=1, ood__dreams=0, replay__dreams="fresh", **changes)
-        s, g = settings.solver, settings.generator
+        s, g = settings.image_solver, settings.trained_generator
         dreamt = learn(task, one, settings=settings).lineage[-1].dreamt
         return (dreamt - (1 - r) * s.batch * s.steps) / (g.batch * g.steps)
 

@@ -39,7 +39,7 @@ def test_only_the_very_same_learning_goes_on(low: Task, one: Scholar, tiny: Sett
     assert goes_on()
     images = low.train.images.copy()
     images[-1, 0, 0, 0] += 1
-    assert not goes_on(task=replace(low, train=replace(low.train, images=images)))
+    assert not goes_on(task=replace(low, train=replace(low.train, pixels=images)))
     relabelled = replace(low.train, labels=(low.train.labels + 1) % 5)
     assert not goes_on(task=replace(low, train=relabelled))
     assert not goes_on(previous=one)

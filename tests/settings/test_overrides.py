@@ -56,7 +56,11 @@ def test_contradictions_name_both_keys(changes: list[str], keys: list[str]) -> N
 def test_settings_are_changed_in_python_as_on_the_command_line() -> None:
     before = Settings()
     after = changed(before, {"generator.steps": 7, "solver": {"width": 8}, "generator.kind": "wgan-gp"})
-    assert (after.generator.steps, after.solver.width, after.solver.steps) == (7, 8, SolverSettings().steps)
+    assert (after.trained_generator.steps, after.image_solver.width, after.image_solver.steps) == (
+        7,
+        8,
+        SolverSettings().steps,
+    )
     assert before == Settings()
     assert changed(after, {}) == after
     with pytest.raises(InputError, match=r"settings: solver\.steps: .*got 0"):
@@ -78,11 +82,11 @@ def test_another_kind_starts_from_its_own_defaults(order: int) -> None:
     assert kept == before
     # A section that does not say its kind has the default one.
     unnamed = build(Settings, {"generator": {"steps": 5}}, {"generator.kind": DEFAULT_GENERATOR}, where="test")
-    assert unnamed.generator.steps == 5
+    assert unnamed.trained_generator.steps == 5
 
 
 @given(steps=st.integers(1, 10_000_000), ratio=st.floats(0.001, 1), labels=st.sampled_from(["soft", "hard"]))
 def test_changes_arrive(steps: int, ratio: float, labels: str) -> None:
     changes = parse_changes([f"solver.steps={steps}", f"replay.ratio={ratio!r}", f"replay.labels={labels}"])
     settings = build(Settings, {}, changes, where="--set")
-    assert (settings.solver.steps, settings.replay.ratio, settings.replay.labels) == (steps, ratio, labels)
+    assert (settings.image_solver.steps, settings.replay.ratio, settings.replay.labels) == (steps, ratio, labels)

@@ -32,7 +32,7 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many pictures each decoding looked at."""
     found: list[int] = []
 
-    def counted(read: Callable[[str], bytes], keys: Sequence[str], size: int) -> object:
+    def counted(read: Callable[[str], bytes], keys: Sequence[str], size: int, transforms: object) -> object:
         found.append(len(keys))
         return decoding.decode_squares(read, keys, size)
 
@@ -129,17 +129,17 @@ def test_a_worker_that_fails_names_what_it_was_about(
         path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
-    decode, worst = decoding._decode_square, (tmp_path / "photos" / "b" / "3.png").read_bytes()
+    decode, worst = decoding.open_upright, (tmp_path / "photos" / "b" / "3.png").read_bytes()
 
-    def strained(content: bytes, size: int) -> object:
+    def strained(content: bytes) -> object:
         if content == worst:
             raise MemoryError
-        return decode(content, size)
+        return decode(content)
 
-    monkeypatch.setattr(decoding, "_decode_square", strained)
+    monkeypatch.setattr(decoding, "open_upright", strained)
     with pytest.raises(InputError, match=r"1 of 10 images cannot be read(.|\n)*b/3\.png: MemoryError"):
         open_task(tmp_path / "photos")
-    monkeypatch.setattr(decoding, "_decode_square", decode)
+    monkeypatch.setattr(decoding, "open_upright", decode)
     assert len(open_task(tmp_path / "photos").train) > 0
 
 

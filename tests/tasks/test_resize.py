@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scholars.tasks.images import Images
 from scholars.tasks.resize import as_tensor, resize_images
-from scholars.tasks.task import Images
 
 
 @given(

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scholars.errors import InputError
-from scholars.tasks.task import Images, Task
+from scholars.tasks.images import Images
+from scholars.tasks.task import Task
 
 
 def images(labels: list[int], channels: int = 1, height: int = 4, width: int = 4) -> Images:

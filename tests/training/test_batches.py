@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scholars.tasks.task import Images
+from scholars.tasks.images import Images
 from scholars.training.batches import Augmented, Mix, Pool, mix_shares, new_data_ratio, shift, warp
 
 

@@ -138,9 +138,15 @@ def to_device(module: nn.Module, device: torch.device) -> None:
     module.to(memory_format=torch.channels_last)
 
 
-def to_float(images: torch.Tensor) -> torch.Tensor:
-    """Scale uint8 0..255 to float in [-1, 1]: the one normalisation, the same for every task and every dream."""
-    return images.to(torch.float32).div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+def to_float(inputs: torch.Tensor) -> torch.Tensor:
+    """Scale images, uint8 0..255, to float32 in [-1, 1], and return floats, such as features, as float32.
+
+    It is the one normalisation, the same for every task and every dream.
+    """
+    floats = inputs.to(torch.float32)
+    if not inputs.is_floating_point():
+        floats.div_(127.5).sub_(1)
+    return floats.contiguous(memory_format=torch.channels_last) if floats.ndim == 4 else floats
 
 
 def to_uint8(images: torch.Tensor) -> torch.Tensor:

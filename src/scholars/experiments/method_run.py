@@ -205,6 +205,6 @@ def _joint_settings(settings: Settings, tasks: int) -> Settings:
     It takes as many steps as the other methods over the whole stream, and draws every class equally often, whatever
     share replay gives to new data.
     """
-    solver = settings.solver.model_copy(update={"steps": settings.solver.steps * tasks})
+    solver = settings.image_solver.model_copy(update={"steps": settings.image_solver.steps * tasks})
     replay = settings.replay.model_copy(update={"ratio": "auto"})
     return settings.model_copy(update={"solver": solver, "replay": replay})

@@ -56,7 +56,7 @@ def run(
     if "er" in recipe.methods:  # a buffer that is too small is refused before anything is trained
         METHODS["er"].past(tasks[:-1], recipe.buffer, recipe.seeds[0])
     if "replay" in recipe.methods:
-        check_replay(recipe.replay, recipe.generator, sum(len(task.classes) for task in tasks[:-1]))
+        check_replay(recipe.replay, recipe.trained_generator, sum(len(task.classes) for task in tasks[:-1]))
 
     with exclusive(out, "running what is in"):
         work = out / "work"

@@ -1,9 +1,7 @@
 """Generators: the models that dream. One kind a module, behind one small interface."""
 
-from scholars.errors import InputError
-from scholars.generators.base import NO_TEACHER, Generator, Teacher
+from scholars.generators.base import NO_TEACHER, Generator, Teacher, build_kind
 from scholars.settings import GeneratorSettings, ImageSettings
-from scholars.settings.registry import builder
 
 __all__ = ["NO_TEACHER", "Generator", "Teacher", "build_generator"]
 
@@ -13,9 +11,4 @@ def build_generator(settings: GeneratorSettings, image: ImageSettings, condition
 
     Raises InputError for a kind that is not registered, or that builds something else.
     """
-    built = builder("generator", settings.kind)(settings, image.channels, settings.size or image.size, conditions)
-    if not isinstance(built, Generator):
-        raise InputError(
-            f"generator.kind={settings.kind!r} built a {type(built).__name__}: a generator is a scholars.Generator"
-        )
-    return built
+    return build_kind(settings, image.channels, settings.size or image.size, conditions)

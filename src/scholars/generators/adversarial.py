@@ -16,7 +16,9 @@ from torch.optim import Optimizer
 from scholars.compute.device import Fabric, to_device, to_float
 from scholars.compute.processes import average_gradients, randn_rows
 from scholars.generators.base import Generator, Teacher
-from scholars.generators.conv_networks import ConvDecoder, ProjectionCritic
+from scholars.generators.conv_networks import ConvDecoder, ConvEncoder, ProjectionCritic
+from scholars.generators.mlp_networks import LeakyMLP, MLPDecoder
+from scholars.generators.network_choice import network_for
 from scholars.settings import AdversarialSettings
 from scholars.training.loop import Draw, Trainee, gradient_norm, update_ema
 
@@ -49,9 +51,11 @@ class Adversarial(Generator):
         super().__init__()
         self.settings = settings
         count = conditions if settings.conditional else 0
-        self.network = ConvDecoder(settings.latent, channels, size, settings.width, count)
+        name, width = network_for(settings, size)
+        decoder, encoder = (MLPDecoder, LeakyMLP) if name == "mlp" else (ConvDecoder, ConvEncoder)
+        self.network: nn.Module = decoder(settings.latent, channels, size, width, count)
         # The critic is part of the generator's state: the next task starts from both.
-        self.critic = ProjectionCritic(channels, size, settings.width, count, classifies)
+        self.critic = ProjectionCritic(channels, size, width, count, classifies, encoder)
 
     @abc.abstractmethod
     def critic_loss(
@@ -112,7 +116,7 @@ class AdversarialTrainee:
         self._live.train()
         for remaining in reversed(range(s.critic_steps)):
             batch = draw()
-            real, conditions = to_float(batch.images), batch.conditions
+            real, conditions = to_float(batch.inputs), batch.conditions
             with self._fabric.autocast():
                 with torch.set_grad_enabled(remaining == 0):
                     fake = self._live(self._noise(conditions), conditions).float()

@@ -9,6 +9,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from scholars.compute.device import Fabric
+from scholars.errors import InputError
+from scholars.settings import GeneratorSettings
+from scholars.settings.registry import builder
 from scholars.training.loop import Trainee
 
 
@@ -54,3 +57,16 @@ class Generator(nn.Module, abc.ABC):
     def diagnose(self, metrics: Mapping[str, float]) -> str | None:
         """Return what went wrong in training and its cure, judged by the last ``metrics``; None if nothing did."""
         return None
+
+
+def build_kind(settings: GeneratorSettings, channels: int, size: int, conditions: int) -> Generator:
+    """Build a generator of ``settings.kind`` for ``[channels, size, size]`` images.
+
+    Raises InputError for a kind that is not registered, or that builds something else.
+    """
+    built = builder("generator", settings.kind)(settings, channels, size, conditions)
+    if not isinstance(built, Generator):
+        raise InputError(
+            f"generator.kind={settings.kind!r} built a {type(built).__name__}: a generator is a scholars.Generator"
+        )
+    return built

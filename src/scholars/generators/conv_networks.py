@@ -4,7 +4,8 @@ A DCGAN (Radford et al. 2016, arXiv 1511.06434) whose decoder upsamples before 3
 transposed ones (Odena et al. 2016): in equal time its images are nearer to the real ones (docs/measurements.md).
 """
 
-from typing import cast
+from collections.abc import Callable
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -84,6 +85,10 @@ class ConvEncoder(nn.Module):
         """Return the outputs for each image."""
         return torch.flatten(self.head(self.body(images)), 1)
 
+    def another_head(self, outputs: int) -> nn.Conv2d:
+        """Return a new head with a bias, for ``outputs`` other outputs of the same body."""
+        return nn.Conv2d(self.head.in_channels, outputs, self.head.kernel_size[0])
+
     def input_gradient(self, images: Tensor, weights: Tensor) -> Tensor:
         """Return the gradient of <weights, outputs> by the images, ``[B, C, H, W]``; weights ``[B, outputs]``.
 
@@ -104,21 +109,50 @@ class ConvEncoder(nn.Module):
         return back
 
 
+class Encoder(Protocol):
+    """What a critic needs of the network below its scores: a body, a linear head, and the gradient of both."""
+
+    @property
+    def body(self) -> nn.Module:
+        """All layers but the head."""
+
+    @property
+    def head(self) -> nn.Module:
+        """The last layer, which is linear."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the outputs ``[B, outputs]`` of the head for images ``[B, C, H, W]``."""
+
+    def another_head(self, outputs: int) -> nn.Module:
+        """Return a new head with a bias, for ``outputs`` other outputs of the same body."""
+
+    def input_gradient(self, images: Tensor, weights: Tensor) -> Tensor:
+        """Return the gradient of <weights, outputs> by the images, ``[B, C, H, W]``; weights ``[B, outputs]``."""
+
+
 class ProjectionCritic(nn.Module):
     """A critic that is given the condition, by projection (Miyato & Koyama 2018, arXiv 1802.05637, eq. 3).
 
-    The score of x as a y is  s(x) + <e(y), f(x)>,  s and f being outputs of one `ConvEncoder`, e an embedding.
+    The score of x as a y is  s(x) + <e(y), f(x)>,  s and f being outputs of one `Encoder`, e an embedding.
 
     conditions: how many there are; 0: unconditional, the score is s(x)
-    classifies: whether it also predicts the condition of an image, from the feature maps below s and f
+    classifies: whether it also predicts the condition of an image, from what is below s and f
+    encoder: builds the encoder from (channels, size, width, outputs)
     """
 
-    def __init__(self, channels: int, size: int, width: int, conditions: int, classifies: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        width: int,
+        conditions: int,
+        classifies: bool = False,
+        encoder: Callable[[int, int, int, int], Encoder] = ConvEncoder,
+    ) -> None:
         super().__init__()
-        self.encoder = ConvEncoder(channels, size, width, outputs=1 + EMBEDDING_DIM * bool(conditions))
+        self.encoder = encoder(channels, size, width, 1 + EMBEDDING_DIM * bool(conditions))
         self.condition = nn.Embedding(conditions, EMBEDDING_DIM) if conditions else None
-        last = self.encoder.head
-        self.classifier = nn.Conv2d(last.in_channels, conditions, smallest_map(size)[0]) if classifies else None
+        self.classifier = self.encoder.another_head(conditions) if classifies else None
 
     def forward(self, images: Tensor, conditions: Tensor) -> Tensor:
         """Return scores ``[B]``, in fp32, of images ``[B, C, H, W]`` with conditions ``[B]``."""

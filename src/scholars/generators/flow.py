@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from scholars.compute.device import Fabric, to_device, to_float
 from scholars.compute.processes import rand_rows, randn_rows
 from scholars.generators.base import Generator, Teacher
+from scholars.generators.network_choice import network_for
 from scholars.generators.velocity_networks import MLP, UNet
 from scholars.settings import FlowSettings
 from scholars.training.batches import Batch
@@ -45,12 +46,16 @@ class Flow(Generator):
     def __init__(self, settings: FlowSettings, channels: int, size: int, conditions: int) -> None:
         super().__init__()
         self.settings, self.channels, self.size = settings, channels, size
-        depth, count = channels * settings.patch**2, conditions if settings.conditional else 0
+        depth, count = channels * self.patch**2, conditions if settings.conditional else 0
+        name, width = network_for(settings, size)
         self.net: nn.Module = (
-            UNet(depth, settings.width, count)
-            if settings.net == "unet"
-            else MLP(depth, size // settings.patch, settings.width, count)
+            MLP(depth, size // self.patch, width, count) if name == "mlp" else UNet(depth, width, count)
         )
+
+    @property
+    def patch(self) -> int:
+        """Pixels a side that are folded into channels; features are one pixel, and stay it."""
+        return 1 if self.size == 1 else self.settings.patch
 
     def trainee(self, fabric: Fabric, teacher: Teacher) -> Trainee:
         """Return gradient descent on the flow matching loss."""
@@ -65,7 +70,7 @@ class Flow(Generator):
         s = self.settings
         if not s.distil or not s.conditional or not isinstance(teacher, Flow) or not teacher.settings.conditional:
             return None
-        return teacher if (teacher.size, teacher.settings.patch) == (self.size, s.patch) else None
+        return teacher if (teacher.size, teacher.patch) == (self.size, self.patch) else None
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """Return v(x, t, y) in patch space: x ``[B, C p^2, H/p, W/p]``, t and y ``[B]``, y = 0 for no condition."""
@@ -81,8 +86,8 @@ class Flow(Generator):
             adams    v_i + h_i / (2 h_(i-1)) (v_i - v_(i-1)), Adams-Bashforth of order 2; v_i in the first step
         """
         s = self.settings
-        side = self.size // s.patch
-        x = torch.randn(len(conditions), self.channels * s.patch**2, side, side, device=conditions.device)
+        side = self.size // self.patch
+        x = torch.randn(len(conditions), self.channels * self.patch**2, side, side, device=conditions.device)
         x = x.contiguous(memory_format=torch.channels_last)
         y = self._labels(conditions)
         times = [(i / s.sampling_steps) ** s.warp for i in range(s.sampling_steps + 1)]
@@ -94,7 +99,7 @@ class Flow(Generator):
             elif s.solver == "adams" and earlier is not None:
                 slope = velocity + (velocity - earlier) * (0.5 * (then - now) / (now - times[i - 1]))
             x, earlier = x + (then - now) * slope, velocity
-        return F.pixel_shuffle(x, s.patch)
+        return F.pixel_shuffle(x, self.patch)
 
     def _labels(self, conditions: Tensor) -> Tensor:
         return conditions + 1 if self.settings.conditional else torch.zeros_like(conditions)
@@ -108,7 +113,7 @@ class Flow(Generator):
         return velocity
 
     def _loss(self, teacher: Flow | None, known: int, model: nn.Module, batch: Batch) -> Tensor:
-        x1 = F.pixel_unshuffle(to_float(batch.images), self.settings.patch)
+        x1 = F.pixel_unshuffle(to_float(batch.inputs), self.patch)
         x0 = randn_rows(*x1.shape, device=x1.device).contiguous(memory_format=torch.channels_last)
         t = torch.sigmoid(randn_rows(len(x1), device=x1.device))
         y = self._labels(batch.conditions)

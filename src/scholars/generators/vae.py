@@ -29,6 +29,7 @@ from scholars.compute.processes import all_reduce_mean, randn_rows
 from scholars.generators.base import Generator, Teacher
 from scholars.generators.conv_networks import EMBEDDING_DIM, NEGATIVE_SLOPE, ConvDecoder, ConvEncoder
 from scholars.generators.mlp_networks import ConditionalMLP, MLPDecoder
+from scholars.generators.network_choice import network_for
 from scholars.settings import VAESettings
 from scholars.training.batches import Batch
 from scholars.training.loop import Descent, Trainee
@@ -41,9 +42,10 @@ class VAE(Generator):
         super().__init__()
         self.settings, self.size = settings, size
         count = conditions if settings.conditional else 1
-        decoder, encoder = (ConvDecoder, ConditionalConvEncoder) if settings.net == "conv" else (MLPDecoder, MLPEncoder)
-        self.decoder: nn.Module = decoder(settings.latent, channels, size, settings.width, count)
-        self.encoder: nn.Module = encoder(settings.latent, channels, size, settings.width, count)
+        name, width = network_for(settings, size)
+        decoder, encoder = (MLPDecoder, MLPEncoder) if name == "mlp" else (ConvDecoder, ConditionalConvEncoder)
+        self.decoder: nn.Module = decoder(settings.latent, channels, size, width, count)
+        self.encoder: nn.Module = encoder(settings.latent, channels, size, width, count)
 
     def trainee(self, fabric: Fabric, teacher: Teacher) -> Trainee:
         """Return gradient descent on the negative evidence lower bound."""
@@ -82,13 +84,14 @@ class VAE(Generator):
         return conditions if self.settings.conditional else torch.zeros_like(conditions)
 
     def _loss(self, teacher: VAE | None, known: int, model: nn.Module, batch: Batch) -> Tensor:
-        images, conditions = to_float(batch.images), batch.conditions
+        images, conditions = to_float(batch.inputs), batch.conditions
         e = randn_rows(len(images), self.settings.latent, device=images.device)
         decoded, mean, log_variance = model(images, conditions, e, known)
         dreamt = conditions < known
         if teacher and bool(dreamt.any()):
             with torch.no_grad():
-                images[dreamt] = teacher.decoder(e[dreamt], conditions[dreamt]).float()
+                # Not in place: floats of a batch may be the batch's own.
+                images = images.index_put((dreamt,), teacher.decoder(e[dreamt], conditions[dreamt]).float())
         pixels = images[0].numel()
         # Per pixel, so that a learning rate means the same at every size.
         return reconstruction_loss(images, decoded, self.settings.variance) + kl_divergence(mean, log_variance) / pixels

@@ -60,7 +60,7 @@ class LearnArgs:
                 f"past={self.past!r} is not known. {did_you_mean(self.past, _PASTS)} Or give the tasks to replay"
             )
         if previous and self.past == "dreams":
-            check_replay(settings.replay, previous.settings.generator, len(previous.conditions))
+            check_replay(settings.replay, previous.settings.trained_generator, len(previous.conditions))
         if previous is None:
             if len(self.classes) < 2:
                 raise InputError(f"task {task.name!r} has one class only; a first task needs two or more")
@@ -69,9 +69,9 @@ class LearnArgs:
                 f"a scholar's image shape is fixed by its first task: it is {previous.settings.image}, not "
                 f"{settings.image}"
             )
-        check_divisible("solver.batch", settings.solver.batch)
+        check_divisible("solver.batch", settings.image_solver.batch)
         if self.past == "dreams":
-            check_divisible("generator.batch", settings.generator.batch)
+            check_divisible("generator.batch", settings.trained_generator.batch)
 
 
 def union_of_classes(*names: Sequence[str]) -> tuple[str, ...]:

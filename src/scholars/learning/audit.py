@@ -83,7 +83,7 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
 def _train_probe(scholar: Scholar, dreams: Batch, seed: int, session: Session) -> Scholar:
     """Train a fresh solver of half the width on these dreams alone (Ravuri & Vinyals 2019)."""
     settings = scholar.settings
-    s = settings.solver
+    s = settings.image_solver
     small = s.model_copy(update={"width": max(s.width // 2, 4), "steps": settings.audit.steps})
     settings = settings.model_copy(update={"solver": small})
     labelled = relabel(scholar, dreams, settings.replay)

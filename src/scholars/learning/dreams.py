@@ -70,7 +70,7 @@ def dream_bank(
     With a filter, dreams are drawn until the bank is full or `MAX_DREAMS_PER_KEPT` times as many were drawn. Raises
     InputError if it keeps nothing and where the generator cannot dream so, Interrupted when asked to stop.
     """
-    check_replay(policy, previous.settings.generator, len(previous.conditions))
+    check_replay(policy, previous.settings.trained_generator, len(previous.conditions))
     session = session or Session()
     looked, kept, batches = 0, 0, []
     began = time.perf_counter()

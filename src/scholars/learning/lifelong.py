@@ -20,7 +20,8 @@ from scholars.settings import ComputeSettings, Settings
 from scholars.settings.overrides import changed
 from scholars.storage import files, scholar_folder
 from scholars.storage.work import exclusive
-from scholars.tasks.task import Images, Task, nfc
+from scholars.tasks.images import Images
+from scholars.tasks.task import Task, nfc
 from scholars.training.loop import SAVE_EVERY, Session
 
 

@@ -56,7 +56,7 @@ def build_mixture(args: LearnArgs, fabric: Fabric, session: Session) -> Mixture:
     """Build the mix of the new task and what ``args.past`` replays; draws the bank of dreams, if there is one."""
     task, previous, past, settings = args.task, args.previous, args.past, args.settings
     policy, classes = settings.replay, args.classes
-    augment = partial(Augmented.by, settings.solver)
+    augment = partial(Augmented.by, settings.image_solver)
     first = Mixture(
         new=real_pool(task, classes, settings, args.known_conditions),
         augment=augment,
@@ -79,7 +79,7 @@ def build_mixture(args: LearnArgs, fabric: Fabric, session: Session) -> Mixture:
     replayed = replay_source(previous, policy, len(classes), args.seed, session, fabric)
     fresh = 0.0
     if isinstance(replayed, FreshDreams):
-        s, g = settings.solver, settings.generator
+        s, g = settings.image_solver, settings.trained_generator
         fresh = (1 - r) * s.batch * s.steps + (1 - generator_r) * g.batches_per_step * g.batch * g.steps
     return replace(first, ratio=r, generator_ratio=generator_r, replayed=replayed, dreams=round(fresh))
 
@@ -94,7 +94,7 @@ def add_preview(mix: Mixture, generator: Generator, args: LearnArgs, fabric: Fab
     task, previous, settings, classes = args.task, args.previous, args.settings, args.classes
     share = settings.replay.preview
     if share == "auto":
-        share = 0.5 if args.brings_classes and settings.generator.dreams_look_real else 0.0
+        share = 0.5 if args.brings_classes and settings.trained_generator.dreams_look_real else 0.0
     if not share or previous is None:
         return mix
     outputs = [classes.index(name) for name in task.classes]
@@ -121,5 +121,5 @@ def real_pool(task: Task, classes: Sequence[str], settings: Settings, first_cond
 
 def _augment_dreams(settings: Settings, source: BatchSource) -> Augmented:
     """Augment as new images are, but for what soft labels do without (smoothing) and ``replay`` sets for dreams."""
-    shift = settings.solver.shift if settings.replay.shift is None else settings.replay.shift
-    return replace(Augmented.by(settings.solver, source), shift=shift, mixup=settings.replay.mixup, smoothing=0.0)
+    shift = settings.image_solver.shift if settings.replay.shift is None else settings.replay.shift
+    return replace(Augmented.by(settings.image_solver, source), shift=shift, mixup=settings.replay.mixup, smoothing=0.0)

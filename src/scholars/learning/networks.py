@@ -34,7 +34,7 @@ def train_solver(
 
     Raises InputError for a warm start from another network, ScholarsError if it diverged, Interrupted when stopped.
     """
-    s = settings.solver
+    s = settings.image_solver
     with fork_rng(fabric.device):
         torch.manual_seed(derive_seed(seed, "solver", -1))
         solver = build_solver(s, settings.image, classes)
@@ -67,7 +67,7 @@ def train_generator(
 
     Arguments and errors as for `train_solver`; the first of the conditions are those of ``previous``.
     """
-    g = settings.generator
+    g = settings.trained_generator
     with fork_rng(fabric.device):
         torch.manual_seed(derive_seed(seed, "generator", -1))
         generator = build_generator(g, settings.image, conditions)

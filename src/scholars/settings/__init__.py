@@ -1,8 +1,18 @@
 """Settings: typed, validated, documented; the kinds of networks."""
 
+from scholars.settings.features import (
+    EMBEDDED,
+    BackboneSettings,
+    FeatureSolverSettings,
+    HeadSettings,
+    LDASettings,
+    MixtureSettings,
+    NCMSettings,
+)
 from scholars.settings.generator import (
     DEFAULT_GENERATOR,
     GENERATORS,
+    GENERATORS_AND_MIXTURE,
     AdversarialSettings,
     AnyGeneratorSettings,
     FlowSettings,
@@ -21,20 +31,29 @@ from scholars.settings.scholar import (
     OODSettings,
     ReplaySettings,
     Settings,
-    SolverSettings,
 )
+from scholars.settings.solver import AnySolverSettings, SolverSettings
 
 __all__ = [
     "DEFAULT_GENERATOR",
+    "EMBEDDED",
     "GENERATORS",
+    "GENERATORS_AND_MIXTURE",
     "AdversarialSettings",
     "AnyGeneratorSettings",
+    "AnySolverSettings",
     "AuditSettings",
+    "BackboneSettings",
     "ComputeSettings",
+    "FeatureSolverSettings",
     "FlowSettings",
     "GANSettings",
     "GeneratorSettings",
+    "HeadSettings",
     "ImageSettings",
+    "LDASettings",
+    "MixtureSettings",
+    "NCMSettings",
     "OODSettings",
     "OwnSettings",
     "R3GANSettings",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from scholars.settings.base import BatchSize, Decay, Kind, Options, Rate, Section, Steps, Width
+from scholars.settings.features import MixtureSettings
 
 
 class GeneratorSettings(Section):
@@ -41,13 +42,20 @@ class FlowSettings(GeneratorSettings):
     kind: Literal["flow"] = "flow"
     steps: Steps = Field(1800, description="training steps per task")
     rate: Rate = Field(5e-3, description="peak learning rate")
-    net: Literal["unet", "mlp"] = Field(
-        "unet", description="the network: unet; mlp, for images whose neighbouring pixels have nothing in common"
+    net: Literal["auto", "unet", "mlp"] = Field(
+        "auto",
+        description="the network: unet; mlp, for images whose neighbouring pixels have nothing in common; auto: mlp "
+        "for features of a backbone, unet for images",
     )
-    width: Width = Field(
-        32, description="unet: channels at the finest level, 2 and 4 times as many at the next; mlp: units of a layer"
+    width: Width | None = Field(
+        None,
+        description="unet: channels at the finest level, 2 and 4 times as many at the next, default 32; mlp: units of "
+        "a layer, default 512",
     )
-    patch: Literal[1, 2, 4] = Field(2, description="pixels a side that are folded into channels before the network")
+    patch: Literal[1, 2, 4] = Field(
+        2,
+        description="pixels a side that are folded into channels before the network; features of a backbone have none",
+    )
     dropout: float = Field(
         0.1,
         ge=0,
@@ -92,11 +100,15 @@ class VAESettings(GeneratorSettings):
     steps: Steps = Field(3000, description="training steps per task")
     batch: BatchSize = Field(128, description="images a step")
     rate: Rate = Field(2e-3, description="peak learning rate")
-    net: Literal["conv", "mlp"] = Field(
-        "conv", description="the networks: conv; mlp, for images whose neighbouring pixels have nothing in common"
+    net: Literal["auto", "conv", "mlp"] = Field(
+        "auto",
+        description="the networks: conv; mlp, for images whose neighbouring pixels have nothing in common; auto: mlp "
+        "for features of a backbone, conv for images",
     )
-    width: Width = Field(
-        32, description="conv: channels of the largest feature maps, each halving doubles them; mlp: units of a layer"
+    width: Width | None = Field(
+        None,
+        description="conv: channels of the largest feature maps, each halving doubles them, default 32; mlp: units of "
+        "a layer, default 512",
     )
     latent: int = Field(64, ge=1, le=4096, description="dimensions of the code")
     variance: Annotated[float, Field(gt=0, le=100)] | Literal["fitted"] = Field(
@@ -121,7 +133,16 @@ class AdversarialSettings(GeneratorSettings):
     critic_steps: int = Field(1, ge=1, le=100, description="critic steps per generator step")
     rate: Rate = Field(1e-3, description="the generator's learning rate; decays linearly to zero")
     critic_rate: Rate = Field(2e-3, description="the critic's learning rate; decays linearly to zero")
-    width: Width = Field(32, description="channels of the networks' largest feature maps; each halving doubles them")
+    net: Literal["auto", "conv", "mlp"] = Field(
+        "auto",
+        description="the networks: conv; mlp, for images whose neighbouring pixels have nothing in common; auto: mlp "
+        "for features of a backbone, conv for images",
+    )
+    width: Width | None = Field(
+        None,
+        description="conv: channels of the largest feature maps, each halving doubles them, default 32; mlp: units of "
+        "a layer, default 512",
+    )
     latent: int = Field(128, ge=1, le=4096, description="dimensions of the noise")
     ema: Decay = Field(0.99, description="decay of the moving average of the weights used to sample")
     conditional: bool = Field(False, description="draw what is asked for, by task and class (Miyato & Koyama 2018)")
@@ -207,7 +228,7 @@ class OwnSettings(GeneratorSettings):
     options: Options = Field({}, description="settings of your own, any keys")
 
 
-# The kinds of the package, in the order in which they are listed.
+# The kinds of the package that are trained by steps, in the order in which they are listed.
 GENERATORS: Mapping[str, type[GeneratorSettings]] = {
     "flow": FlowSettings,
     "r3gan": R3GANSettings,
@@ -216,28 +237,34 @@ GENERATORS: Mapping[str, type[GeneratorSettings]] = {
     "gan": GANSettings,
     "vae": VAESettings,
 }
+GENERATORS_AND_MIXTURE: Mapping[str, type[GeneratorSettings] | type[MixtureSettings]] = {
+    **GENERATORS,
+    "mixture": MixtureSettings,
+}
 DEFAULT_GENERATOR = "r3gan"
 _OWN = "own"
 
 
-def generator_settings(kind: str) -> type[GeneratorSettings]:
+def generator_settings(kind: str) -> type[GeneratorSettings] | type[MixtureSettings]:
     """Return the settings class of a kind; `OwnSettings` for one that is not of this package."""
-    return GENERATORS.get(kind, OwnSettings)
+    return GENERATORS_AND_MIXTURE.get(kind, OwnSettings)
 
 
 def switch_kind(section: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Return the ``generator`` section for another kind: its own defaults, but ``start`` and ``size`` as they were."""
-    return {"kind": kind} | {key: section[key] for key in ("start", "size") if key in section}
+    kept = [key for key in ("start", "size") if key in generator_settings(kind).model_fields]
+    return {"kind": kind} | {key: section[key] for key in kept if key in section}
 
 
 def _tag(value: Any) -> str:
     """Tell pydantic which class of the union a value is of."""
     kind = value.get("kind", DEFAULT_GENERATOR) if isinstance(value, Mapping) else getattr(value, "kind", None)
-    return kind if isinstance(kind, str) and kind in GENERATORS else _OWN
+    return kind if isinstance(kind, str) and kind in GENERATORS_AND_MIXTURE else _OWN
 
 
 AnyGeneratorSettings = Annotated[
-    Annotated[FlowSettings, Tag("flow")]
+    Annotated[MixtureSettings, Tag("mixture")]
+    | Annotated[FlowSettings, Tag("flow")]
     | Annotated[R3GANSettings, Tag("r3gan")]
     | Annotated[WGANGPSettings, Tag("wgan-gp")]
     | Annotated[WGANSettings, Tag("wgan")]

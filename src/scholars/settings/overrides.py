@@ -12,7 +12,8 @@ from scholars.errors import InputError, did_you_mean
 from scholars.settings.base import Section
 from scholars.settings.generator import DEFAULT_GENERATOR, AnyGeneratorSettings, generator_settings, switch_kind
 from scholars.settings.registry import check_kind
-from scholars.settings.scholar import Settings
+from scholars.settings.scholar import FEATURE_KINDS, Settings
+from scholars.settings.solver import AnySolverSettings, solver_settings
 
 S = TypeVar("S", bound=Settings)
 
@@ -25,10 +26,19 @@ def build(kind: type[S], document: Mapping[str, Any], changes: Mapping[str, Any]
     """
     merged = _copy(document)
     changes = dict(changes or {})
+    features = merged.get("backbone") is not None or any(key.startswith("backbone.") for key in changes)
     if "generator.kind" in changes:
         section = merged.get("generator", {})
-        if isinstance(section, dict) and section.get("kind", DEFAULT_GENERATOR) != changes["generator.kind"]:
+        usual = FEATURE_KINDS["generator"] if features else DEFAULT_GENERATOR
+        if isinstance(section, dict) and section.get("kind", usual) != changes["generator.kind"]:
             merged["generator"] = switch_kind(section, changes.pop("generator.kind"))
+    if "solver.kind" in changes:
+        section = merged.get("solver", {})
+        before = (
+            section.get("kind", FEATURE_KINDS["solver"] if features else "cnn") if isinstance(section, dict) else ""
+        )
+        if solver_settings(before) is not solver_settings(str(changes["solver.kind"])):
+            merged["solver"] = {"kind": changes.pop("solver.kind")}
     for key, value in changes.items():
         _put(merged, key, value)
     try:
@@ -112,6 +122,8 @@ def _explain(kind: type[Section], problem: Any) -> str:
     for part in problem["loc"]:
         if section is AnyGeneratorSettings:  # this part names the class of the union: no key
             section = generator_settings(part)
+        elif section is AnySolverSettings:
+            section = solver_settings(part)
         elif not str(part).startswith(("constrained-", "literal[")):
             path.append(str(part))
             section = _fields(section).get(str(part), section)

@@ -24,8 +24,15 @@ Build = Callable[..., Any]
 
 # By name where they are imported at their first use, as entry points are: `scholars --help` must not wait for torch.
 _KINDS: dict[Part, dict[str, Build | str]] = {
-    "solver": {"cnn": "scholars.solvers.cnn:CNN", "mlp": "scholars.solvers.mlp:MLP"},
+    "solver": {
+        "cnn": "scholars.solvers.cnn:CNN",
+        "mlp": "scholars.solvers.mlp:MLP",
+        "head": "scholars.solvers.head:Head",
+        "lda": "scholars.solvers.head:Head",
+        "ncm": "scholars.solvers.head:Head",
+    },
     "generator": {
+        "mixture": "scholars.generators.mixture:Mixture",
         "flow": "scholars.generators.flow:Flow",
         "r3gan": "scholars.generators.r3gan:R3GAN",
         "wgan-gp": "scholars.generators.wgan_gp:WGANGP",

@@ -1,11 +1,14 @@
 """The settings of learning: image shape, solver, replay, audit, device. `Settings` is stored in the scholar."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scholars.settings.base import BatchSize, Kind, Options, Rate, Section, Steps, Width, check_none_or_enough
-from scholars.settings.generator import AnyGeneratorSettings, R3GANSettings
+from scholars.settings.base import Section, check_none_or_enough
+from scholars.settings.features import FEATURE_SOLVERS, BackboneSettings, MixtureSettings
+from scholars.settings.generator import AnyGeneratorSettings, GeneratorSettings, OwnSettings, R3GANSettings
+from scholars.settings.solver import AnySolverSettings, SolverSettings
 
 
 class ImageSettings(Section):
@@ -13,73 +16,6 @@ class ImageSettings(Section):
 
     size: int = Field(32, ge=8, le=256, multiple_of=4, description="height and width in pixels, a multiple of 4")
     channels: Literal[1, 3] = Field(3, description="1 grey, 3 RGB")
-
-
-class SolverSettings(Section):
-    """The classifier and its training, per task."""
-
-    kind: Kind = Field(
-        "cnn",
-        description="cnn; mlp, for images whose neighbouring pixels are unrelated (permuted MNIST); or one of your own "
-        "(docs/own-networks.md)",
-    )
-    options: Options = Field({}, description="settings of a solver of your own, any keys")
-    width: Width = Field(
-        32, description="cnn: channels of the first of three stages, twice as many in each next; mlp: units of a layer"
-    )
-    steps: Steps = Field(1200, description="training steps per task")
-    batch: BatchSize = Field(128, description="images a step, new and replayed together")
-    rate: Rate = Field(3e-3, description="peak learning rate of the one-cycle schedule")
-    warm_rate: Rate | None = Field(
-        None,
-        description="peak learning rate where training starts from the previous solver's weights; a lower one forgets "
-        "less, and learns what is new more slowly; default: as rate",
-    )
-    warm_decay: float = Field(
-        0.0,
-        ge=0,
-        le=2,
-        description="a warm start's rate is divided by the number of tasks known to this power: the more is known, the "
-        "less one more task may change; 1: as in a running mean",
-    )
-    weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW's decoupled weight decay")
-    shift: int = Field(2, ge=0, le=16, description="training images are shifted by up to this many pixels each way")
-    warp: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="training images are rotated, stretched and sheared by up to this share of their size",
-    )
-    flip: bool = Field(False, description="training images are mirrored half of the time; wrong for digits and letters")
-    invert: bool = Field(
-        False,
-        description="training images are made negatives half of the time (Cubuk et al. 2019): for what is as often "
-        "light on dark as dark on light",
-    )
-    smoothing: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="share of a given label that goes to all known classes alike (Szegedy et al. 2016); dreams are "
-        "labelled by a solver, smoothly, and stay so",
-    )
-    noise: float = Field(
-        0.0,
-        ge=0,
-        le=255,
-        description="largest standard deviation of the noise on training images, on the 0..255 scale; hides from the "
-        "solver what distinguishes dreams from real images",
-    )
-    start: Literal["warm", "fresh"] = Field(
-        "warm", description="start from the previous solver's weights, or from new ones"
-    )
-
-    @model_validator(mode="after")
-    def _warm(self) -> Self:
-        if self.start == "fresh" and (self.warm_rate is not None or self.warm_decay):
-            key = "warm_decay" if self.warm_rate is None else "warm_rate"
-            raise ValueError(f"solver.{key} is that of a warm start: set solver.start=warm, or leave it out")
-        return self
 
 
 class ReplaySettings(Section):
@@ -178,15 +114,27 @@ class ComputeSettings(Section):
 
 
 class Settings(Section):
-    """All settings of learning a task. Stored in the scholar."""
+    """All settings of learning a task. Stored in the scholar.
+
+    With a backbone, solver and generator are those of features by default: a head, and a mixture of Gaussians.
+    """
 
     image: ImageSettings = ImageSettings()
-    solver: SolverSettings = SolverSettings()
+    backbone: BackboneSettings | None = Field(None, description="default: none, the scholar learns pixels")
+    solver: AnySolverSettings = SolverSettings()
     generator: AnyGeneratorSettings = R3GANSettings()
     replay: ReplaySettings = ReplaySettings()
     ood: OODSettings = OODSettings()
     audit: AuditSettings = AuditSettings()
     compute: ComputeSettings = ComputeSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_kinds(cls, data: Any) -> Any:
+        """Give a scholar with a backbone the kinds of features where none is named."""
+        if not isinstance(data, Mapping) or data.get("backbone") is None:
+            return data
+        return {**data, **{part: with_kind(data.get(part, {}), part) for part in FEATURE_KINDS}}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -198,3 +146,64 @@ class Settings(Section):
                 "generator.conditional=true, or replay.preview=0"
             )
         return self
+
+    @model_validator(mode="after")
+    def _pixels_or_features(self) -> Self:
+        solver, generator = self.solver.kind, self.generator.kind
+        if self.backbone is None:
+            for key, kind, wrong in (
+                ("solver", solver, not isinstance(self.solver, SolverSettings)),
+                ("generator", generator, isinstance(self.generator, MixtureSettings)),
+            ):
+                if wrong:
+                    raise ValueError(
+                        f"{key}.kind={kind} is for the features of a backbone: name one (--backbone), or choose a "
+                        f"{key} of images"
+                    )
+            return self
+        if isinstance(self.solver, SolverSettings):
+            raise ValueError(
+                f"solver.kind={solver} classifies images, and a scholar with a backbone has features: choose "
+                f"solver.kind={', '.join(FEATURE_SOLVERS)}, or --backbone none"
+            )
+        if isinstance(self.generator, OwnSettings):
+            raise ValueError(
+                f"generator.kind={generator} draws images, and a scholar with a backbone dreams of features: choose a "
+                "generator of the package, or --backbone none"
+            )
+        # What is taught by dreams of all classes alone has no mix, and no dreams of one class among real images.
+        if changed := [
+            key for key in self.replay.model_fields_set if getattr(self.replay, key) != getattr(ReplaySettings(), key)
+        ]:
+            allowed = () if isinstance(self.generator, MixtureSettings) else _REPLAY_OF_FEATURES
+            if other := sorted(set(changed) - set(allowed)):
+                raise ValueError(
+                    f"replay.{other[0]} is not for generator.kind={generator} with a backbone: its solver learns from "
+                    "dreams of all classes alone; leave it out"
+                )
+        return self
+
+    @property
+    def image_solver(self) -> SolverSettings:
+        """The settings of a solver of images. Raises TypeError for a scholar with a backbone."""
+        if not isinstance(self.solver, SolverSettings):
+            raise TypeError(f"solver.kind={self.solver.kind} is of features")
+        return self.solver
+
+    @property
+    def trained_generator(self) -> GeneratorSettings:
+        """The settings of a generator that is trained by steps. Raises TypeError for a mixture."""
+        if isinstance(self.generator, MixtureSettings):
+            raise TypeError("a mixture is fitted, not trained")
+        return self.generator
+
+
+# The settings of replay that a trained generator of features has: of the mix that it is trained on.
+_REPLAY_OF_FEATURES = ("ratio", "generator_ratio", "bank")
+# The kinds of a scholar with a backbone, where none is named.
+FEATURE_KINDS: Mapping[str, str] = {"solver": "head", "generator": "mixture"}
+
+
+def with_kind(section: Any, part: str) -> Any:
+    """Return the section of a solver or generator of features, with the default kind where it has none."""
+    return {"kind": FEATURE_KINDS[part], **section} if isinstance(section, Mapping) else section

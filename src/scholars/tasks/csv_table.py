@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scholars.errors import InputError
-from scholars.tasks.decode_cache import load_listing
 from scholars.tasks.decoding import read_file
 from scholars.tasks.listing import DecodeOptions, ImageListing, natural_key
+from scholars.tasks.load import load_listing
 from scholars.tasks.task import Task, nfc, resolve_classes
 
 _PARTS = ("train", "test")

@@ -1,20 +1,18 @@
-"""Decode the images of a listing, once: later openings find them in the cache by the content of the files."""
+"""Decode image files, once: later openings find them in the cache by the content of the files."""
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+import numpy.typing as npt
 
-from scholars.errors import InputError, shortlist
 from scholars.tasks.array_cache import cached_array
-from scholars.tasks.decoding import decode_squares, read_headers
-from scholars.tasks.holdout import choose_test_images, warn_about_duplicates
-from scholars.tasks.listing import DecodeOptions, ImageListing
+from scholars.tasks.decoding import decode_squares
+from scholars.tasks.image_files import ImageFiles, unreadable
+from scholars.tasks.listing import DecodeOptions
 from scholars.tasks.resize import convert_channels
-from scholars.tasks.task import Images, Task
 
 # To be increased with every change of what the same bytes are decoded to.
 _DECODER_VERSION = 1
@@ -23,56 +21,48 @@ _MAX_DEFAULT_SIZE = 64
 _CHUNK, _CHUNK_BYTES = 1024, 2**25
 
 
-def load_listing(listing: ImageListing, options: DecodeOptions) -> Task:
-    """Return the task of a listing, its images memory-mapped. Raises InputError, listing them, for unreadable ones."""
-    results = read_headers(listing.read, listing.keys)
-    _check_readable(listing, {key: why for key, why in zip(listing.keys, results, strict=True) if isinstance(why, str)})
-    headers = [header for header in results if not isinstance(header, str)]
-    digests = [header.digest for header in headers]
-    is_test = choose_test_images(listing, digests)
-    warn_about_duplicates(listing, digests, is_test)
-    size = options.size or min(_MAX_DEFAULT_SIZE, *(header.side for header in headers))
-    # By content within each part: what files are called changes nothing, and is not decoded again.
-    order = sorted(range(len(headers)), key=lambda index: (bool(is_test[index]), digests[index]))
-    cache_key = hashlib.sha256(repr((_DECODER_VERSION, options.channels, size)).encode())
-    for index in order:
-        cache_key.update(digests[index])
-    keys = [listing.keys[index] for index in order]
-    images = cached_array(
-        cache_key.hexdigest(), len(keys), listing.where, lambda path: _decode(listing, keys, options, size, path)
+def decode_all(files: ImageFiles, options: DecodeOptions) -> npt.NDArray[np.uint8]:
+    """Return the images of all files ``[N, C, S, S]``, memory-mapped.
+
+    Raises InputError, listing them, for those that cannot be read.
+    """
+    size = options.size or min(_MAX_DEFAULT_SIZE, *files.sides.tolist())
+    names = [transform.name for transform in files.transforms]
+    cache_key = hashlib.sha256(repr((_DECODER_VERSION, options.channels, size, *names)).encode())
+    cache_key.update(files.digests.tobytes())
+    return cached_array(
+        cache_key.hexdigest(), len(files), files.where, lambda path: _decode(files, options, size, path)
     )
-    everything = Images(images, listing.labels[order])
-    train_count = int((~is_test).sum())
-    return Task(listing.name, listing.classes, everything[:train_count], everything[train_count:])
 
 
-def _decode(listing: ImageListing, keys: Sequence[str], options: DecodeOptions, size: int, path: Path) -> None:
-    """Decode the images of ``keys`` into an ``.npy`` file ``[N, C, size, size]``.
+def _decode(files: ImageFiles, options: DecodeOptions, size: int, path: Path) -> None:
+    """Decode the images of all files into an ``.npy`` file ``[N, C, size, size]``.
 
     By ordinary writes: one to a memory-mapped file would kill the process if the disk is full.
     """
     channels = options.channels or 1
     chunk = min(_CHUNK, max(16, _CHUNK_BYTES // (3 * size**2)))
-    unreadable: dict[str, str] = {}
-    written = 0
-    file = _create(path, (len(keys), channels, size, size))
+    bad: list[str] = []
+    count, written = len(files), 0
+    file = _create(path, (count, channels, size, size))
     try:
-        for start in range(0, len(keys), chunk):
-            some = keys[start : start + chunk]
-            results = decode_squares(listing.read, some, size)
-            unreadable |= {key: why for key, why in zip(some, results, strict=True) if isinstance(why, str)}
+        for start in range(0, count, chunk):
+            keys = files.keys[start : start + chunk]
+            results = decode_squares(files.read, keys, size, files.transforms)
+            bad += [f"  {key}: {why}" for key, why in zip(keys, results, strict=True) if isinstance(why, str)]
             squares = [square for square in results if not isinstance(square, str)]
             if options.channels is None and channels == 1 and any(len(square) == 3 for square in squares):
                 channels = 3
                 file.close()
-                file = _convert_to_rgb(path, len(keys), size, written, chunk)
+                file = _convert_to_rgb(path, count, size, written, chunk)
             for square in squares:
                 file.write(convert_channels(square, channels).tobytes())
             written += len(squares)
-            options.on_progress(min(start + chunk, len(keys)), len(keys))
+            options.on_progress(min(start + chunk, count), count)
     finally:
         file.close()
-    _check_readable(listing, unreadable)
+    if bad:
+        raise unreadable(files.where, bad, count)
 
 
 def _create(path: Path, shape: tuple[int, ...]) -> IO[bytes]:
@@ -99,13 +89,3 @@ def _convert_to_rgb(path: Path, count: int, size: int, written: int, chunk: int)
             file.write(images.reshape(-1, 1, size**2).repeat(3, axis=1).tobytes())
     grey.unlink()
     return file
-
-
-def _check_readable(listing: ImageListing, unreadable: Mapping[str, str]) -> None:
-    """Raise InputError if any image cannot be read, with the key and the reason of each."""
-    if unreadable:
-        lines = shortlist([f"  {key}: {reason}" for key, reason in unreadable.items()], "\n")
-        raise InputError(
-            f"{listing.where}: {len(unreadable)} of {len(listing.keys)} images cannot be read; replace or remove:\n"
-            f"{lines}"
-        )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from scholars.errors import one_line
+from scholars.tasks.transforms import Transform
 
 # Pillow's format -> file name endings. Only these: some of Pillow's other readers start programs.
 _FORMATS = {
@@ -41,10 +42,12 @@ class ImageHeader:
     """The header of an image file: what is known before its pixels are decoded.
 
     side: pixels of the shorter side
+    size: bytes of the file
     digest: SHA-256 of the file
     """
 
     side: int
+    size: int
     digest: bytes
 
 
@@ -53,17 +56,27 @@ def read_headers(read: Callable[[str], bytes], keys: Sequence[str]) -> list[Imag
 
     read: key -> bytes of the file
     """
-    return _map_files(read, keys, _read_header)
+    return map_files(read, keys, _read_header)
 
 
-def decode_squares(read: Callable[[str], bytes], keys: Sequence[str], size: int) -> list[npt.NDArray[np.uint8] | str]:
+def decode_squares(
+    read: Callable[[str], bytes], keys: Sequence[str], size: int, transforms: Sequence[Transform] = ()
+) -> list[npt.NDArray[np.uint8] | str]:
     """Return each image as ``[1, S, S]`` (grey) or ``[3, S, S]`` with S = ``size``, or why it cannot be read.
 
     The shorter side is scaled (bilinear, antialiased), the longer one cropped around its centre.
 
     read: key -> bytes of the file
+    transforms: applied before, in this order
     """
-    return _map_files(read, keys, lambda content: _decode_square(content, size))
+
+    def decode(content: bytes) -> npt.NDArray[np.uint8]:
+        picture = open_upright(content)
+        for transform in transforms:
+            picture = transform.apply(picture)
+        return _as_square(picture, size)
+
+    return map_files(read, keys, decode)
 
 
 def read_file(path: str) -> bytes:
@@ -81,18 +94,37 @@ def crop_square(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
 
     Raises ValueError if the range of its values is not known, or if it has no pixel.
     """
-    image = _to_8_bits(ImageOps.exif_transpose(image))
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    pixels = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+    return _as_square(_to_8_bits(ImageOps.exif_transpose(image)), size)
+
+
+def _as_square(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+    """Return a picture of mode L or RGB as ``[1, S, S]`` or ``[3, S, S]``."""
+    pixels = np.asarray(resize_square(picture, size))
     # Grey saved as colour is grey. WebP, which knows no grey, brings it back with channels that differ by 1.
     if pixels.ndim == 3 and _is_grey(pixels.astype(np.int16)):
         pixels = pixels[..., 1]
     return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _map_files(read: Callable[[str], bytes], keys: Sequence[str], function: Callable[[bytes], T]) -> list[T | str]:
+def resize_square(
+    image: Image.Image, size: int, resampling: Image.Resampling = Image.Resampling.BILINEAR
+) -> Image.Image:
+    """Return the square around the centre of a picture, ``size`` pixels a side."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.resize((size, size), resampling, box=(left, top, left + side, top + side))
+
+
+def open_upright(content: bytes) -> Image.Image:
+    """Return the picture in the bytes of a file, upright by its EXIF, of mode L or RGB.
+
+    Raises what Pillow raises for a file that it cannot read, ValueError if the range of its values is not known.
+    """
+    with _open(content) as image:
+        return _to_8_bits(ImageOps.exif_transpose(image))
+
+
+def map_files(read: Callable[[str], bytes], keys: Sequence[str], function: Callable[[bytes], T]) -> list[T | str]:
     """Apply a function to the content of each file; return its results, or what went wrong.
 
     In threads, for Pillow decodes outside the interpreter's lock; but small files in one, for which waiting for the
@@ -136,12 +168,7 @@ def _open(content: bytes) -> Image.Image:
 
 def _read_header(content: bytes) -> ImageHeader:
     with _open(content) as image:
-        return ImageHeader(min(image.size), hashlib.sha256(content).digest())
-
-
-def _decode_square(content: bytes, size: int) -> npt.NDArray[np.uint8]:
-    with _open(content) as image:
-        return crop_square(image, size)
+        return ImageHeader(min(image.size), len(content), hashlib.sha256(content).digest())
 
 
 def _is_grey(pixels: npt.NDArray[np.int16]) -> bool:

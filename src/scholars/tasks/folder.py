@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scholars.errors import InputError, ScholarsWarning, shortlist
-from scholars.tasks.decode_cache import load_listing
 from scholars.tasks.decoding import IMAGE_SUFFIXES, read_file
 from scholars.tasks.listing import DecodeOptions, ImageListing, natural_key
+from scholars.tasks.load import load_listing
 from scholars.tasks.task import Task, check_name, nfc, resolve_classes
 
 # What people call parts of a data set; a folder of nothing but such folders holds no classes.

@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from scholars.errors import InputError, did_you_mean, import_extra, one_line
-from scholars.tasks.decode_cache import load_listing
 from scholars.tasks.decoding import read_file
 from scholars.tasks.listing import DecodeOptions, ImageListing, natural_key
+from scholars.tasks.load import load_listing
 from scholars.tasks.task import Task, nfc, resolve_classes
 
 PREFIX = "hf:"

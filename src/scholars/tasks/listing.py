@@ -69,11 +69,13 @@ class DecodeOptions:
 
     channels: 1 (grey) or 3 (RGB); None: grey if no image shows any colour, however it is saved
     size: side of the square images; None: the shortest side of all the images, but at most 64
+    decode: whether to decode them now; if not, when they are needed
     on_progress: called with (images decoded, all images)
     """
 
     channels: int | None = None
     size: int | None = None
+    decode: bool = True
     on_progress: Callable[[int, int], None] = field(default=lambda done, total: None)
 
     def __post_init__(self) -> None:

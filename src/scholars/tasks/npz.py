@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scholars.errors import InputError
-from scholars.tasks.task import Images, Task, nfc
+from scholars.tasks.images import Images
+from scholars.tasks.task import Task, nfc
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _SAVEZ = f"np.savez(path, {', '.join(f'{key}={key}' for key in _KEYS)})"

@@ -21,6 +21,7 @@ def open_task(
     classes: Sequence[str] | None = None,
     size: int | None = None,
     channels: int | None = None,
+    decode: bool = True,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Task:
     """Open a task.
@@ -34,13 +35,14 @@ def open_task(
         side, else of the shortest side of all the images, but at most 64; 1 channel (grey) or 3 (RGB), else grey if no
         image shows any colour. The decoded images are kept as a memory-mapped array in ``$SCHOLARS_CACHE``, else in the
         user's cache directory, for as long as the source is there
+    decode: whether images in files are decoded now; if not, when they are needed: a backbone looks at the files
     on_progress: called with (images decoded, all images)
 
     Raises InputError if there is no such name or file, or if it cannot be used.
     """
     if isinstance(source, str) and source in NAMES:
         return _select(_open_named(source, data_dir), classes)
-    options = DecodeOptions(channels, size, on_progress)
+    options = DecodeOptions(channels, size, decode, on_progress)
     if isinstance(source, str) and source.startswith(PREFIX):
         return read_hub(source, options, classes)
     path = expand_user(source)

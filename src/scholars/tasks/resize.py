@@ -75,7 +75,7 @@ def convert_images(
     return out
 
 
-def as_tensor(array: npt.NDArray[np.uint8] | npt.NDArray[np.int64]) -> Tensor:
+def as_tensor(array: npt.NDArray[np.uint8] | npt.NDArray[np.int64] | npt.NDArray[np.float16]) -> Tensor:
     """Return an array as a tensor over the same memory, which may be a file's: it must not be written to.
 
     Over a copy if the array is a view that runs backwards, as of mirrored images: torch has no negative strides.

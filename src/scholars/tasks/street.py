@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional
 
-from scholars.tasks.task import Images, Task
+from scholars.tasks.images import Images
+from scholars.tasks.task import Task
 
 SIZE = 32
 """The side of the images, as in SVHN."""

@@ -4,69 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from scholars.errors import InputError, did_you_mean, printable
-from scholars.tasks.resize import CHUNK, as_tensor, resize_images
-
-
-@dataclass(frozen=True, repr=False)
-class Images:
-    """Labelled images.
-
-    images: ``[N, C, H, W]`` uint8 in 0..255, C is 1 (grey) or 3 (RGB)
-    labels: ``[N]`` int64, indices into the class names of the task
-    """
-
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} images {list(self.images.shape[1:])}>"
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.labels)
-
-    def __post_init__(self) -> None:
-        """Raise InputError for arrays of another shape or type."""
-        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
-            raise InputError(
-                f"images must be uint8 [N, C, H, W] with 1 or 3 channels, got {self.images.dtype} {self.images.shape}"
-            )
-        if self.labels.dtype != np.int64 or self.labels.ndim != 1:
-            raise InputError(f"labels must be int64 [N], got {self.labels.dtype} {self.labels.shape}")
-        if len(self.images) != len(self.labels):
-            raise InputError(f"{len(self.images)} images but {len(self.labels)} labels")
-
-    @property
-    def tensor(self) -> torch.Tensor:
-        """The images as a tensor over the same memory, which may be a file's: it must not be written to."""
-        return as_tensor(self.images)
-
-    @property
-    def label_tensor(self) -> torch.Tensor:
-        """The labels as a tensor over the same memory."""
-        return as_tensor(self.labels)
-
-    def chunks(self) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield the images, some thousands at a time, for all of them may be more than memory holds."""
-        for start in range(0, len(self), CHUNK):
-            yield self.images[start : start + CHUNK]
-
-    def resized(self, channels: int, size: int) -> Images:
-        """Return the images as ``[N, channels, size, size]``; see `Task.resized`."""
-        return Images(resize_images(self.images, channels, size), self.labels)
-
-    def __getitem__(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Images:
-        """Return the images and labels at these indices."""
-        return Images(self.images[index], self.labels[index])
+from scholars.tasks import transforms
+from scholars.tasks.images import Images
+from scholars.tasks.resize import CHUNK
 
 
 def nfc(name: str) -> str:
@@ -127,15 +75,15 @@ class Task:
         """SHA-256 of names, images and labels, computed once."""
         digest = hashlib.sha256(repr((self.name, self.classes)).encode())
         for data in (self.train, self.test):
-            digest.update(repr(data.images.shape).encode())
-            for chunk in data.chunks():
-                digest.update(chunk.tobytes())
+            digest.update(data.content_digest)
             digest.update(data.labels.tobytes())
         return digest.hexdigest()
 
     @property
     def image_bytes(self) -> int:
-        """Bytes that it takes to keep one image, uncompressed, in the smallest shape that it had."""
+        """Bytes that it takes to keep one image: its features, else its pixels in the smallest shape that it had."""
+        if self.train.features is not None:
+            return int(self.train.features[0].nbytes)
         now = int(np.prod(self.train.images.shape[1:]))
         return now if self.native_bytes is None else min(now, self.native_bytes)
 
@@ -164,7 +112,7 @@ class Task:
 
         def select(part: Images) -> Images:
             kept = part[new_labels[part.labels] >= 0]
-            return Images(kept.images, new_labels[kept.labels])
+            return replace(kept, labels=new_labels[kept.labels])
 
         return replace(self, classes=classes, train=select(self.train), test=select(self.test))
 
@@ -177,7 +125,7 @@ class Task:
                     f"{did_you_mean(name, self.classes)}"
                 )
         new_labels = np.array([self.classes.index(name) for name in other.classes])
-        return replace(self, test=Images(other.test.images, new_labels[other.test.labels]))
+        return replace(self, test=replace(other.test, labels=new_labels[other.test.labels]))
 
     def with_validation_split(self, share: float) -> Task:
         """Return the task with a share of each class's training images, always the same, in place of its test part.
@@ -194,7 +142,11 @@ class Task:
 
     def inverted(self) -> Task:
         """Return the task with dark and bright swapped."""
-        return self._map(lambda part: Images(255 - part.images, part.labels))
+        return self.transformed(transforms.invert())
+
+    def transformed(self, transform: transforms.Transform) -> Task:
+        """Return the task with each image transformed; those of files when they are decoded."""
+        return self._map(lambda part: part.transformed(transform))
 
     def rotated(self, degrees: float) -> Task:
         """Return the task with its images rotated counter-clockwise about their centre, the new corners black."""
@@ -202,6 +154,8 @@ class Task:
         from torchvision.transforms.v2 import functional as vision
 
         def rotate(part: Images) -> Images:
+            if part.pixels is None:
+                return part.transformed(transforms.rotate(degrees))
             chunks = torch.split(part.tensor, CHUNK)
             rotated = [vision.rotate(chunk, degrees, InterpolationMode.BILINEAR) for chunk in chunks]
             return Images(torch.cat(rotated).numpy(), part.labels)

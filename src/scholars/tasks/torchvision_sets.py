@@ -18,9 +18,10 @@ from torchvision import datasets
 
 from scholars.errors import InputError, one_line
 from scholars.storage.files import expand_user
+from scholars.tasks.images import Images
 from scholars.tasks.names import TORCHVISION_CLASSES
 from scholars.tasks.npz import read_npz
-from scholars.tasks.task import Images, Task
+from scholars.tasks.task import Task
 
 _DIGITS = tuple(string.digits)
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scholars.settings import SolverSettings
-from scholars.tasks.task import Images
+from scholars.tasks.images import Images
 
 
 class Batch(NamedTuple):

@@ -28,17 +28,17 @@ def test_every_combination_is_a_trial() -> None:
         "solver.width=16 replay.ratio=0.5",
     ]
     recipe = plan.trials[3].recipe
-    assert (recipe.solver.width, recipe.replay.ratio, recipe.audit.dreams) == (16, 0.5, 0)
+    assert (recipe.image_solver.width, recipe.replay.ratio, recipe.audit.dreams) == (16, 0.5, 0)
     assert (recipe.seeds, recipe.methods, recipe.validation) == ((3, 4), ("replay",), DEFAULT_VALIDATION)
     assert plan.scored == "replay"
 
 
 def test_several_kinds_of_generator_with_a_setting_that_all_of_them_have() -> None:
     plan = plan_sweep("quickstart", ["generator.kind=flow,r3gan", "generator.steps=10,20", "generator.width=8"])
-    found = [(trial.recipe.generator.kind, trial.recipe.generator.steps) for trial in plan.trials]
+    found = [(trial.recipe.trained_generator.kind, trial.recipe.trained_generator.steps) for trial in plan.trials]
     assert found == [("flow", 10), ("flow", 20), ("r3gan", 10), ("r3gan", 20)]
     # The recipe's own settings hold for its own kind only.
-    assert [trial.recipe.generator.batch for trial in plan.trials] == [32, 32, 32, 32]
+    assert [trial.recipe.trained_generator.batch for trial in plan.trials] == [32, 32, 32, 32]
     assert R3GANSettings().batch == 32
     for trial in plan.trials:
         words = repeat_options(shlex.split(plan.command(trial)))
@@ -48,7 +48,7 @@ def test_several_kinds_of_generator_with_a_setting_that_all_of_them_have() -> No
 
 def test_fixed_settings_need_not_be_of_the_recipes_own_kind() -> None:
     plan = plan_sweep("quickstart", ["generator.kind=gan,wgan", "generator.critic_steps=2"])
-    assert [trial.recipe.generator.batches_per_step for trial in plan.trials] == [2, 2]
+    assert [trial.recipe.trained_generator.batches_per_step for trial in plan.trials] == [2, 2]
 
 
 @pytest.mark.parametrize("steps", ["5", "5,10"])

@@ -1,0 +1,82 @@
+"""Image files that are decoded when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from scholars.errors import InputError, shortlist
+from scholars.tasks.decoding import map_files, open_upright
+from scholars.tasks.transforms import Transform
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageFiles:
+    """Image files, in some order, and what was done to their images.
+
+    where: the file, folder or name of the data set, for messages
+    keys: ``[N]``, what ``read`` takes and messages show
+    read: key -> bytes of the image file
+    digests: ``[N, 32]`` uint8, SHA-256 of each file
+    sides: ``[N]`` int64, pixels of the shorter side
+    sizes: ``[N]`` int64, bytes of each file
+    transforms: applied to each image, in this order, before it is resized
+    """
+
+    where: Path | str
+    keys: Sequence[str]
+    read: Callable[[str], bytes]
+    digests: npt.NDArray[np.uint8]
+    sides: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    transforms: tuple[Transform, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> ImageFiles:
+        """Return the files at these indices."""
+        chosen = np.arange(len(self))[index].tolist()
+        return replace(
+            self,
+            keys=[self.keys[place] for place in chosen],
+            digests=self.digests[index],
+            sides=self.sides[index],
+            sizes=self.sizes[index],
+        )
+
+    def transformed(self, transform: Transform) -> ImageFiles:
+        """Return the same files, with one more transform of their images."""
+        return replace(self, transforms=(*self.transforms, transform))
+
+    def map_pictures(self, function: Callable[[Image.Image], T]) -> list[T]:
+        """Return the function's result for each picture: upright, of mode L or RGB, transformed.
+
+        Raises InputError, listing them, for files that cannot be read.
+        """
+
+        def apply(content: bytes) -> T:
+            picture = open_upright(content)
+            for transform in self.transforms:
+                picture = transform.apply(picture)
+            return function(picture)
+
+        results = map_files(self.read, self.keys, apply)
+        bad = [f"  {key}: {why}" for key, why in zip(self.keys, results, strict=True) if isinstance(why, str)]
+        if bad:
+            raise unreadable(self.where, bad, len(self))
+        return [result for result in results if not isinstance(result, str)]
+
+
+def unreadable(where: Path | str, lines: Sequence[str], count: int) -> InputError:
+    """Return the error that lists the files, of ``count``, which cannot be read, each in one line with the reason."""
+    listed = shortlist(lines, "\n")
+    return InputError(f"{where}: {len(lines)} of {count} images cannot be read; replace or remove:\n{listed}")
