@@ -20,6 +20,7 @@ LAYERS = (
     "compute",
     "storage",
     "tasks",
+    "backbones",
     "training",
     "solvers",
     "generators",

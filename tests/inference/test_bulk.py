@@ -28,7 +28,7 @@ from scholars.inference import bulk, shards
 from scholars.inference.bulk import write_dreams, write_predictions
 from scholars.inference.predict import Prediction, find_images, predict_files, write_csv
 from scholars.inference.shards import ShardedOutput
-from scholars.scholar import CHUNK, Scholar
+from scholars.scholar.scholar import CHUNK, Scholar
 from scholars.storage.image_files import write_images
 from scholars.tasks.task import Task
 from scholars.training.batches import Batch

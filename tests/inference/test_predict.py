@@ -14,7 +14,7 @@ from PIL import Image
 
 from scholars.errors import InputError
 from scholars.inference.predict import FORMS, Prediction, find_images, predict_files
-from scholars.scholar import CHUNK, Scholar
+from scholars.scholar.scholar import CHUNK, Scholar
 from scholars.tasks.task import Task
 
 

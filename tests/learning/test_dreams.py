@@ -83,7 +83,7 @@ def test_dreams_have_the_temperature_that_is_set(one: Scholar, dreams: str) -> N
     labelled = Pool(torch.zeros(2, 1, 16, 16, dtype=torch.uint8), torch.tensor([5, 6]), 7)
     drawn = Augmented(Mix([(0.5, labelled), (0.5, source)]), noise=10).draw(8)
     assert drawn.temperatures.tolist() == [1.0] * 4 + [3.0] * 4
-    reviewed = CurrentDataReplay(one, labelled, policy(temperature=3.0), 7).draw(2)
+    reviewed = CurrentDataReplay(one, labelled, policy(temperature=3.0), [*one.classes, "new", "other"]).draw(2)
     assert reviewed.temperatures.tolist() == [3.0, 3.0]
     assert torch.allclose(reviewed.targets[:, :5], with_temperature(one.probabilities(reviewed.inputs), 3.0))
 

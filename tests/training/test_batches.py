@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scholars.tasks.images import Images
-from scholars.training.batches import Augmented, Mix, Pool, mix_shares, new_data_ratio, shift, warp
+from scholars.training.batches import Augmented, Mix, Pool, balance, mix_shares, new_data_ratio, shift, warp
 
 
 def pool(value: int, count: int = 5, classes: int = 3) -> Pool:
@@ -37,11 +37,11 @@ def test_a_balanced_pool_draws_every_class_that_occurs_equally_often() -> None:
     torch.manual_seed(0)
     labels = torch.tensor([0] * 90 + [1] * 9 + [3])
     images = torch.zeros(100, 1, 8, 8, dtype=torch.uint8)
-    drawn = Pool(images, labels, 4, balanced=True).draw(6000)
+    drawn = Pool(images, labels, 4, weights=balance(labels)).draw(6000)
     mix_shares = torch.bincount(drawn.labels, minlength=4) / 6000
     assert mix_shares.tolist() == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3], abs=0.02)
     soft = F.one_hot(labels, 4) * 0.8 + 0.05
-    again = Pool(images, soft, 4, balanced=True).draw(6000)
+    again = Pool(images, soft, 4, weights=balance(soft.argmax(1))).draw(6000)
     assert float((again.labels == 3).float().mean()) == pytest.approx(1 / 3, abs=0.02)
 
 

@@ -53,17 +53,18 @@ def evaluate(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -
                 f"task {task.name!r}: the scholar knows no class {name!r}. {did_you_mean(name, scholar.classes)}"
             )
     shape, known = scholar.settings.image, len(scholar.classes)
-    test = task.test.resized(shape.channels, shape.size)
+    test = scholar.seen(task.test)
     outputs = torch.tensor([scholar.classes.index(name) for name in task.classes])
     truth = outputs[test.label_tensor]
-    probabilities = scholar.probabilities(test.tensor)
+    probabilities = scholar.probabilities(test.feature_tensor[:, 0] if scholar.backbone else test.tensor)
     if among is not None:
         probabilities = scholar.restrict_to(probabilities, among)
     confidence, predicted = probabilities.max(1)
     confusion = torch.bincount(truth * known + predicted, minlength=known**2).reshape(known, known)
     wrong = (predicted != truth).nonzero()[:, 0]
     worst = wrong[confidence[wrong].argsort(descending=True, stable=True)[:MAX_MISTAKES]]
-    return Evaluation(confusion, test.tensor[worst].contiguous(), truth[worst], predicted[worst], confidence[worst])
+    shown = test[worst.numpy()].resized(shape.channels, shape.size).tensor.contiguous()
+    return Evaluation(confusion, shown, truth[worst], predicted[worst], confidence[worst])
 
 
 def accuracy(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -> float:

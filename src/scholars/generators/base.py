@@ -30,7 +30,7 @@ NO_TEACHER = Teacher()
 
 
 class Generator(nn.Module, abc.ABC):
-    """Draws images like those that it was trained on.
+    """Draws images, or features of images, like those that it was trained on.
 
     It is built for one image shape and a number of conditions: the (task, class) pairs that a scholar can ask it for,
     each learned from the images of that class in that task. `fit` trains it through its `trainee`; then it is sampled::

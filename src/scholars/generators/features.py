@@ -48,6 +48,11 @@ class FeatureGenerator(Generator):
         self.mean.copy_(mean)
         self.scale.copy_(DEVIATIONS * std).clamp_(min=MIN_SCALE)
 
+    def standardise_as(self, other: FeatureGenerator) -> None:
+        """Standardise as another generator does."""
+        self.mean.copy_(other.mean)
+        self.scale.copy_(other.scale)
+
     def sample(self, conditions: Tensor) -> Tensor:
         """Draw one feature vector per condition ``[B]``: ``[B, D]`` float32."""
         return self.inner.sample(conditions).float().flatten(1) * self.scale + self.mean

@@ -22,6 +22,13 @@ def sample_images(generator: Generator, conditions: Tensor, settings: Settings) 
     return torch.from_numpy(resize_images(drawn.numpy(), shape.channels, shape.size))
 
 
+def sample_features(generator: Generator, conditions: Tensor, settings: Settings) -> Tensor:
+    """Draw one feature vector per condition ``[B]``, under torch's global generator: ``[B, D]`` float32."""
+    generator.eval()
+    with torch.inference_mode():
+        return generator.sample(conditions.to(device_for(settings.compute).device)).float().cpu()
+
+
 def check_class_found(name: str | None, found: int, looked_at: int) -> None:
     """Raise InputError for a class that hardly any of the dreams looked at are of; None: all are wanted."""
     if name is not None and (found + 1) * MAX_DREAMS_PER_FOUND < looked_at:

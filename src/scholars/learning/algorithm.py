@@ -13,7 +13,8 @@ where S(x) / T are logits divided by the temperature T, 1 unless ``replay.temper
 generator is fitted to the same mix of images, each with its condition, the (task, class) pair that it shows: by the
 loss of its kind (`scholars.generators`). No earlier data is read.
 
-The stages, in order, are those of `train_networks`:
+With a backbone it learns features, and its solver from dreams of all classes alone (`features.py`). The stages of one
+that learns pixels, in order, are those of `train_networks`:
 
 1. bank: draw dreams of the previous scholar, filter and label them (`dreams.py`)
 2. generator: train G on the mix
@@ -26,12 +27,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
+from scholars.backbones import Backbone, forget_task
 from scholars.compute.device import Fabric
 from scholars.compute.processes import current_fabric, num_processes, run_everywhere
 from scholars.evaluation.accuracy import accuracy
 from scholars.generators import Generator
-from scholars.learning.arguments import LearnArgs, Past
+from scholars.learning.arguments import LearnArgs, Past, check_task
 from scholars.learning.dreams import with_ood_detector
+from scholars.learning.features import DREAMS, build_feature_generator, train_feature_solver
+from scholars.learning.looking import choose_settings, look_at_task, resolve_backbone
 from scholars.learning.mixture import add_preview, build_mixture
 from scholars.learning.networks import train_generator, train_solver
 from scholars.learning.resume import SPENT, claim, stage_timer
@@ -52,6 +56,7 @@ def learn(
     seed: int = 0,
     past: Past = "dreams",
     session: Session | None = None,
+    backbone: Backbone | None = None,
 ) -> Scholar:
     """Learn ``task`` and return a new scholar that knows it and all that ``previous`` knew.
 
@@ -59,20 +64,28 @@ def learn(
 
     task: images of any shape; brought to the scholar's own
     previous: the scholar to go on from; None starts a lineage
-    settings: how to learn; default: as ``previous`` did
+    settings: how to learn; default: as ``previous`` did, and for a first task as `choose_settings` says
     seed: with equal arguments, equal seeds give bit-identical scholars on one machine's CPU with as many threads
     past: what is replayed for the earlier tasks: "dreams"; or, without a generator being trained, "current data", the
         new images as ``previous`` labels them (learning without forgetting, Li & Hoiem 2016), or the real data of some
         tasks: ``[]`` for nothing (naive), all earlier tasks for exact replay
     session: progress reports, and where unfinished work is kept. Work found in its folder is resumed if it belongs to
         this very call, else removed
+    backbone: that of a first task, opened; default: what ``settings.backbone`` names. What it sees is kept until the
+        end, unless it has looked at the task before (`scholars.backbones.look`)
 
     Raises InputError for a task or settings that do not fit ``previous``, Interrupted when asked to stop.
     """
-    settings = settings or (previous.settings if previous else Settings())
+    check_task(task)
+    settings = settings or (previous.settings if previous else choose_settings(task).settings)
+    settings, backbone = resolve_backbone(previous, settings, backbone)
     session = session or Session()
     args = LearnArgs(task, previous, past, settings, seed)
     args.check()
+    if backbone:
+        args = replace(args, task=look_at_task(task, backbone, settings, session))
+        if not isinstance(past, str):
+            args = replace(args, past=[look_at_task(each, backbone, settings, session) for each in past])
     if session.folder:
         claim(session.folder, args)
     metrics: dict[str, dict[str, float]] = {}
@@ -82,21 +95,25 @@ def learn(
         args = replace(args, previous=previous.on(ComputeSettings(device="cpu")))
     trained = run_everywhere(current_fabric(settings.compute), partial(train_networks, args), session)
 
-    scholar = Scholar(trained.solver, trained.generator, args.classes, previous.lineage if previous else (), settings)
+    lineage = previous.lineage if previous else ()
+    scholar = Scholar(trained.solver, trained.generator, args.classes, lineage, settings, backbone=backbone)
     record = TaskRecord(
         name=task.name,
         classes=task.classes,
         parents=(previous.generation - 1,) if previous else (),
         train_count=len(task.train),
         test_count=len(task.test),
-        accuracy=accuracy(scholar, task),
+        accuracy=accuracy(scholar, args.task),
         seed=seed,
         learned_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=trained.seconds,
+        seconds=({"features": round(args.task.look_seconds, 3)} if backbone else {}) | trained.seconds,
         dreamt=trained.dreams + round(metrics["bank"]["looked"] if "bank" in metrics else 0),
         metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
         settings=settings,
+        engine=backbone.engine.name if backbone else None,
     )
+    if backbone and task.train.features is None:
+        forget_task(args.task, backbone)
     scholar = replace(scholar, lineage=(*scholar.lineage, record))
     return with_ood_detector(scholar, seed) if scholar.generator else scholar
 
@@ -117,6 +134,14 @@ def train_networks(args: LearnArgs, fabric: Fabric, session: Session = NO_SESSIO
     if args.previous:
         args = replace(args, previous=args.previous.on(args.settings.compute))
     timer = partial(stage_timer, session.folder / SPENT if session.folder else None, session, seconds)
+    if args.settings.backbone:
+        generator = None
+        if args.past == "dreams":
+            with timer("generator") as timed:
+                generator = build_feature_generator(args, fabric, timed)
+        with timer("solver") as timed:
+            solver = train_feature_solver(args, generator, fabric, timed)
+        return TrainedNetworks(solver, generator, seconds, DREAMS if generator else 0)
 
     with timer("bank") as timed:
         mix = build_mixture(args, fabric, timed)

@@ -9,7 +9,7 @@ from scholars.compute.processes import check_divisible
 from scholars.errors import InputError, did_you_mean
 from scholars.learning.dreams import check_replay
 from scholars.scholar import Scholar
-from scholars.settings import Settings
+from scholars.settings import HeadSettings, MixtureSettings, Settings, SolverSettings
 from scholars.tasks.task import Task
 
 Replayed = Literal["dreams", "current data"]
@@ -29,10 +29,14 @@ class LearnArgs:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """All class names that the new scholar knows: the known ones first, so that outputs keep their place."""
+        """All class names that the new scholar knows: the known ones first, so that outputs keep their place.
+
+        Those of features in the order of their names: in which order they were learned shows nowhere.
+        """
         stored = () if isinstance(self.past, str) else self.past
         known = self.previous.classes if self.previous else ()
-        return union_of_classes(known, *(task.classes for task in stored), self.task.classes)
+        names = union_of_classes(known, *(task.classes for task in stored), self.task.classes)
+        return tuple(sorted(names)) if self.settings.backbone else names
 
     @property
     def brings_classes(self) -> bool:
@@ -52,26 +56,36 @@ class LearnArgs:
     def check(self) -> None:
         """Raise InputError for a task or settings that do not fit the previous scholar."""
         task, previous, settings = self.task, self.previous, self.settings
-        if not isinstance(task, Task):
-            raise InputError(f"a task is learned, not a {type(task).__name__}: open it, by scholars.open_task")
         task.check_classes()
         if isinstance(self.past, str) and self.past not in _PASTS:
             raise InputError(
                 f"past={self.past!r} is not known. {did_you_mean(self.past, _PASTS)} Or give the tasks to replay"
             )
-        if previous and self.past == "dreams":
+        if previous and self.past == "dreams" and not settings.backbone:
             check_replay(settings.replay, previous.settings.trained_generator, len(previous.conditions))
         if previous is None:
-            if len(self.classes) < 2:
+            if len(self.classes) < 2 and not settings.backbone:
                 raise InputError(f"task {task.name!r} has one class only; a first task needs two or more")
         elif settings.image != previous.settings.image:
             raise InputError(
                 f"a scholar's image shape is fixed by its first task: it is {previous.settings.image}, not "
                 f"{settings.image}"
             )
-        check_divisible("solver.batch", settings.image_solver.batch)
-        if self.past == "dreams":
-            check_divisible("generator.batch", settings.trained_generator.batch)
+        if isinstance(settings.solver, SolverSettings | HeadSettings):
+            check_divisible("solver.batch", settings.solver.batch)
+        elif previous and self.past in ("current data", []):
+            raise InputError(
+                f"solver.kind={settings.solver.kind} is computed from all classes at once: methods naive and lwf, "
+                "which change the previous solver, need solver.kind=head"
+            )
+        if self.past == "dreams" and not isinstance(settings.generator, MixtureSettings):
+            check_divisible("generator.batch", settings.generator.batch)
+
+
+def check_task(task: Task) -> None:
+    """Raise InputError for anything that is no task."""
+    if not isinstance(task, Task):
+        raise InputError(f"a task is learned, not a {type(task).__name__}: open it, by scholars.open_task")
 
 
 def union_of_classes(*names: Sequence[str]) -> tuple[str, ...]:

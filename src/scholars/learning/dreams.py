@@ -11,12 +11,12 @@ from torch import Tensor
 from scholars.compute.device import Fabric, derive_seed, device_for, fork_rng
 from scholars.compute.processes import broadcast_flag, round_robin
 from scholars.errors import InputError, Interrupted
-from scholars.generators import Generator
+from scholars.generators import Generator, Mixture
 from scholars.generators.sampling import sample_images
 from scholars.ood import OODDetector
 from scholars.scholar import Scholar
 from scholars.settings import GeneratorSettings, ReplaySettings, Settings
-from scholars.training.batches import Batch, BatchSource, Pool, concat_batches
+from scholars.training.batches import Batch, BatchSource, Pool, balance, concat_batches
 from scholars.training.loop import Session
 from scholars.training.meter import Tick
 
@@ -36,7 +36,7 @@ def replay_source(
         bank.targets,
         classes,
         bank.conditions,
-        balanced=policy.balance == "classes",
+        weights=balance(bank.labels) if policy.balance == "classes" else None,
         temperature=policy.temperature,
     )
 
@@ -178,7 +178,9 @@ def with_ood_detector(scholar: Scholar, seed: int) -> Scholar:
     settings = scholar.settings.ood
     if not settings.dreams:
         return scholar
-    position = derive_seed(seed, "familiarity", scholar.generation)
+    # What is fitted to dreams of a mixture must not depend on the order in which its memories came.
+    generation = 0 if isinstance(scholar.generator, Mixture) else scholar.generation
+    position = derive_seed(seed, "familiarity", generation)
     seen = [scholar.features_and_logits(batch.inputs) for batch in scholar.iter_dreams(settings.dreams, seed=position)]
     features, logits = (torch.cat(parts) for parts in zip(*seen, strict=True))
     return replace(scholar, ood=OODDetector.fit(features, logits, settings.share))
@@ -211,11 +213,12 @@ class CurrentDataReplay:
     previous: Scholar
     new: BatchSource
     policy: ReplaySettings
-    classes: int
+    classes: Sequence[str]
 
     def draw(self, count: int) -> Batch:
-        """Draw ``count`` images."""
+        """Draw ``count`` images, or features."""
         new, temperature = self.new.draw(count), self.policy.temperature
-        targets = with_temperature(self.previous.probabilities(new.inputs), temperature)
-        targets = F.pad(targets, (0, self.classes - targets.shape[1]))
+        known = with_temperature(self.previous.probabilities(new.inputs), temperature)
+        targets = known.new_zeros(count, len(self.classes))
+        targets[:, [self.classes.index(name) for name in self.previous.classes]] = known
         return new._replace(targets=targets, temperatures=torch.full((count,), temperature))

@@ -71,7 +71,7 @@ def build_mixture(args: LearnArgs, fabric: Fabric, session: Session) -> Mixture:
         return first
     r = new_data_ratio(policy.ratio, [*(len(record.classes) for record in previous.lineage), len(task.classes)])
     if past == "current data":
-        relabelled = CurrentDataReplay(previous, first.new, policy, len(classes))
+        relabelled = CurrentDataReplay(previous, first.new, policy, classes)
         return replace(first, ratio=r, generator_ratio=r, replayed=relabelled)
     # A generator learns new classes from these images alone; of the earlier ones it starts with the weights.
     least = 0.5 if args.brings_classes else 0.0

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from scholars.compute.device import Fabric, derive_seed, fork_rng
 from scholars.errors import InputError, ScholarsError
-from scholars.generators import NO_TEACHER, Generator, Teacher, build_generator
+from scholars.generators import NO_TEACHER, FeatureGenerator, Generator, Teacher, build_generator
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.solvers import Solver, build_solver
@@ -49,7 +49,7 @@ def train_solver(
 
     trainee = Descent(fabric, solver, loss, rate=rate, weight_decay=s.weight_decay)
     fit(trainee, lambda: source.draw(s.batch), fabric=fabric, steps=s.steps, seed=seed, stage=stage, session=session)
-    _check_finite(solver, "solver")
+    check_finite(solver, "solver")
     return solver
 
 
@@ -62,17 +62,27 @@ def train_generator(
     seed: int,
     fabric: Fabric,
     session: Session = NO_SESSION,
+    features: Tensor | None = None,
 ) -> Generator:
     """Train a generator of ``conditions`` on ``source``, as ``settings.generator`` says.
 
     Arguments and errors as for `train_solver`; the first of the conditions are those of ``previous``.
+
+    features: ``[N, D]``, those of the new task, for a generator of features; a first task standardises by them
     """
     g = settings.trained_generator
     with fork_rng(fabric.device):
         torch.manual_seed(derive_seed(seed, "generator", -1))
-        generator = build_generator(g, settings.image, conditions)
+        depth = None if features is None else features.shape[1]
+        generator = build_generator(g, settings.image, conditions, depth)
+        if isinstance(generator, FeatureGenerator) and features is not None:
+            earlier = previous.generator if previous else None
+            if isinstance(earlier, FeatureGenerator):
+                generator.standardise_as(earlier)
+            else:
+                generator.standardise(features.float().mean(0), features.float().std(0))
         if previous and previous.generator and g.start == "warm" and isinstance(previous.generator, type(generator)):
-            before = build_generator(g, settings.image, len(previous.conditions))
+            before = build_generator(g, settings.image, len(previous.conditions), depth)
             _warm_start(generator, previous.generator.state_dict(), before, "generator")
     teacher = Teacher(previous.generator, len(previous.conditions)) if previous else NO_TEACHER
     fit(
@@ -84,7 +94,7 @@ def train_generator(
         stage="generator",
         session=session,
     )
-    _check_finite(generator, "generator")
+    check_finite(generator, "generator")
     return generator
 
 
@@ -128,7 +138,8 @@ def _resize_batch(batch: Batch, size: int | None) -> Batch:
     return batch._replace(inputs=images.round_().to(torch.uint8))
 
 
-def _check_finite(module: nn.Module, part: str) -> None:
+def check_finite(module: nn.Module, part: str) -> None:
+    """Raise ScholarsError for a weight that is not finite."""
     for name, value in module.state_dict().items():
         if not bool(torch.isfinite(value).all()):
             raise ScholarsError(f"training diverged: {part} weight {name!r} is not finite. Nothing was saved.")

@@ -64,6 +64,12 @@ class HeadSettings(Section):
     )
     batch: BatchSize = Field(128, description="dreams a step")
     rate: Rate = Field(1e-3, description="peak learning rate of the one-cycle schedule")
+    noise: float = Field(
+        0.4,
+        ge=0,
+        lt=1,
+        description="noise on what it is taught by: its share of the variance within classes, noise included",
+    )
     weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW's decoupled weight decay")
     smoothing: float = Field(
         0.1, ge=0, lt=1, description="share of a label that goes to all classes alike (Szegedy et al. 2016)"

@@ -27,6 +27,7 @@ _KINDS: dict[Part, dict[str, Build | str]] = {
     "solver": {
         "cnn": "scholars.solvers.cnn:CNN",
         "mlp": "scholars.solvers.mlp:MLP",
+        # Of features: built with their number.
         "head": "scholars.solvers.head:Head",
         "lda": "scholars.solvers.head:Head",
         "ncm": "scholars.solvers.head:Head",

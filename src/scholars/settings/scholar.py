@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from scholars.settings.base import Section, check_none_or_enough
-from scholars.settings.features import FEATURE_SOLVERS, BackboneSettings, MixtureSettings
+from scholars.settings.features import FEATURE_SOLVERS, BackboneSettings, FeatureSolverSettings, MixtureSettings
 from scholars.settings.generator import AnyGeneratorSettings, GeneratorSettings, OwnSettings, R3GANSettings
 from scholars.settings.solver import AnySolverSettings, SolverSettings
 
@@ -14,7 +14,7 @@ from scholars.settings.solver import AnySolverSettings, SolverSettings
 class ImageSettings(Section):
     """The one shape to which every task's images are brought. Fixed by a scholar's first task."""
 
-    size: int = Field(32, ge=8, le=256, multiple_of=4, description="height and width in pixels, a multiple of 4")
+    size: int = Field(32, ge=8, le=1024, description="height and width in pixels, for pixels a multiple of 4 up to 256")
     channels: Literal[1, 3] = Field(3, description="1 grey, 3 RGB")
 
 
@@ -160,6 +160,8 @@ class Settings(Section):
                         f"{key}.kind={kind} is for the features of a backbone: name one (--backbone), or choose a "
                         f"{key} of images"
                     )
+            if self.image.size % 4 or self.image.size > 256:
+                raise ValueError(f"image.size={self.image.size}: the side of images is a multiple of 4, up to 256")
             return self
         if isinstance(self.solver, SolverSettings):
             raise ValueError(
@@ -188,6 +190,13 @@ class Settings(Section):
         """The settings of a solver of images. Raises TypeError for a scholar with a backbone."""
         if not isinstance(self.solver, SolverSettings):
             raise TypeError(f"solver.kind={self.solver.kind} is of features")
+        return self.solver
+
+    @property
+    def feature_solver(self) -> FeatureSolverSettings:
+        """The settings of a solver of features. Raises TypeError for a scholar of pixels."""
+        if isinstance(self.solver, SolverSettings):
+            raise TypeError(f"solver.kind={self.solver.kind} is of images")
         return self.solver
 
     @property

@@ -5,18 +5,25 @@ from typing import cast
 from torch import nn
 
 from scholars.errors import InputError
-from scholars.settings import ImageSettings, SolverSettings
+from scholars.settings import AnySolverSettings, ImageSettings, SolverSettings
 from scholars.settings.registry import builder
 from scholars.solvers.base import Solver
+from scholars.solvers.head import Head
 
-__all__ = ["Solver", "build_solver"]
+__all__ = ["Head", "Solver", "build_solver"]
 
 
-def build_solver(settings: SolverSettings, image: ImageSettings, classes: int) -> Solver:
+def build_solver(
+    settings: AnySolverSettings, image: ImageSettings, classes: int, features: int | None = None
+) -> Solver:
     """Build a solver of ``settings.kind`` with ``classes`` outputs.
+
+    features: D, for a solver of features; None for one of images
 
     Raises InputError for a kind that is not registered, or that builds something else.
     """
+    if not isinstance(settings, SolverSettings):
+        return Head(settings, features or 0, classes)
     built = builder("solver", settings.kind)(settings, image, classes)
     missing = [name for name in ("features", "classify") if not callable(getattr(built, name, None))]
     if not isinstance(built, nn.Module) or missing:

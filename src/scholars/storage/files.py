@@ -147,6 +147,17 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise InputError(f"{path} is not a readable safetensors file: {error}") from None
 
 
+def link_or_copy(file: Path, place: Path) -> bool:
+    """Make ``place`` a hard link to a file, on another file system a copy of it; return False if the file is gone."""
+    try:
+        place.hardlink_to(file)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        shutil.copyfile(file, place)
+    return True
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder, if it is there. It is renamed first, so that a process that dies leaves it whole or gone."""
     if folder.exists():

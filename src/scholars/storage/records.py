@@ -1,7 +1,8 @@
 """The description of a scholar, as ``scholar.json`` holds it: its lineage, and the audits of its dreams."""
 
+import hashlib
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -9,6 +10,7 @@ from scholars.errors import InputError, printable
 from scholars.settings import ImageSettings, Settings
 from scholars.settings.base import Section, first_problem
 
+Positive = Annotated[float, Field(gt=0)]
 # Keys of ``scholar.json`` that are about its files: `scholars.storage.scholar_folder` reads them.
 FILE_KEYS = ("format", "sha256")
 
@@ -72,6 +74,27 @@ class Audit(Section):
     warnings: tuple[str, ...] = Field(description="what is wrong, and what to do about it")
 
 
+class BackboneRecord(Section):
+    """A backbone: all that is needed to look at an image as it does, but its weights."""
+
+    name: str = Field(min_length=1, max_length=256, description="its name, as it was asked for")
+    architecture: str = Field(pattern=r"^[a-z0-9_]+$", max_length=128, description="timm's name of the network")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its weights: names, types, shapes, values")
+    size: int = Field(ge=16, le=1024, description="pixels a side of the images that it looks at")
+    features: int = Field(ge=1, le=65_536, description="D, the length of a feature vector")
+    mean: tuple[float, float, float] = Field(description="subtracted from RGB pixels in [0, 1]")
+    std: tuple[Positive, Positive, Positive] = Field(description="what they are divided by then")
+    interpolation: Literal["bilinear", "bicubic"] = Field(description="how images are resized to its size")
+    root: bool = Field(description="whether the square roots of its features are taken; they are never negative then")
+    licence: str = Field(max_length=256, description="licence of the weights, as far as it is known")
+
+    @property
+    def key(self) -> str:
+        """Equal for backbones that see the same in every image, run by the same engine."""
+        what = self.model_dump(exclude={"name", "licence"})
+        return hashlib.sha256(repr(sorted(what.items())).encode()).hexdigest()
+
+
 class TaskRecord(Section):
     """One task of a scholar's lineage."""
 
@@ -91,6 +114,7 @@ class TaskRecord(Section):
     dreamt: int = Field(0, description="number of dreams drawn to learn it, with those that a filter dropped")
     metrics: dict[str, dict[str, float]] = Field(description="last values logged in each training: solver, generator")
     settings: Settings = Field(description="all settings that it was learned with")
+    engine: str | None = Field(None, description="what ran the backbone: onnxruntime or torch; None without a backbone")
     audit: Audit | None = Field(None, description="audit of the dreams after this task")
 
 
@@ -99,6 +123,7 @@ class ScholarDescription(Section):
 
     classes: tuple[str, ...] = Field(min_length=1, description="class names, in the order of the solver's outputs")
     image: ImageSettings = Field(description="the shape of all images")
+    backbone: BackboneRecord | None = Field(None, description="the backbone; None for a scholar of pixels")
     generation: int = Field(description="number of tasks in the lineage")
     lineage: tuple[TaskRecord, ...] = Field(min_length=1, description="the tasks, in the order of learning")
 
@@ -110,6 +135,10 @@ class ScholarDescription(Section):
             raise ValueError(f"generation is {self.generation}, and the lineage has {len(self.lineage)} tasks")
         if any(record.settings.image != self.image for record in self.lineage):
             raise ValueError("image differs from image in the settings of the lineage")
+        if any((record.settings.backbone is None) != (self.backbone is None) for record in self.lineage):
+            raise ValueError("backbone is not what the settings of the lineage say")
+        if self.backbone and (self.image.size, self.image.channels) != (self.backbone.size, 3):
+            raise ValueError("image is not what the backbone looks at")
         for name in (*self.classes, *(record.name for record in self.lineage)):
             if not printable(name):
                 raise ValueError(f"the name {name!r} has a control character, which a terminal would obey")

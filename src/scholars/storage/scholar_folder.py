@@ -8,15 +8,30 @@ from typing import Any
 from torch import Tensor
 
 from scholars.errors import InputError
-from scholars.storage.files import atomic_folder, read_json, read_tensors, retired_folder, write_json, write_tensors
+from scholars.storage.files import (
+    atomic_folder,
+    link_or_copy,
+    read_json,
+    read_tensors,
+    retired_folder,
+    write_json,
+    write_tensors,
+)
 
 FORMAT = 2
 DESCRIPTION = "scholar.json"
-_SUFFIX = ".safetensors"
+SUFFIX = ".safetensors"
 
 
-def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping[str, Mapping[str, Tensor]]) -> None:
+def write_scholar(
+    folder: Path,
+    description: Mapping[str, Any],
+    weights: Mapping[str, Mapping[str, Tensor]],
+    linked: Mapping[str, Path | None] | None = None,
+) -> None:
     """Write a scholar's folder: ``scholar.json`` and one safetensors file per part.
+
+    linked: by part, a file that holds these very weights: it is linked to, or copied to another file system
 
     A scholar that is there already is replaced, and stays whole until it is. Raises InputError where there is anything
     else.
@@ -25,8 +40,10 @@ def write_scholar(folder: Path, description: Mapping[str, Any], weights: Mapping
         raise InputError(f"{folder} is there and is not a scholar: it is left as it is; choose another place")
     with atomic_folder(folder) as fresh:
         for part, tensors in weights.items():
-            write_tensors(fresh / f"{part}{_SUFFIX}", tensors)
-        files = {f"{part}{_SUFFIX}": _digest(fresh / f"{part}{_SUFFIX}") for part in weights}
+            file = (linked or {}).get(part)
+            if file is None or not link_or_copy(file, fresh / f"{part}{SUFFIX}"):
+                write_tensors(fresh / f"{part}{SUFFIX}", tensors)
+        files = {f"{part}{SUFFIX}": _digest(fresh / f"{part}{SUFFIX}") for part in weights}
         write_json(fresh / DESCRIPTION, {"format": FORMAT, **description, "sha256": files})
 
 
@@ -76,7 +93,7 @@ def _read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, dic
     weights: dict[str, dict[str, Tensor]] = {}
     for name, digest in files.items():
         path = folder / name
-        if Path(name).name != name or not name.endswith(_SUFFIX):
+        if Path(name).name != name or not name.endswith(SUFFIX):
             raise InputError(f"{folder / DESCRIPTION} names {name!r}, which is not a weight file of this folder")
         if not path.is_file():
             raise InputError(f"{folder}: {name} is missing")
@@ -84,7 +101,7 @@ def _read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, dic
             raise InputError(f"{path} is a link: copy the scholar's folder with its files, not with links to them")
         if _digest(path) != digest:
             raise InputError(f"{path} was altered or damaged: its SHA-256 is not the one in {DESCRIPTION}")
-        weights[name.removesuffix(_SUFFIX)] = read_tensors(path)[0]
+        weights[name.removesuffix(SUFFIX)] = read_tensors(path)[0]
     return weights
 
 

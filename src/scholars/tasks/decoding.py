@@ -74,7 +74,7 @@ def decode_squares(
         picture = open_upright(content)
         for transform in transforms:
             picture = transform.apply(picture)
-        return _as_square(picture, size)
+        return as_square(picture, size)
 
     return map_files(read, keys, decode)
 
@@ -89,16 +89,8 @@ def read_file(path: str) -> bytes:
     return file.read_bytes()
 
 
-def crop_square(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
-    """Return an image, upright by its EXIF, as ``[1, S, S]`` (grey) or ``[3, S, S]``; see `decode_squares`.
-
-    Raises ValueError if the range of its values is not known, or if it has no pixel.
-    """
-    return _as_square(_to_8_bits(ImageOps.exif_transpose(image)), size)
-
-
-def _as_square(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
-    """Return a picture of mode L or RGB as ``[1, S, S]`` or ``[3, S, S]``."""
+def as_square(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+    """Return a picture of mode L or RGB as ``[1, S, S]`` (grey) or ``[3, S, S]``; see `decode_squares`."""
     pixels = np.asarray(resize_square(picture, size))
     # Grey saved as colour is grey. WebP, which knows no grey, brings it back with channels that differ by 1.
     if pixels.ndim == 3 and _is_grey(pixels.astype(np.int16)):
@@ -121,7 +113,12 @@ def open_upright(content: bytes) -> Image.Image:
     Raises what Pillow raises for a file that it cannot read, ValueError if the range of its values is not known.
     """
     with _open(content) as image:
-        return _to_8_bits(ImageOps.exif_transpose(image))
+        return upright(image)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return a picture, upright by its EXIF, as one of mode L or RGB. Raises ValueError for values of unknown range."""
+    return _to_8_bits(ImageOps.exif_transpose(image))
 
 
 def map_files(read: Callable[[str], bytes], keys: Sequence[str], function: Callable[[bytes], T]) -> list[T | str]:

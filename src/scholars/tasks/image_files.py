@@ -57,23 +57,27 @@ class ImageFiles:
         """Return the same files, with one more transform of their images."""
         return replace(self, transforms=(*self.transforms, transform))
 
-    def map_pictures(self, function: Callable[[Image.Image], T]) -> list[T]:
-        """Return the function's result for each picture: upright, of mode L or RGB, transformed.
+    def map_pictures(self, function: Callable[[Image.Image, bytes], T]) -> tuple[list[T], list[str]]:
+        """Return the function's result for each picture, upright, of mode L or RGB, transformed, and its digest.
 
-        Raises InputError, listing them, for files that cannot be read.
+        And a line about each file that cannot be read.
         """
+        results: list[T] = []
+        bad: list[str] = []
+        for key, digest in zip(self.keys, self.digests, strict=True):
 
-        def apply(content: bytes) -> T:
-            picture = open_upright(content)
-            for transform in self.transforms:
-                picture = transform.apply(picture)
-            return function(picture)
+            def apply(content: bytes, digest: bytes = digest.tobytes()) -> T:
+                picture = open_upright(content)
+                for transform in self.transforms:
+                    picture = transform.apply(picture)
+                return function(picture, digest)
 
-        results = map_files(self.read, self.keys, apply)
-        bad = [f"  {key}: {why}" for key, why in zip(self.keys, results, strict=True) if isinstance(why, str)]
-        if bad:
-            raise unreadable(self.where, bad, len(self))
-        return [result for result in results if not isinstance(result, str)]
+            (found,) = map_files(self.read, [key], apply)
+            if isinstance(found, str):
+                bad.append(f"  {key}: {found}")
+            else:
+                results.append(found)
+        return results, bad
 
 
 def unreadable(where: Path | str, lines: Sequence[str], count: int) -> InputError:

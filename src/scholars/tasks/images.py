@@ -17,7 +17,7 @@ from scholars.errors import InputError
 from scholars.tasks.decode_cache import decode_all
 from scholars.tasks.image_files import ImageFiles
 from scholars.tasks.listing import DecodeOptions
-from scholars.tasks.resize import CHUNK, as_tensor, convert_channels, resize_images
+from scholars.tasks.resize import CHUNK, as_array, as_picture, as_tensor, convert_channels, resize_images
 from scholars.tasks.transforms import Transform
 
 T = TypeVar("T")
@@ -31,12 +31,16 @@ class Images:
     labels: ``[N]`` int64, indices into the class names of the task
     features: ``[N, V, D]`` float16, what a backbone saw in V views of each image, the plain one first; or None
     files: the files that the images are of, where they are of files
+    seen_by: the key of the backbone that saw the features
+    seconds: how long looking took
     """
 
     pixels: npt.NDArray[np.uint8] | None
     labels: npt.NDArray[np.int64]
     features: npt.NDArray[np.float16] | None = None
     files: ImageFiles | None = None
+    seen_by: str | None = None
+    seconds: float = 0.0
 
     def __repr__(self) -> str:
         shape = f" {list(self.pixels.shape[1:])}" if self.pixels is not None else " in files"
@@ -140,14 +144,15 @@ class Images:
         changed = [convert_channels(as_array(transform.apply(as_picture(image))), channels) for image in self.pixels]
         return Images(np.stack(changed), self.labels, files=files)
 
-    def map_pictures(self, function: Callable[[Image.Image], T]) -> list[T]:
-        """Return the function's result for each picture, of mode L or RGB; files are decoded for it, in threads.
+    def map_pictures(self, function: Callable[[Image.Image, bytes], T]) -> tuple[list[T], list[str]]:
+        """Return the function's result for each picture, of mode L or RGB, and its digest; files are decoded for it.
 
-        Raises InputError, listing them, for files that cannot be read.
+        And a line about each file that cannot be read.
         """
         if self.files is not None:
             return self.files.map_pictures(function)
-        return [function(as_picture(image)) for image in self.images]
+        pairs = zip(self.images, self.digests, strict=True)
+        return [function(as_picture(image), digest.tobytes()) for image, digest in pairs], []
 
     def __getitem__(self, index: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Images:
         """Return the images and labels at these indices."""
@@ -156,15 +161,6 @@ class Images:
             self.labels[index],
             None if self.features is None else self.features[index],
             None if self.files is None else self.files[index],
+            self.seen_by,
+            self.seconds,
         )
-
-
-def as_picture(image: npt.NDArray[np.uint8]) -> Image.Image:
-    """Return an image ``[1 or 3, H, W]`` as a picture of mode L or RGB."""
-    return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
-
-
-def as_array(picture: Image.Image) -> npt.NDArray[np.uint8]:
-    """Return a picture of mode L or RGB as ``[1 or 3, H, W]``."""
-    pixels = np.asarray(picture)
-    return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

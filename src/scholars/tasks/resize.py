@@ -11,8 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from scholars.errors import InputError
-from scholars.tasks.decoding import crop_square
+from scholars.tasks.decoding import as_square, upright
 
+# Images as people have them: see `Scholar.predict_proba`.
+ImageLike = npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image]
 # Images at a time: the temporary float copies stay small whatever the size of the data set.
 CHUNK = 4096
 
@@ -43,12 +45,24 @@ def convert_channels(square: npt.NDArray[np.uint8], channels: int) -> npt.NDArra
     return converted
 
 
-def convert_images(
-    images: npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image], channels: int, size: int
-) -> npt.NDArray[np.uint8]:
+def convert_images(images: ImageLike, channels: int, size: int) -> npt.NDArray[np.uint8]:
     """Return an array, a tensor or PIL images as uint8 ``[N, channels, size, size]``.
 
     PIL images become what their files would. Raises InputError for anything else, and for images that cannot be read.
+    """
+    checked = check_images(images)
+    if isinstance(checked, np.ndarray):
+        return resize_images(checked, channels, size)
+    out = np.empty((len(checked), channels, size, size), dtype=np.uint8)
+    for index, picture in enumerate(checked):
+        out[index] = convert_channels(as_square(picture, size), channels)
+    return out
+
+
+def check_images(images: ImageLike) -> npt.NDArray[np.uint8] | list[Image.Image]:
+    """Return images as an array ``[N, C, H, W]`` uint8, or as pictures, upright, of mode L or RGB.
+
+    Raises InputError for anything else, and for images that cannot be read.
     """
     if isinstance(images, Image.Image | str | os.PathLike):
         raise InputError(
@@ -63,16 +77,27 @@ def convert_images(
             raise InputError(
                 f"images must be uint8 [B, C, H, W] with 1 or 3 channels, got {images.dtype} {list(images.shape)}{hint}"
             )
-        return resize_images(images, channels, size)
-    out = np.empty((len(images), channels, size, size), dtype=np.uint8)
+        return images
+    pictures = []
     for index, image in enumerate(images):
         if not isinstance(image, Image.Image):
             raise InputError(f"image {index}: is a {type(image).__name__}, not a PIL image: open it by PIL.Image.open")
         try:
-            out[index] = convert_channels(crop_square(image, size), channels)
+            pictures.append(upright(image))
         except (OSError, ValueError) as error:
             raise InputError(f"image {index}: {error}") from None
-    return out
+    return pictures
+
+
+def as_picture(image: npt.NDArray[np.uint8]) -> Image.Image:
+    """Return an image ``[1 or 3, H, W]`` as a picture of mode L or RGB."""
+    return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+
+
+def as_array(picture: Image.Image) -> npt.NDArray[np.uint8]:
+    """Return a picture of mode L or RGB as ``[1 or 3, H, W]``."""
+    pixels = np.asarray(picture)
+    return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def as_tensor(array: npt.NDArray[np.uint8] | npt.NDArray[np.int64] | npt.NDArray[np.float16]) -> Tensor:

@@ -80,6 +80,11 @@ class Task:
         return digest.hexdigest()
 
     @property
+    def look_seconds(self) -> float:
+        """The seconds that it took a backbone to look at both parts."""
+        return self.train.seconds + self.test.seconds
+
+    @property
     def image_bytes(self) -> int:
         """Bytes that it takes to keep one image: its features, else its pixels in the smallest shape that it had."""
         if self.train.features is not None:

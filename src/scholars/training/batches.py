@@ -47,12 +47,12 @@ class BatchSource(Protocol):
 
 
 class Pool:
-    """Images, or features, drawn with replacement: uniformly, or every class equally often.
+    """Images, or features, drawn with replacement.
 
     inputs: images ``[N, C, H, W]`` uint8, or features ``[N, D]`` float16
     targets: ``[N, k]`` float32 distributions over the first k of ``classes`` classes, or ``[N]`` int64 labels
     conditions: ``[N]`` int64; None for one condition only
-    balanced: whether every class that occurs is drawn equally often
+    weights: ``[N]``, how often each is drawn, relative to the others; None: all alike
     temperature: softmax temperature of the targets
     """
 
@@ -62,14 +62,15 @@ class Pool:
         targets: Tensor,
         classes: int,
         conditions: Tensor | None = None,
-        balanced: bool = False,
+        weights: Tensor | None = None,
         temperature: float = 1.0,
     ) -> None:
         self.inputs, self.targets, self.classes, self.temperature = inputs, targets, classes, temperature
         self.conditions = torch.zeros(len(inputs), dtype=torch.int64) if conditions is None else conditions
-        self._cumulative = (
-            _cumulative_weights(targets if targets.ndim == 1 else targets.argmax(1)) if balanced else None
-        )
+        self._cumulative: Tensor | None = None
+        if weights is not None:
+            total = weights.double().cumsum(0)
+            self._cumulative = total / total[-1]
 
     @classmethod
     def of(cls, data: Images, outputs: Sequence[int], classes: int, first_condition: int = 0) -> Pool:
@@ -93,11 +94,22 @@ class Pool:
         return Batch(self.inputs[index], targets, self.conditions[index], torch.full((count,), self.temperature))
 
 
-def _cumulative_weights(labels: Tensor) -> Tensor:
-    """Return ``[N]`` float64: the probability of drawing one of the first n images, all classes equally likely."""
-    weight = 1 / torch.bincount(labels).double()[labels]
-    total = weight.cumsum(0)
-    return total / total[-1]
+def balance(labels: Tensor) -> Tensor:
+    """Return weights ``[N]`` float64 by which every label that occurs is drawn equally often."""
+    return 1 / torch.bincount(labels).double()[labels]
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """A source of features with Gaussian noise of this standard deviation added."""
+
+    source: BatchSource
+    deviation: float
+
+    def draw(self, count: int) -> Batch:
+        """Draw ``count`` feature vectors."""
+        batch = self.source.draw(count)
+        return batch._replace(inputs=batch.inputs.float() + self.deviation * torch.randn(batch.inputs.shape))
 
 
 @dataclass(frozen=True)

@@ -11,42 +11,41 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
+from scholars.backbones import Backbone
 from scholars.compute.device import Fabric, derive_seed, device_for, fork_rng, to_device
 from scholars.compute.processes import round_robin
 from scholars.errors import InputError, did_you_mean
-from scholars.generators import Generator, build_generator
-from scholars.generators.sampling import check_class_found, sample_images
+from scholars.generators import Generator, Mixture
+from scholars.generators.sampling import check_class_found, sample_features, sample_images
 from scholars.ood import OODDetector
+from scholars.scholar.inputs import convert, see
+from scholars.scholar.reading import read_parts
 from scholars.settings import ComputeSettings, Settings
-from scholars.solvers import Solver, build_solver
+from scholars.solvers import Solver
 from scholars.storage import scholar_folder
-from scholars.storage.records import Audit, ScholarDescription, TaskRecord
-from scholars.storage.weights import build_from_weights
-from scholars.tasks.resize import as_tensor, convert_images
+from scholars.storage.records import Audit, TaskRecord
+from scholars.tasks.images import Images
+from scholars.tasks.resize import ImageLike
 from scholars.training.batches import Batch, concat_batches
 
 # Images per pass without gradients: large enough to keep the cores busy, small enough for any memory. Dreams are seeded
 # per chunk, so these numbers are part of what (seed, n) means.
 CHUNK, CHUNK_SIDE = 250, 32
 
-# Images as people have them: see `Scholar.predict_proba`.
-ImageLike = npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Scholar:
     """A generator and a solver that know the same tasks. Immutable once learned; made by `scholars.learn`.
 
-    solver: uint8 images ``[B, C, H, W]`` -> logits ``[B, K]``
-    generator: draws images; None for a scholar that was trained on stored data
+    solver: uint8 images ``[B, C, H, W]`` -> logits ``[B, K]``; with a backbone, features ``[B, D]`` -> logits
+    generator: draws images, or features; None for a scholar that was trained on stored data
     classes: the K class names, in the order of the solver's outputs
     lineage: every task learned, the first one first
     settings: how the last task was learned, and how the next one will be unless told otherwise
     ood: finds images that are unlike anything learned; None where it was not asked for
+    backbone: turns images into features; None for a scholar of pixels
     """
 
     solver: Solver
@@ -55,6 +54,7 @@ class Scholar:
     lineage: tuple[TaskRecord, ...]
     settings: Settings
     ood: OODDetector | None = None
+    backbone: Backbone | None = None
 
     def __repr__(self) -> str:
         shape = [self.settings.image.channels, *[self.settings.image.size] * 2]
@@ -75,13 +75,24 @@ class Scholar:
         return tuple((task, outputs[name]) for task, record in enumerate(self.lineage) for name in record.classes)
 
     @property
+    def dream_order(self) -> Sequence[int]:
+        """The conditions in the order in which it dreams: of a mixture one that does not depend on history."""
+        indices = range(len(self.conditions))
+        if not isinstance(self.generator, Mixture):
+            return indices
+        ranks = self.generator.ranks
+        return sorted(indices, key=lambda index: (self.classes[self.conditions[index][1]], ranks[index]))
+
+    @property
     def nbytes(self) -> int:
-        """Bytes of all weights: what must be kept to use the scholar and to learn on."""
+        """Bytes of all weights but the backbone's: what must be kept of its own to use it and to learn on."""
         return sum(value.nbytes for part in self._weights().values() for value in part.values())
 
     @property
     def chunk_size(self) -> int:
         """The number of images that go through the networks at a time: `CHUNK`, and fewer where they are large."""
+        if self.backbone:
+            return CHUNK
         return max(1, min(CHUNK, CHUNK * CHUNK_SIDE**2 // self.settings.image.size**2))
 
     def predict(self, images: ImageLike, among: str | None = None) -> list[str]:
@@ -94,7 +105,7 @@ class Scholar:
         images: ``[B, C, H, W]`` uint8 of any size, with 1 or 3 channels, or PIL images
         among: the name of a learned task; only its classes are considered then (task-incremental)
         """
-        return self.restrict_to_task(self.probabilities(self._own_shape(images)), among).numpy()
+        return self.restrict_to_task(self.probabilities(self._converted(images)), among).numpy()
 
     def score(self, images: ImageLike, labels: Sequence[str]) -> float:
         """Return the share of images, in [0, 1], whose predicted class name is the one in ``labels``."""
@@ -115,7 +126,7 @@ class Scholar:
         """
         if self.ood is None:
             raise InputError("this scholar cannot say what is unfamiliar: it was learned with ood.dreams=0")
-        return self.ood.unfamiliar(*self.features_and_logits(self._own_shape(images))).numpy()
+        return self.ood.unfamiliar(*self.features_and_logits(self._converted(images))).numpy()
 
     def dream(self, count: int, *, seed: int = 0, of: str | None = None) -> tuple[Tensor, Tensor]:
         """Draw ``count`` dreams: images ``[n, C, H, W]`` uint8 and the solver's probabilities ``[n, K]``.
@@ -151,7 +162,7 @@ class Scholar:
         if of is not None and of not in self.classes:
             raise InputError(f"this scholar knows no class {of!r}. {did_you_mean(of, self.classes)}")
         pairs = self.conditions
-        asked = torch.tensor([i for i, (_, output) in enumerate(pairs) if of is None or self.classes[output] == of])
+        asked = torch.tensor([i for i in self.dream_order if of is None or self.classes[pairs[i][1]] == of])
         size = self.chunk_size
 
         def draw(chunk: int) -> Batch:
@@ -175,27 +186,40 @@ class Scholar:
         """Draw one dream per condition ``[B]``, labelled by the solver, under torch's global generator."""
         if self.generator is None:
             raise InputError("this scholar has no generator: it was trained on stored data, and cannot dream")
-        images = sample_images(self.generator, conditions, self.settings)
-        return Batch(images, self.probabilities(images), conditions, torch.ones(len(images)))
+        draw = sample_features if self.backbone else sample_images
+        drawn = draw(self.generator, conditions, self.settings)
+        return Batch(drawn, self.probabilities(drawn), conditions, torch.ones(len(drawn)))
 
-    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def features_and_logits(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the solver's last layer sees and gives, ``[N, D]`` and ``[N, K]``, on the CPU.
 
-        images: ``[N, C, H, W]`` uint8 of the scholar's own shape
+        With a backbone: what the backbone sees, and the solver gives.
+
+        inputs: images ``[N, C, H, W]`` uint8 of the scholar's own shape, or features ``[N, D]`` of its backbone
         """
+        if self.backbone:
+            seen = self.backbone.features(inputs) if inputs.dtype == torch.uint8 else inputs.float()
+            return seen, self._logits_of_features(seen)
         device = device_for(self.settings.compute)
         self.solver.eval()
         features, logits = [], []
         with torch.inference_mode(), device.autocast():
-            for part in torch.split(images, self.chunk_size):  # of no images: one empty part
+            for part in torch.split(inputs, self.chunk_size):  # of no images: one empty part
                 seen = self.solver.features(part.to(device.device))
                 features.append(seen.float().cpu())
                 logits.append(self.solver.classify(seen).float().cpu())
         return torch.cat(features), torch.cat(logits)
 
-    def probabilities(self, images: Tensor) -> Tensor:
-        """Return class probabilities ``[N, K]`` on the CPU; images as for `features_and_logits`."""
-        return F.softmax(self.features_and_logits(images)[1], dim=1)
+    def _logits_of_features(self, seen: Tensor) -> Tensor:
+        # Without autocast: a head takes a small share of the backbone's time.
+        device = device_for(self.settings.compute).device
+        self.solver.eval()
+        with torch.inference_mode():
+            return torch.cat([self.solver(part.to(device)).cpu() for part in torch.split(seen, 4096)])
+
+    def probabilities(self, inputs: Tensor) -> Tensor:
+        """Return class probabilities ``[N, K]`` on the CPU; inputs as for `features_and_logits`."""
+        return self.features_and_logits(inputs)[1].softmax(1)
 
     def restrict_to_task(self, probabilities: Tensor, task: str | None) -> Tensor:
         """Return the probabilities ``[B, K]`` given that the class is one of a learned task's; None: of any task.
@@ -217,9 +241,15 @@ class Scholar:
         kept = (probabilities + torch.finfo(probabilities.dtype).tiny) * allowed
         return kept / kept.sum(dim=1, keepdim=True)
 
-    def _own_shape(self, images: ImageLike) -> Tensor:
-        shape = self.settings.image
-        return as_tensor(convert_images(images, shape.channels, shape.size))
+    def _converted(self, images: ImageLike) -> Tensor:
+        return convert(images, self.settings.image, self.backbone)
+
+    def seen(self, images: Images) -> Images:
+        """Return images in the scholar's shape or, with a backbone, with the features of their plain view.
+
+        Raises InputError for unreadable files, and for features of another backbone.
+        """
+        return see(images, self.settings.image, self.backbone)
 
     def on(self, compute: ComputeSettings) -> Scholar:
         """Return the same scholar on another device; itself, if it is there already. This one stays where it is."""
@@ -230,7 +260,8 @@ class Scholar:
         to_device(solver, device)
         if generator:
             to_device(generator, device)
-        return replace(self, solver=solver, generator=generator, settings=settings)
+        backbone = self.backbone.on(compute) if self.backbone else None
+        return replace(self, solver=solver, generator=generator, settings=settings, backbone=backbone)
 
     def with_audit(self, audit: Audit) -> Scholar:
         """Return the same scholar, with an audit of its dreams written into its lineage."""
@@ -242,10 +273,14 @@ class Scholar:
         description = {
             "classes": list(self.classes),
             "image": self.settings.image.model_dump(mode="json"),
+            "backbone": self.backbone.record.model_dump(mode="json") if self.backbone else None,
             "generation": self.generation,
             "lineage": [record.model_dump(mode="json") for record in self.lineage],
         }
-        scholar_folder.write_scholar(Path(folder), description, self._weights())
+        weights, linked = self._weights(), {}
+        if self.backbone:
+            weights["backbone"], linked["backbone"] = dict(self.backbone.weights), self.backbone.file
+        scholar_folder.write_scholar(Path(folder), description, weights, linked)
 
     def _weights(self) -> dict[str, dict[str, Tensor]]:
         """Return what is kept of each part, under the name of its file."""
@@ -262,32 +297,4 @@ class Scholar:
 
         compute: device and precision to use here; where it was learned does not matter
         """
-        description, weights = scholar_folder.read_scholar(Path(folder))
-        known = ScholarDescription.parse(description, f"{folder}/{scholar_folder.DESCRIPTION}")
-        if "solver" not in weights:
-            raise InputError(f"{folder} has no solver weights")
-        settings = known.lineage[-1].settings.model_copy(update={"compute": compute or ComputeSettings()})
-        device, image = device_for(settings.compute).device, settings.image
-
-        solver = build_from_weights(
-            lambda: build_solver(settings.image_solver, image, len(known.classes)),
-            weights["solver"],
-            f"{folder}/solver",
-        )
-        to_device(solver, device)
-        generator = None
-        if "generator" in weights:
-            conditions = sum(len(record.classes) for record in known.lineage)
-            generator = build_from_weights(
-                lambda: build_generator(settings.trained_generator, image, conditions),
-                weights["generator"],
-                f"{folder}/generator",
-            )
-            to_device(generator, device)
-        ood = None
-        if "ood" in weights:
-            blank = torch.zeros(1, image.channels, image.size, image.size, dtype=torch.uint8, device=device)
-            with torch.inference_mode():
-                depth = solver.eval().features(blank).shape[1]
-            ood = OODDetector.from_tensors(weights["ood"], depth, f"{folder}/ood")
-        return cls(solver, generator, known.classes, known.lineage, settings, ood)
+        return cls(*read_parts(Path(folder), compute or ComputeSettings()))

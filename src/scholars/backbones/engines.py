@@ -1,0 +1,149 @@
+"""What runs a backbone: ONNX Runtime on a CPU, where it is two to three times as fast as PyTorch; else PyTorch.
+
+Either looks at one fixed number of images at a time: bits differ between batch shapes, not within one.
+"""
+
+import hashlib
+import logging
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from scholars.backbones.networks import Encoder, fold_norms, probe_images
+from scholars.compute.device import to_device
+from scholars.storage.files import atomic_write
+from scholars.storage.records import BackboneRecord
+from scholars.tasks.array_cache import resolve_cache_folder
+
+EngineName = Literal["onnxruntime", "torch"]
+# Images at a time: on a CPU the activations of more do not fit its caches, on others fewer do not fill it.
+_CPU_BATCH, _DEVICE_BATCH = 16, 128
+# Largest difference from PyTorch's features, as a share of the largest one.
+_MAX_DIFFERENCE = 1e-3
+# Larger networks do not fit the one file that a graph is kept in (protobuf: 2 GiB).
+_MAX_PARAMETERS = 400_000_000
+
+
+class Engine(Protocol):
+    """Runs a backbone.
+
+    name: what it is
+    batch: how many images it takes at a time
+    """
+
+    name: EngineName
+    batch: int
+
+    def run(self, images: Tensor) -> Tensor:
+        """Return the features ``[batch, D]`` float32, on the CPU, of uint8 images ``[batch, 3, S, S]``."""
+
+
+class TorchEngine:
+    """Runs a backbone by PyTorch: in fp32, channels last, with norms folded into the convolutions before them."""
+
+    name: EngineName = "torch"
+
+    def __init__(self, encoder: Encoder, size: int, device: torch.device) -> None:
+        self.batch = _CPU_BATCH if device.type == "cpu" else _DEVICE_BATCH
+        self._device, self._lock = device, threading.Lock()
+        encoder.network = fold_norms(encoder.network, probe_images(2, size).float() / 255)
+        to_device(encoder, device)
+        self._encoder = encoder.eval()
+
+    def run(self, images: Tensor) -> Tensor:
+        """Return the features; one thread at a time."""
+        with self._lock, torch.inference_mode():
+            seen = self._encoder(images.to(self._device).contiguous(memory_format=torch.channels_last))
+            return torch.as_tensor(seen.float().cpu())
+
+
+class OnnxEngine:
+    """Runs a backbone by ONNX Runtime, in one thread for each caller: several threads may call at once."""
+
+    name: EngineName = "onnxruntime"
+    batch = _CPU_BATCH
+
+    def __init__(self, graph: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.use_deterministic_compute = True
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+    def run(self, images: Tensor) -> Tensor:
+        """Return the features."""
+        (seen,) = self._session.run(None, {"images": images.contiguous().numpy()})
+        return torch.from_numpy(seen)
+
+
+def choose_engine(build: Callable[[], Encoder], record: BackboneRecord, device: torch.device) -> Engine:
+    """Return ONNX Runtime for a CPU, PyTorch for another device, and for a network that ONNX cannot express."""
+    if device.type == "cpu" and (graph := _graph(build, record)) is not None:
+        return OnnxEngine(graph)
+    return TorchEngine(build(), record.size, device)
+
+
+def _graph(build: Callable[[], Encoder], record: BackboneRecord) -> bytes | None:
+    """Return the ONNX graph of a backbone, which is kept in the user's cache; None where there is none."""
+    versions = torch.__version__, onnxruntime.__version__, _CPU_BATCH
+    key = hashlib.sha256(repr((record.key, versions)).encode()).hexdigest()
+    kept = resolve_cache_folder() / "graphs" / f"{key}.onnx"
+    try:
+        if kept.is_file():
+            return kept.read_bytes()
+    except OSError:
+        pass
+    encoder = build()
+    if sum(value.numel() for value in encoder.parameters()) > _MAX_PARAMETERS:
+        return None
+    graph = _export(encoder, record.size)
+    if graph is not None:
+        _keep(kept, graph)
+    return graph
+
+
+def _keep(path: Path, graph: bytes) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(graph)
+    except OSError:
+        pass  # made again the next time
+
+
+def _export(encoder: nn.Module, size: int) -> bytes | None:
+    """Return the graph for `_CPU_BATCH` images, compared with PyTorch; None where that fails."""
+    images = probe_images(_CPU_BATCH, size)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # The exporter warns of its own internals.
+            warnings.simplefilter("ignore")
+            program: Any = torch.onnx.export(
+                encoder.eval(),
+                (images,),
+                dynamo=True,
+                input_names=["images"],
+                output_names=["features"],
+                verbose=False,
+            )
+            graph: bytes = program.model_proto.SerializeToString()
+            found = OnnxEngine(graph).run(images).numpy()
+    except Exception:  # whatever the exporter raises about a network that it cannot express
+        return None
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+    with torch.inference_mode():
+        expected = encoder(images).numpy()
+    return graph if bool(np.abs(found - expected).max() <= _MAX_DIFFERENCE * np.abs(expected).max()) else None

@@ -1,0 +1,151 @@
+"""Look at a task: the features of all its images, in some views, each image decoded once."""
+
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from scholars.backbones.backbone import Backbone
+from scholars.backbones.feature_cache import cached_features, forget_features
+from scholars.backbones.views import draw_views
+from scholars.errors import Interrupted
+from scholars.tasks.image_files import unreadable
+from scholars.tasks.images import Images
+from scholars.tasks.task import Task
+
+# Called with (images looked at, all images, images a second).
+OnLook = Callable[[int, int, float], None]
+# To be increased with every change of what the same photograph's views are.
+_VIEWS_VERSION = 1
+# Images that one thread decodes and looks at before it takes the next ones.
+_CHUNK = 16
+
+
+def look(
+    task: Task,
+    backbone: Backbone,
+    views: int,
+    *,
+    on_progress: OnLook = lambda done, total, speed: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Task:
+    """Return the task with its images in the order of their digests, and with their features.
+
+    Test images are seen plain; training images in ``views`` more views. Features are kept in the user's cache until
+    `forget_task` or until they are too many; an interrupted look goes on where it stopped.
+
+    Raises InputError, listing them, for files that cannot be read, Interrupted when asked to stop.
+    """
+    total = len(task.train) + len(task.test)
+    train = look_at(
+        task.train, backbone, views, on_progress=lambda done, speed: on_progress(done, total, speed), stopping=stopping
+    )
+    test = look_at(
+        task.test,
+        backbone,
+        0,
+        on_progress=lambda done, speed: on_progress(len(train) + done, total, speed),
+        stopping=stopping,
+    )
+    return replace(task, train=train, test=test)
+
+
+def forget_task(task: Task, backbone: Backbone) -> None:
+    """Remove what `look` kept of a task that it has returned."""
+    for part in (task.train, task.test):
+        if part.features is not None:
+            forget_features(_key(part, backbone, part.features.shape[1] - 1))
+
+
+def sort_by_digest(part: Images) -> Images:
+    """Return the images in the order of their digests, equal ones by label."""
+    words = part.digests.view(">u8")  # eight bytes each, the first ones the most significant
+    order = np.lexsort((part.labels, *words.T[::-1]))
+    return part if bool((order == np.arange(len(order))).all()) else part[order]
+
+
+def _key(part: Images, backbone: Backbone, views: int) -> str:
+    names = [transform.name for transform in part.files.transforms] if part.files is not None else []
+    about = (backbone.record.key, backbone.engine.name, _VIEWS_VERSION, views, names)
+    return hashlib.sha256(repr(about).encode() + part.digests.tobytes()).hexdigest()
+
+
+def look_at(
+    part: Images,
+    backbone: Backbone,
+    views: int,
+    *,
+    on_progress: Callable[[int, float], None] = lambda done, speed: None,
+    stopping: Callable[[], bool] = lambda: False,
+    keep: bool = True,
+) -> Images:
+    """Return the images, in the order of their digests, with their features; see `look`.
+
+    keep: whether the features are kept in the user's cache, memory-mapped; else they are in memory
+    """
+    part = sort_by_digest(part)
+    shape = (len(part), 1 + views, backbone.record.features)
+    bad: list[str] = []
+
+    def compute(done: int) -> Iterator[npt.NDArray[np.float16]]:
+        start = time.perf_counter()
+        for found in _in_threads(part, backbone, views, done):
+            if stopping():
+                raise Interrupted(f"stopped while looking at the images, at {done:,} of {len(part):,}")
+            if isinstance(found, list):
+                bad.extend(found)
+            elif not bad:
+                yield found
+            done += min(_CHUNK, len(part) - done)
+            on_progress(done, done / (time.perf_counter() - start))
+        if bad:
+            raise unreadable(part.files.where if part.files is not None else "the images", bad, len(part))
+
+    if not keep:
+        start = time.perf_counter()
+        found = np.concatenate([np.empty((0, *shape[1:]), np.float16), *compute(0)])
+        return replace(part, features=found, seen_by=backbone.record.key, seconds=time.perf_counter() - start)
+    features, seconds = cached_features(_key(part, backbone, views), shape, compute)
+    return replace(part, features=features, seen_by=backbone.record.key, seconds=seconds)
+
+
+def _in_threads(
+    part: Images, backbone: Backbone, views: int, first: int
+) -> Iterator[npt.NDArray[np.float16] | list[str]]:
+    """Yield the features ``[n, V, D]`` of some images after the other, or lines about those that cannot be read.
+
+    Threads decode and look at the same time: neither waits for the other.
+    """
+    # The engine is made before several threads want it.
+    record, _ = backbone.record, backbone.engine
+    workers = min(os.cpu_count() or 1, max(1, torch.get_num_threads()))
+
+    def work(start: int) -> npt.NDArray[np.float16] | list[str]:
+        torch.set_num_threads(1)
+        some = part[start : start + _CHUNK]
+
+        def drawn(picture: Image.Image, digest: bytes) -> npt.NDArray[np.uint8]:
+            return draw_views(picture, digest, views, record.size, record.interpolation)
+
+        pictures, bad = some.map_pictures(drawn)
+        if bad:
+            return bad
+        images = torch.from_numpy(np.concatenate(pictures))
+        return backbone.features(images).half().numpy().reshape(len(some), 1 + views, -1)
+
+    pending: deque[Future[npt.NDArray[np.float16] | list[str]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(first, len(part), _CHUNK):
+            pending.append(pool.submit(work, start))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

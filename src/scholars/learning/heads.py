@@ -1,0 +1,213 @@
+"""Teach a head: a classifier of features, trained by steps or computed in closed form."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
+from torch import Tensor, nn
+
+from scholars.compute.device import Fabric, derive_seed, fork_rng, to_device
+from scholars.errors import InputError
+from scholars.learning.networks import check_finite, distillation
+from scholars.scholar import Scholar
+from scholars.settings import HeadSettings, LDASettings, Settings
+from scholars.solvers import Head
+from scholars.training.batches import Batch, BatchSource, Noisy, Pool, balance
+from scholars.training.loop import Descent, Session, fit
+
+# Steps of a head, unless they are set: more for more classes and photos, up to a number at which more changed nothing
+# on the validation parts of several sets (docs/photographs.md).
+_LEAST_STEPS, _STEPS_PER_CLASS, _PHOTOS_PER_STEP, _MOST_STEPS = 200, 10, 5, 600
+# Of each feature: one that never varies has no spread to divide by.
+_LEAST_VARIANCE = 1e-6
+# Vectors by which the temperature is chosen, and the range of its logarithm.
+_CALIBRATED_ON, _LOG_TEMPERATURES = 4000, (-3.0, 6.0)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """Features to teach a head by.
+
+    inputs: ``[N, D]`` float16
+    labels: ``[N]`` int64, outputs
+    photos: of how many photos they are, or were learned
+    conditions: ``[N]`` int64; None: not needed
+    weights: ``[N]`` float64, how often each is drawn; None: all alike
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    photos: int
+    conditions: Tensor | None = None
+    weights: Tensor | None = None
+
+    def pool(self, classes: int) -> Pool:
+        """Return the source of batches of ``classes`` classes."""
+        return Pool(self.inputs, self.labels, classes, self.conditions, weights=self.weights)
+
+    def moments(self, classes: int) -> "Moments":
+        """Return mean and variances, all classes alike."""
+        weights = (balance(self.labels) if self.weights is None else self.weights).float()
+        shares = weights / weights.sum()
+        depth = self.inputs.shape[1]
+        of_class = torch.zeros(classes).index_add_(0, self.labels, shares)
+        means, squares = torch.zeros(classes, depth), torch.zeros(depth)
+        for rows in torch.split(torch.arange(len(self.inputs)), 8192):
+            part, share = self.inputs[rows].float(), shares[rows, None]
+            means.index_add_(0, self.labels[rows], share * part)
+            squares += (share * part.square()).sum(0)
+        mean = means.sum(0)
+        known = of_class > 0
+        centres = means[known] / of_class[known, None]
+        within = (squares - (of_class[known, None] * centres.square()).sum(0)).clamp_min(0)
+        return Moments(mean, (squares - mean.square()).clamp_min(_LEAST_VARIANCE), float(within.mean()))
+
+    def class_means(self, classes: int) -> Tensor:
+        """Return the mean of each class ``[K, D]``."""
+        weights = (torch.ones(len(self.labels)) if self.weights is None else self.weights.float())[:, None]
+        sums = torch.zeros(classes, self.inputs.shape[1]).index_add_(0, self.labels, weights * self.inputs.float())
+        return sums / torch.zeros(classes, 1).index_add_(0, self.labels, weights)
+
+    def covariance(self, means: Tensor) -> Tensor:
+        """Return the covariance ``[D, D]`` within classes, all classes alike."""
+        weights = (balance(self.labels) if self.weights is None else self.weights).float()
+        total = torch.zeros(means.shape[1], means.shape[1])
+        for rows in torch.split(torch.arange(len(self.inputs)), 8192):
+            centred = self.inputs[rows].float() - means[self.labels[rows]]
+            total += centred.T @ (centred * (weights[rows, None] / weights.sum()))
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean and variance of each feature, ``[D]``, and the mean variance within classes."""
+
+    mean: Tensor
+    variance: Tensor
+    within: float
+
+
+def head_steps(settings: HeadSettings, photos: int, classes: int) -> int:
+    """Return the steps that a head is trained for."""
+    if settings.steps is not None:
+        return settings.steps
+    return min(_MOST_STEPS, _LEAST_STEPS + _STEPS_PER_CLASS * classes + photos // _PHOTOS_PER_STEP)
+
+
+def fit_head(
+    taught_by: FeatureSet, classes: Sequence[str], settings: Settings, seed: int, fabric: Fabric, session: Session
+) -> Head:
+    """Return a head taught from a fresh start: by descent, linear discriminant analysis, or nearest class means.
+
+    Its temperature is the one with which its probabilities fit what it was taught by best.
+    """
+    chosen, count = settings.solver, len(classes)
+    with fork_rng(fabric.device):
+        torch.manual_seed(derive_seed(seed, "solver", -1))
+        head = Head(settings.feature_solver, taught_by.inputs.shape[1], count)
+    if isinstance(chosen, HeadSettings):
+        found = taught_by.moments(count)
+        head.mean.copy_(found.mean)
+        head.scale.copy_(found.variance.rsqrt())
+        # Noise of this share of the variance within classes: the spread along minor directions is what dreams, and few
+        # photos, tell least of.
+        deviation = (found.within * chosen.noise / (1 - chosen.noise)) ** 0.5
+        source = Noisy(taught_by.pool(count), deviation)
+        _descend(head, source, chosen, head_steps(chosen, taught_by.photos, count), seed, fabric, session)
+    else:
+        means = taught_by.class_means(count)
+        weight = means
+        if isinstance(chosen, LDASettings):
+            # w_k = S^-1 m_k, b_k = -m_k S^-1 m_k / 2, S = (1 - e) S_within + e tr(S_within) / D I (Hayes & Kanan 2020)
+            spread = taught_by.covariance(means)
+            shrunk = (1 - chosen.shrinkage) * spread
+            shrunk.diagonal().add_(chosen.shrinkage * spread.diagonal().mean().clamp_min(_LEAST_VARIANCE))
+            weight = torch.linalg.solve(shrunk, means.T).T
+        with torch.no_grad():
+            head.last.weight.copy_(weight)
+            head.last.bias.copy_(-0.5 * (weight * means).sum(1))
+        to_device(head, fabric.device)
+    _calibrate(head, taught_by, seed, fabric)
+    check_finite(head, "solver")
+    return head
+
+
+def fine_tune_head(
+    source: BatchSource,
+    new: FeatureSet,
+    previous: Scholar,
+    classes: Sequence[str],
+    settings: Settings,
+    seed: int,
+    fabric: Fabric,
+    session: Session,
+) -> Head:
+    """Return the previous scholar's head, with outputs for new classes, trained on ``source``."""
+    chosen = settings.feature_solver
+    if not isinstance(chosen, HeadSettings) or not isinstance(previous.solver, Head):
+        raise InputError("only solver.kind=head can be trained further")
+    with fork_rng(fabric.device):
+        torch.manual_seed(derive_seed(seed, "solver", -1))
+        head = Head(chosen, new.inputs.shape[1], len(classes))
+    before = previous.solver
+    if isinstance(before.body, nn.Sequential) != isinstance(head.body, nn.Sequential) or (
+        before.last.in_features != head.last.in_features
+    ):
+        raise InputError("a head that is trained further keeps its hidden layer: leave solver.hidden as it was")
+    places = [classes.index(name) for name in previous.classes]
+    with torch.no_grad():
+        head.body.load_state_dict(before.body.state_dict())
+        head.mean.copy_(before.mean)
+        head.scale.copy_(before.scale)
+        head.last.weight[places] = (before.last.weight / before.temperature).cpu()
+        head.last.bias[places] = (before.last.bias / before.temperature).cpu()
+    steps = head_steps(chosen, new.photos, len(classes))
+    deviation = (new.moments(len(classes)).within * chosen.noise / (1 - chosen.noise)) ** 0.5
+    _descend(head, Noisy(source, deviation), chosen, steps, seed, fabric, session)
+    check_finite(head, "solver")
+    return head
+
+
+def _descend(
+    head: Head,
+    source: BatchSource,
+    settings: HeadSettings,
+    steps: int,
+    seed: int,
+    fabric: Fabric,
+    session: Session,
+) -> None:
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        # q'(k) = (1 - e) q(k) + e / K
+        targets = (1 - settings.smoothing) * batch.targets + settings.smoothing / batch.targets.shape[1]
+        return distillation(model(batch.inputs).float(), targets, batch.temperatures)
+
+    trainee = Descent(fabric, head, loss, rate=settings.rate, weight_decay=settings.weight_decay)
+    fit(
+        trainee,
+        lambda: source.draw(settings.batch),
+        fabric=fabric,
+        steps=steps,
+        seed=seed,
+        stage="solver",
+        session=session,
+    )
+
+
+@torch.no_grad()
+def _calibrate(head: Head, taught_by: FeatureSet, seed: int, fabric: Fabric) -> None:
+    """Set the temperature with the least mean cross-entropy on some of what the head was taught by."""
+    with fork_rng(fabric.device):
+        torch.manual_seed(derive_seed(seed, "temperature", 0))
+        batch = replace(taught_by, conditions=None).pool(head.last.out_features).draw(_CALIBRATED_ON)
+    logits = torch.cat([head.eval()(part.to(fabric.device)).cpu() for part in torch.split(batch.inputs, 1024)]).double()
+    labels = batch.labels
+
+    def loss(log_temperature: float) -> float:
+        return float(F.cross_entropy(logits / float(torch.tensor(log_temperature).exp()), labels))
+
+    if head.last.out_features > 1:
+        best = minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded", options={"xatol": 1e-3})
+        head.temperature.fill_(float(torch.tensor(best.x).exp()))

@@ -1,0 +1,122 @@
+"""Decide whether a scholar has a backbone, open it, and let it look at tasks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scholars.backbones import Backbone, look, open_backbone
+from scholars.errors import InputError
+from scholars.scholar import Scholar
+from scholars.settings import EMBEDDED, ImageSettings, Settings
+from scholars.settings.overrides import build
+from scholars.tasks.task import Task
+from scholars.training.loop import Session
+from scholars.training.meter import Tick
+
+# Shorter side, in pixels, of half of the images of a task from which on they are photographs.
+PHOTOGRAPH_SIDE = 64
+# What --backbone takes besides a name.
+AUTO, NONE = "auto", "none"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The settings of a new scholar, and why they have a backbone, or none: one line for people."""
+
+    settings: Settings
+    reason: str
+
+
+def choose_settings(task: Task, changes: Mapping[str, Any] | None = None, backbone: str | None = None) -> Choice:
+    """Return the settings of a scholar whose first task this is.
+
+    changes: settings by dotted path, over the defaults
+    backbone: a name, ``none``, or ``auto``, the default: the embedded backbone for photographs, of which the median
+        shorter side is `PHOTOGRAPH_SIDE` pixels or more, if the changes are not of settings that only pixels have
+
+    Raises InputError for settings that do not fit together.
+    """
+    changes = dict(changes or {})
+    if backbone not in (None, AUTO, NONE):
+        changes["backbone.name"] = backbone
+    if any(key.startswith("backbone.") for key in changes):
+        if backbone == NONE:
+            raise InputError("--backbone none contradicts settings of a backbone: leave one of them out")
+        settings = build(Settings, {}, changes, where="settings")
+        assert settings.backbone
+        return Choice(settings, f"backbone: {settings.backbone.name.partition('=')[0]}, as asked for")
+    pixels = {key for key in changes if key.startswith("image.")}
+    side = f"their median shorter side is {task.train.median_side:.0f} pixels"
+    if backbone == NONE:
+        return Choice(build(Settings, {}, changes, where="settings"), "backbone: none, as asked for")
+    if task.train.median_side < PHOTOGRAPH_SIDE:
+        settings = build(Settings, {}, changes, where="settings")
+        return Choice(settings, f"backbone: none, for small pictures ({side}); --backbone {EMBEDDED} takes one")
+    try:
+        if not pixels:
+            settings = build(Settings, {"backbone": {}}, changes, where="settings")
+            return Choice(settings, f"backbone: {EMBEDDED}, for photographs ({side}); --backbone none learns pixels")
+        key = min(pixels)
+    except InputError as error:
+        try:
+            settings = build(Settings, {}, changes, where="settings")
+        except InputError:
+            raise error from None
+        key = ", ".join(changes)
+    settings = build(Settings, {}, changes, where="settings")
+    return Choice(settings, f"backbone: none, because {key} is set, which is for pixels")
+
+
+def resolve_backbone(
+    previous: Scholar | None, settings: Settings, backbone: Backbone | None = None
+) -> tuple[Settings, Backbone | None]:
+    """Return the settings with what a backbone fixes, and the backbone: the previous scholar's, or a new one's.
+
+    Raises InputError for another backbone than the previous scholar's.
+    """
+    asked = settings.backbone
+    if previous is None:
+        if asked is None:
+            return settings, None
+        backbone = backbone or open_backbone(asked, settings.compute)
+    else:
+        known = previous.backbone
+        if (known is None) != (asked is None):
+            has = f"has the backbone {known.record.name}" if known else "learns pixels"
+            raise InputError(f"a scholar's backbone is fixed by its first task, and this one {has}: start a new one")
+        if known is None or asked is None:
+            return settings, None
+        name, _, file = asked.name.partition("=")
+        other = file and open_backbone(asked, settings.compute).record.sha256 != known.record.sha256
+        if name != known.record.name or other or asked.size not in (None, known.record.size):
+            raise InputError(
+                f"a scholar's backbone is fixed by its first task: it is {known.record.name} at {known.record.size} "
+                f"pixels, not {asked.name} at {asked.size or 'its own'} pixels"
+            )
+        backbone = known.on(settings.compute)
+    record = backbone.record
+    fixed = asked.model_copy(update={"name": record.name, "size": record.size})
+    image = ImageSettings(size=record.size, channels=3)
+    return settings.model_copy(update={"backbone": fixed, "image": image}), backbone
+
+
+def look_at_task(task: Task, backbone: Backbone, settings: Settings, session: Session | None = None) -> Task:
+    """Return the task with the features that ``backbone`` sees, reported as the stage "features".
+
+    A task that it has looked at stays as it is. Raises InputError for features of another backbone, and what `look`
+    raises.
+    """
+    session = session or Session()
+    if task.train.features is not None and task.test.features is not None:
+        if {task.train.seen_by, task.test.seen_by} != {backbone.record.key}:
+            raise InputError(
+                f"the features of task {task.name!r} are of another backbone than {backbone.record.name}: let this one "
+                "look at the images"
+            )
+        return task
+    assert settings.backbone
+
+    def report(done: int, total: int, speed: float) -> None:
+        session.on_tick(Tick("features", done, total, {}, speed))
+
+    return look(task, backbone, settings.backbone.views, on_progress=report, stopping=session.stopping)

@@ -1,0 +1,31 @@
+"""Bring images to the shape that a scholar has or, with a backbone, let that look at them."""
+
+from torch import Tensor
+
+from scholars.backbones import Backbone, look_at
+from scholars.backbones.views import convert_squares
+from scholars.errors import InputError
+from scholars.settings import ImageSettings
+from scholars.tasks.images import Images
+from scholars.tasks.resize import ImageLike, as_tensor, convert_images
+
+
+def convert(images: ImageLike, shape: ImageSettings, backbone: Backbone | None) -> Tensor:
+    """Return an array, a tensor or PIL images as uint8 ``[N, C, S, S]``, resized as the backbone wants it.
+
+    Raises InputError for anything else, and for images that cannot be read.
+    """
+    if backbone:
+        return as_tensor(convert_squares(images, shape.size, backbone.record.interpolation))
+    return as_tensor(convert_images(images, shape.channels, shape.size))
+
+
+def see(images: Images, shape: ImageSettings, backbone: Backbone | None) -> Images:
+    """Return a task's images in this shape or, with a backbone, with the features of their plain view; see `seen`."""
+    if backbone is None:
+        return images.resized(shape.channels, shape.size)
+    if images.features is None:
+        return look_at(images, backbone, 0, keep=False)
+    if images.seen_by != backbone.record.key:
+        raise InputError(f"these features are of another backbone than this scholar's, {backbone.record.name}")
+    return images
