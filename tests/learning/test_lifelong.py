@@ -64,6 +64,7 @@ def test_settings_are_those_of_the_last_task_unless_changed(home: Path, high: Ta
     assert taught.settings.image_solver.steps == 3
     assert taught.settings.replay.bank == 600
     again = settings_of(home, None, {})
+    assert again
     assert again.image_solver.steps == 3
     assert again.compute == ComputeSettings(), "the machine that it is taught on may be another one"
 

@@ -62,7 +62,7 @@ class Backbone:
         """Return the features ``[N, D]`` float32, on the CPU, of uint8 images ``[N, 3, S, S]``.
 
         The same image has the same features, bit for bit, whatever else is looked at with it. Raises InputError for
-        images of another shape.
+        images of another shape, and for a network that does not fit its record.
         """
         size, batch = self.record.size, self.engine.batch
         if images.dtype != torch.uint8 or images.shape[1:] != (3, size, size):
@@ -78,8 +78,14 @@ class Backbone:
             return torch.cat(list(pool.map(self._look, parts)))
 
     def _look(self, images: Tensor) -> Tensor:
-        count = len(images)
-        return self.engine.run(F.pad(images, (0, 0) * 3 + (0, self.engine.batch - count)))[:count]
+        count, record = len(images), self.record
+        seen = self.engine.run(F.pad(images, (0, 0) * 3 + (0, self.engine.batch - count)))[:count]
+        if seen.shape[1:] != (record.features,):
+            raise InputError(
+                f"backbone {record.name}: its network gives {list(seen.shape[1:])} features, not {record.features} as "
+                "its description says"
+            )
+        return seen
 
     def on(self, compute: ComputeSettings) -> Backbone:
         """Return the same backbone on another device."""

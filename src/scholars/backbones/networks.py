@@ -74,7 +74,8 @@ def digest_weights(weights: Mapping[str, Tensor]) -> str:
     for name in sorted(weights):
         value = weights[name]
         found.update(repr((name, str(value.dtype), tuple(value.shape))).encode())
-        found.update(value.cpu().contiguous().numpy().tobytes())
+        # As bytes: numpy lacks some of torch's types.
+        found.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
 
 

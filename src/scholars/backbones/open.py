@@ -31,11 +31,9 @@ def open_backbone(settings: BackboneSettings, compute: ComputeSettings | None = 
     name, _, file = settings.name.partition("=")
     if name == EMBEDDED and not file:
         record, weights = open_embedded(settings.size)
+        _check_size(name, build_network(record.architecture, record.size), record.size)
     else:
         record, weights = _open_timm(name, file, settings.size)
-    network = build_network(record.architecture, record.size)
-    if record.size % (step := stride(network)):
-        raise InputError(f"backbone.size={record.size}: {name} looks at multiples of {step} pixels")
     return Backbone(record, weights, compute or ComputeSettings())
 
 
@@ -46,11 +44,16 @@ def _open_timm(name: str, file: str, size: int | None) -> tuple[BackboneRecord, 
     known = timm.list_models()
     if architecture not in known:
         raise InputError(f"no backbone {name!r}. {_nearest(architecture, [EMBEDDED, *known])}")
-    config = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(architecture)
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # a tag that timm does not know
+        tagged = timm.list_pretrained(f"{architecture}.*")
+        raise InputError(f"no backbone {name!r}. {did_you_mean(name, tagged)}") from None
     if config is None and not file:
         raise InputError(f"timm has no weights for {name!r}: give a file of them, --backbone {name}=FILE")
     size = size or (int(config.input_size[-1]) if config else 224)
     network = build_network(architecture, size)
+    _check_size(name, network, size)
     weights = _read_weights(network, name, Path(file)) if file else _download(name, size, config)
     record = BackboneRecord(
         name=name,
@@ -65,11 +68,19 @@ def _open_timm(name: str, file: str, size: int | None) -> tuple[BackboneRecord, 
         licence="that of your file" if file else (config and config.license) or "unknown",
     )
     network.load_state_dict(weights)
-    with torch.inference_mode():
-        seen = Encoder(network, record).eval()(probe_images(_PROBES, size))
+    try:
+        with torch.inference_mode():
+            seen = Encoder(network, record).eval()(probe_images(_PROBES, size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise InputError(f"{name} cannot look at images of {size} pixels: {one_line(error)}") from None
     if seen.ndim != 2 or not bool(seen.isfinite().all()):
         raise InputError(f"{name} gives no feature vector of finite numbers: choose another backbone")
     return record.model_copy(update={"features": seen.shape[1], "root": bool((seen >= 0).all())}), weights
+
+
+def _check_size(name: str, network: torch.nn.Module, size: int) -> None:
+    if size % (step := stride(network)):
+        raise InputError(f"backbone.size={size}: {name} looks at multiples of {step} pixels")
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from scholars.compute.device import derive_seed
-from scholars.tasks.decoding import resize_square
+from scholars.tasks.decoding import RESAMPLING, Interpolation, resize_square
 from scholars.tasks.image_files import unreadable
 from scholars.tasks.images import Images
 from scholars.tasks.resize import ImageLike, as_picture, check_images
@@ -16,10 +16,11 @@ from scholars.tasks.resize import ImageLike, as_picture, check_images
 # Share of the photograph's area that a crop shows, and its proportions (Szegedy et al. 2015; there from 0.08 on, which
 # suits the training of a network from scratch: what is kept here must still show what the photograph shows).
 _AREA, _ASPECT = (0.35, 1.0), (3 / 4, 4 / 3)
-_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
-def draw_views(picture: Image.Image, digest: bytes, views: int, size: int, interpolation: str) -> npt.NDArray[np.uint8]:
+def draw_views(
+    picture: Image.Image, digest: bytes, views: int, size: int, interpolation: Interpolation
+) -> npt.NDArray[np.uint8]:
     """Return the plain view of a picture and ``views`` augmented ones, ``[1 + views, 3, size, size]``.
 
     The plain view is the square around the centre. What the others show follows from the digest and the number of each.
@@ -27,11 +28,11 @@ def draw_views(picture: Image.Image, digest: bytes, views: int, size: int, inter
     digest: SHA-256 of the picture's file or pixels
     """
     picture = picture.convert("RGB")
-    drawn = [np.asarray(resize_square(picture, size, _RESAMPLING[interpolation]))]
+    drawn = [np.asarray(resize_square(picture, size, interpolation))]
     for number in range(1, 1 + views):
         rng = np.random.default_rng(derive_seed(int.from_bytes(digest[:8]), "view", number))
         box = _crop(picture.size, rng)
-        view = np.asarray(picture.resize((size, size), _RESAMPLING[interpolation], box=box))
+        view = np.asarray(picture.resize((size, size), RESAMPLING[interpolation], box=box))
         drawn.append(view[:, ::-1] if rng.random() < 0.5 else view)
     return np.ascontiguousarray(np.stack(drawn).transpose(0, 3, 1, 2))
 
@@ -46,7 +47,7 @@ def _crop(shape: tuple[int, int], rng: np.random.Generator) -> tuple[float, floa
     return left, top, left + width, top + height
 
 
-def squares(images: Images, size: int, interpolation: str) -> npt.NDArray[np.uint8]:
+def squares(images: Images, size: int, interpolation: Interpolation) -> npt.NDArray[np.uint8]:
     """Return the plain views ``[N, 3, size, size]`` of all images. Raises InputError for unreadable files."""
     drawn, bad = images.map_pictures(lambda picture, digest: draw_views(picture, digest, 0, size, interpolation))
     if bad:
@@ -54,7 +55,7 @@ def squares(images: Images, size: int, interpolation: str) -> npt.NDArray[np.uin
     return _joined(drawn, size)
 
 
-def convert_squares(images: ImageLike, size: int, interpolation: str) -> npt.NDArray[np.uint8]:
+def convert_squares(images: ImageLike, size: int, interpolation: Interpolation) -> npt.NDArray[np.uint8]:
     """Return the plain views ``[N, 3, size, size]`` of an array, a tensor or PIL images. Raises InputError."""
     checked = check_images(images)
     pictures = checked if isinstance(checked, list) else map(as_picture, checked)

@@ -35,6 +35,14 @@ GeneratorKind = Annotated[
         help="The kind of generator; see `scholars generators`.", autocompletion=completion.complete_generator
     ),
 ]
+BackboneName = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        metavar="NAME",
+        help="The pretrained network that looks at photographs; NAME=FILE, none, or auto; see `scholars backbones`.",
+    ),
+]
 SaveEvery = Annotated[
     float, typer.Option("--save-every", metavar="SECONDS", min=0, help="How often to save unfinished work.")
 ]

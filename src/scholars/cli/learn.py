@@ -8,6 +8,7 @@ import typer
 from scholars.cli import completion
 from scholars.cli.app import (
     AsJson,
+    BackboneName,
     Changes,
     DataDir,
     Devices,
@@ -44,6 +45,10 @@ def learn_task(
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option(help="The seed: equal seeds give equal scholars.")] = 0,
     generator: GeneratorKind = None,
+    backbone: BackboneName = None,
+    keep_cache: Annotated[
+        bool, typer.Option("--keep-cache", help="Keep the features of the images for later.")
+    ] = False,
     changes: Changes = None,
     save_every: SaveEvery = 60,
     events: Events = None,
@@ -62,15 +67,23 @@ def learn_task(
     from scholars.cli.progress import open_task_with_progress, show_progress
     from scholars.compute.processes import distributed
     from scholars.learning.lifelong import settings_of, teach
+    from scholars.tasks.task import Task
 
-    settings = settings_of(scholar, origin, changed)
     only = split_list(classes) if classes else None
+    settings = settings_of(scholar, origin, changed, backbone)
+    first: Task | None = None
+    if settings is None:  # whether a new scholar has a backbone is for its images to say
+        first = open_task_with_progress(messages, source, None, data_dir, only)
+        settings = settings_of(scholar, origin, changed, backbone, first)
+        assert settings
     with explain_resume("the same command resumes it"), distributed(settings.compute, devices, nodes):
-        task = open_task_with_progress(messages, source, settings.image, data_dir, only)
+        task = first
+        if task is None or not settings.backbone:
+            task = open_task_with_progress(messages, source, settings, data_dir, only)
         if name:
             task = replace(task, name=name)
         if test:
-            task = task.with_test_part(open_task_with_progress(messages, test, settings.image, data_dir, only))
+            task = task.with_test_part(open_task_with_progress(messages, test, settings, data_dir, only))
         with show_progress(messages, events) as callbacks:
             taught = teach(
                 scholar,
@@ -79,6 +92,8 @@ def learn_task(
                 changes=changed,
                 seed=seed,
                 keep=keep,
+                backbone=backbone,
+                keep_cache=keep_cache,
                 callbacks=callbacks,
                 save_every=save_every,
             )
@@ -117,7 +132,7 @@ def evaluate(
 
     opened = Scholar.load(scholar)
     only = split_list(classes) if classes else None
-    tasks = open_tests(messages, sources, opened.settings.image, data_dir, only)
+    tasks = open_tests(messages, sources, opened.settings, data_dir, only)
     evaluations = [(task, evaluate(opened, task)) for task in tasks]
     if as_json:
         rows = [
@@ -155,7 +170,7 @@ def inspect(
         from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
-    tasks = open_tests(messages, tests or [], opened.settings.image, data_dir, None)
+    tasks = open_tests(messages, tests or [], opened.settings, data_dir, None)
     description = describe(opened, scholar, tasks)
     if as_json:
         out.print_json(data=description)

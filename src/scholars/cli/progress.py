@@ -17,7 +17,7 @@ from scholars.cli.console import print_line, urgent
 from scholars.cli.tensorboard import tensorboard_writer
 from scholars.errors import InputError
 from scholars.learning.callbacks import Callbacks, Position
-from scholars.settings import ImageSettings
+from scholars.settings import Settings
 from scholars.tasks.open import open_task
 from scholars.tasks.task import Task
 from scholars.training.meter import Tick
@@ -45,12 +45,12 @@ def show_progress(console: Console, events: Path | None = None) -> Iterator[Call
 
 
 def open_tests(
-    console: Console, sources: Sequence[str], shape: ImageSettings, data_dir: Path | None, classes: Sequence[str] | None
+    console: Console, sources: Sequence[str], settings: Settings, data_dir: Path | None, classes: Sequence[str] | None
 ) -> list[Task]:
     """Open each source, with progress bars. Tasks of one name are named by their sources: 2025/new, 2026/new."""
     if repeated := [source for source, count in Counter(sources).items() if count > 1]:
         raise InputError(f"{repeated[0]} is given twice: give each source once")
-    tasks = [open_task_with_progress(console, source, shape, data_dir, classes) for source in sources]
+    tasks = [open_task_with_progress(console, source, settings, data_dir, classes) for source in sources]
     names = Counter(task.name for task in tasks)
     return [
         task if names[task.name] == 1 else replace(task, name=source)
@@ -59,17 +59,22 @@ def open_tests(
 
 
 def open_task_with_progress(
-    console: Console, source: str, shape: ImageSettings, data_dir: Path | None, classes: Sequence[str] | None
+    console: Console, source: str, settings: Settings | None, data_dir: Path | None, classes: Sequence[str] | None
 ) -> Task:
-    """Open a source in a scholar's image shape, with a progress bar while images are decoded."""
+    """Open a source in a scholar's image shape, with a progress bar while images are decoded.
+
+    settings: the scholar's; those in files are not decoded yet where it has a backbone, or where it is not known (None)
+    """
+    shape = settings.image if settings and not settings.backbone else None
     with _progress_bar(console) as progress:
         bar = progress.add_task(f"[bold]{escape(source)}[/]  reading", total=None, speed="")
         return open_task(
             source,
             data_dir=data_dir,
             classes=classes,
-            size=shape.size,
-            channels=shape.channels,
+            size=shape.size if shape else None,
+            channels=shape.channels if shape else None,
+            decode=shape is not None,
             on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
 

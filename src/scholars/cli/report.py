@@ -43,7 +43,7 @@ def report(
         from scholars.report.scholar_page import write_scholar_page
         from scholars.scholar import Scholar
 
-        tasks = open_tests(messages, tests or [], Scholar.load(only).settings.image, data_dir, None)
+        tasks = open_tests(messages, tests or [], Scholar.load(only).settings, data_dir, None)
         # Beside the scholar's folder: inside there is nothing but what its description names.
         named = only if only.name.strip(".") else only.resolve()
         page = write_scholar_page(only, path or named.with_name(f"{only.resolve().name}.html"), tasks)

@@ -52,7 +52,7 @@ def evaluate(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -
             raise InputError(
                 f"task {task.name!r}: the scholar knows no class {name!r}. {did_you_mean(name, scholar.classes)}"
             )
-    shape, known = scholar.settings.image, len(scholar.classes)
+    known = len(scholar.classes)
     test = scholar.seen(task.test)
     outputs = torch.tensor([scholar.classes.index(name) for name in task.classes])
     truth = outputs[test.label_tensor]
@@ -63,7 +63,7 @@ def evaluate(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -
     confusion = torch.bincount(truth * known + predicted, minlength=known**2).reshape(known, known)
     wrong = (predicted != truth).nonzero()[:, 0]
     worst = wrong[confidence[wrong].argsort(descending=True, stable=True)[:MAX_MISTAKES]]
-    shown = test[worst.numpy()].resized(shape.channels, shape.size).tensor.contiguous()
+    shown = scholar.pixels(test[worst.numpy()]).contiguous()
     return Evaluation(confusion, shown, truth[worst], predicted[worst], confidence[worst])
 
 

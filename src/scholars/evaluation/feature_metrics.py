@@ -13,10 +13,16 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     |mu_a - mu_b|^2 + Tr(C_a + C_b - 2 (C_a C_b)^(1/2)); 0 for equal sets. Each set needs two or more rows.
     """
     a, b = a.double(), b.double()
+    means = (a.mean(0) - b.mean(0)).square().sum()
+    if min(len(a), len(b)) < a.shape[1]:
+        # Fewer vectors than features: with X, Y the centred rows over the root of n - 1, the roots of the eigenvalues
+        # of C_a C_b = X^T X Y^T Y are the singular values of X Y^T.
+        x, y = ((part - part.mean(0)) / (len(part) - 1) ** 0.5 for part in (a, b))
+        root_trace = torch.linalg.svdvals(x @ y.T).sum()
+        return float((means + x.square().sum() + y.square().sum() - 2 * root_trace).clamp_min(0))
     cov_a, cov_b = torch.cov(a.T).reshape(a.shape[1], -1), torch.cov(b.T).reshape(b.shape[1], -1)
     # The trace of a matrix root is the sum of the roots of the eigenvalues; those of C_a C_b are real and not negative.
     root_trace = torch.linalg.eigvals(cov_a @ cov_b).real.clamp_min(0).sqrt().sum()
-    means = (a.mean(0) - b.mean(0)).square().sum()
     return float((means + cov_a.trace() + cov_b.trace() - 2 * root_trace).clamp_min(0))
 
 

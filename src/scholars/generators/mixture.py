@@ -11,7 +11,7 @@ where e is drawn from its own covariance and e' from that of another component, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Self
 
@@ -70,35 +70,33 @@ class Mixture(Generator):
         return cls(memories)
 
     def sample(self, conditions: Tensor) -> Tensor:
-        """Draw one feature vector per condition, under torch's global generator: ``[B, D]`` float32.
+        """Draw one feature vector per condition ``[B]``, under torch's global generator: ``[B, D]`` float32.
 
-        Equal conditions that stand together are drawn together. What is drawn does not depend on which number a
-        condition has, but on its memory and on the other memories.
+        What is drawn does not depend on which number a condition has, but on its memory and on the other memories.
         """
-        chosen, counts = torch.unique_consecutive(conditions.cpu(), return_counts=True)
-        drawn = [
-            self._draw(self.memories[condition], count)
-            for condition, count in zip(chosen.tolist(), counts.tolist(), strict=True)
-        ]
-        return torch.cat(drawn).to(conditions.device)
-
-    def _draw(self, memory: Memory, count: int) -> Tensor:
-        component = torch.multinomial(memory.weights.cpu(), count, replacement=True)
-        shared = PRIOR_PHOTOS / (memory.weights * memory.photos + PRIOR_PHOTOS)
-        own = shared[component, None]
-        spread = (1 - own).sqrt() * _spread(memory, component)
-        return memory.means.float()[component] + spread + own.sqrt() * self._common_spread(count)
+        ranks = torch.tensor(self.ranks)[conditions.cpu()]
+        drawn = torch.empty(len(ranks), self.memories[0].means.shape[1])
+        shared = torch.empty(len(ranks), 1)
+        for memory, rows in self._by_rank(ranks):
+            component = torch.multinomial(memory.weights, len(rows), replacement=True)
+            share = PRIOR_PHOTOS / (memory.weights * memory.photos + PRIOR_PHOTOS)
+            shared[rows] = share[component, None]
+            spread = (1 - shared[rows]).sqrt() * _spread(memory, component)
+            drawn[rows] = memory.means.float()[component] + spread
+        return (drawn + shared.sqrt() * self._common_spread(len(ranks))).to(conditions.device)
 
     def _common_spread(self, count: int) -> Tensor:
         """Draw deviations from the mean of components of memories, each of a random one, ``[count, D]``."""
-        by_rank = sorted(zip(self.ranks, self.memories, strict=True), key=lambda pair: pair[0])
-        which = torch.randint(len(by_rank), (count,))
         drawn = torch.empty(count, self.memories[0].means.shape[1])
-        for rank in torch.unique(which).tolist():
-            memory, rows = by_rank[rank][1], which == rank
-            component = torch.multinomial(memory.weights.cpu(), int(rows.sum()), replacement=True)
-            drawn[rows] = _spread(memory, component)
+        for memory, rows in self._by_rank(torch.randint(len(self.memories), (count,))):
+            drawn[rows] = _spread(memory, torch.multinomial(memory.weights, len(rows), replacement=True))
         return drawn
+
+    def _by_rank(self, ranks: Tensor) -> Iterator[tuple[Memory, Tensor]]:
+        """Yield each memory whose rank occurs, in the order of ranks, and where it occurs."""
+        by_rank = dict(zip(self.ranks, self.memories, strict=True))
+        for rank in torch.unique(ranks).tolist():
+            yield by_rank[rank], (ranks == rank).nonzero()[:, 0]
 
     def trainee(self, fabric: Fabric, teacher: Teacher) -> Trainee:
         """Raise TypeError: a mixture is fitted, by `Mixture.of`."""

@@ -17,9 +17,8 @@ from torch import Tensor
 
 from scholars.errors import InputError, shortlist, visible
 from scholars.scholar import Scholar
-from scholars.settings import ImageSettings
 from scholars.storage.files import expand_user
-from scholars.tasks.decoding import decode_squares, read_file
+from scholars.tasks.decoding import Interpolation, decode_squares, read_file
 from scholars.tasks.folder import iter_image_files
 from scholars.tasks.resize import convert_channels
 
@@ -115,7 +114,7 @@ def predict_files(
             yield replace(one, file=file)
 
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for chunk in _decoded(files, scholar.settings.image, scholar.chunk_size):
+        for chunk in _decoded(files, scholar):
             bad += chunk.bad
             if chunk.files:
                 found = pool.submit(lambda images: list(predict_images(scholar, images, among, top)), chunk.images)
@@ -137,11 +136,13 @@ class _Chunk:
     bad: Sequence[tuple[Path, str]]
 
 
-def _decoded(files: Sequence[Path], shape: ImageSettings, count: int) -> Iterator[_Chunk]:
-    """Yield the decoded files, ``count`` at a time; the next ones are decoded while these are in use."""
+def _decoded(files: Sequence[Path], scholar: Scholar) -> Iterator[_Chunk]:
+    """Yield the decoded files in the scholar's shape; the next ones are decoded while these are in use."""
+    shape, count = scholar.settings.image, scholar.chunk_size
+    interpolation: Interpolation = scholar.backbone.record.interpolation if scholar.backbone else "bilinear"
 
     def decode(chunk: Sequence[Path]) -> _Chunk:
-        results = decode_squares(read_file, [str(file) for file in chunk], shape.size)
+        results = decode_squares(read_file, [str(file) for file in chunk], shape.size, (), interpolation)
         pairs = list(zip(chunk, results, strict=True))
         pictures = [convert_channels(result, shape.channels) for _, result in pairs if not isinstance(result, str)]
         none = np.empty((0, shape.channels, shape.size, shape.size), np.uint8)

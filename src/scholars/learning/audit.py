@@ -17,9 +17,11 @@ from scholars.evaluation.accuracy import Evaluation, evaluate
 from scholars.evaluation.feature_metrics import frechet_distance, manifold_coverage, nearest_distances
 from scholars.learning.audit_warnings import audit_warnings
 from scholars.learning.dreams import relabel
+from scholars.learning.looking import look_at_task
 from scholars.learning.networks import train_solver
 from scholars.scholar import Scholar
 from scholars.storage.records import Audit, ClassAudit, TaskAudit
+from scholars.tasks.images import Images
 from scholars.tasks.resize import resize_images
 from scholars.tasks.task import Task
 from scholars.training.batches import Augmented, Batch, Pool, concat_batches
@@ -47,17 +49,18 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
             raise InputError(f"cannot audit dreams of {task.name!r}: this scholar learned {', '.join(names)}")
     if not settings.audit.dreams:
         raise InputError("audit.dreams=0 means no audit: set how many dreams to look at")
-    tasks = [task.resized(settings.image.channels, settings.image.size) for task in tasks]
+    tasks = [_in_shape(scholar, task) for task in tasks]
 
     # One of each class of each task at least: a class that was never drawn would seem to die out.
     count = max(settings.audit.dreams, len(scholar.conditions))
     dreams = concat_batches(scholar.iter_dreams(count, seed=derive_seed(seed, "audit", scholar.generation)))
-    probe = _train_probe(scholar, dreams, seed, session or Session())
+    # A solver of features has learned from dreams alone, as a probe does.
+    probe = scholar if scholar.backbone else _train_probe(scholar, dreams, seed, session or Session())
     evaluations = [evaluate(probe, task) for task in tasks]
     class_audits = _audit_classes(scholar, dreams, evaluations)
 
     features = scholar.features_and_logits(dreams.inputs)[0]
-    real = [_evenly_spaced(task.test.tensor, min(len(dreams.inputs), len(task.test))) for task in tasks]
+    real = [_evenly_spaced(_inputs(task.test), min(len(dreams.inputs), len(task.test))) for task in tasks]
     task_audits = tuple(
         _audit_task(scholar, task, evaluation.accuracy, images, dreams.inputs, features)
         for task, evaluation, images in zip(tasks, evaluations, real, strict=True)
@@ -78,6 +81,19 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
         precision=precision,
         warnings=tuple(audit_warnings(scholar, class_audits, task_audits, evaluations, dreams.inputs, real)),
     )
+
+
+def _in_shape(scholar: Scholar, task: Task) -> Task:
+    """Return the task as the scholar sees it: in its image shape, or with the features of its backbone."""
+    settings = scholar.settings
+    if scholar.backbone:
+        return look_at_task(task, scholar.backbone, settings)
+    return task.resized(settings.image.channels, settings.image.size)
+
+
+def _inputs(part: Images) -> Tensor:
+    """Return what a scholar's networks see of images: their features in the plain view, else their pixels."""
+    return part.tensor if part.features is None else part.feature_tensor[:, 0].float()
 
 
 def _train_probe(scholar: Scholar, dreams: Batch, seed: int, session: Session) -> Scholar:
@@ -124,10 +140,10 @@ def _audit_classes(scholar: Scholar, dreams: Batch, evaluations: Sequence[Evalua
 def _audit_task(
     scholar: Scholar, task: Task, probe_accuracy: float, real: Tensor, dreams: Tensor, dream_features: Tensor
 ) -> TaskAudit:
-    """Compare dreams ``[N, C, H, W]`` with ``real`` images of the task's test part ``[M, C, H, W]``."""
+    """Compare dreams ``[N, C, H, W]`` with ``real`` images of the task's test part ``[M, C, H, W]``; or features."""
     thumbnails = torch.cat([_thumbnails(dreams), _thumbnails(real)])
     # In chunks: the training data may be larger than memory.
-    chunks = torch.split(task.train.tensor, CHUNK)
+    chunks = torch.split(_inputs(task.train), CHUNK)
     distances = torch.stack([nearest_distances(thumbnails, _thumbnails(chunk)) for chunk in chunks]).amin(0)
     of_dreams, of_real = torch.split(distances, [len(dreams), len(real)])
     usual = of_real.quantile(0.001)
@@ -148,7 +164,12 @@ def _mean(values: Tensor) -> float | None:
 
 
 def _thumbnails(images: Tensor) -> Tensor:
-    """Return images ``[N, C, H, W]`` uint8 as ``[N, D]``: Euclidean distances are root mean square differences."""
+    """Return images ``[N, C, H, W]`` uint8 as ``[N, D]``: Euclidean distances are root mean square differences.
+
+    Of features ``[N, D]``, too.
+    """
+    if images.ndim == 2:
+        return cast(Tensor, images / images.shape[1] ** 0.5)
     small = torch.from_numpy(resize_images(images.numpy(), images.shape[1], COPY_CHECK_SIZE)).flatten(1).float() / 255
     return cast(Tensor, small / small.shape[1] ** 0.5)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from scholars.errors import shortlist
 from scholars.evaluation.accuracy import Evaluation
 from scholars.scholar import Scholar
-from scholars.settings import OwnSettings
+from scholars.settings import MixtureSettings, OwnSettings
 from scholars.storage.records import ClassAudit, TaskAudit
 
 # A conditional generator whose dreams of a class are seen as it less often than this mostly teaches something else.
@@ -33,15 +33,17 @@ def audit_warnings(
     dreams: ``[N, C, H, W]`` uint8; real: test images of each task, likewise
     """
     generator = scholar.settings.generator
-    own = isinstance(generator, OwnSettings)
+    own, fitted = isinstance(generator, OwnSettings), isinstance(generator, MixtureSettings)
     rate = "its rate" if own else "generator.rate"
     longer = "train the generator for longer (--set generator.steps=...)"
+    if fitted:
+        longer = "keep more of each class (--set generator.rank=...), or learn more photos of it"
     if scholar.generator and (
         complaint := scholar.generator.diagnose(scholar.lineage[-1].metrics.get("generator", {}))
     ):
         yield complaint
 
-    cures = [longer.capitalize(), "set replay.balance=classes"]
+    cures = [longer.capitalize()] if scholar.backbone else [longer.capitalize(), "set replay.balance=classes"]
     if not generator.conditional and not own:
         cures.append("let the generator be asked for each class (generator.conditional=true)")
     if dying := [entry for entry in classes if entry.is_dying(len(classes))]:
@@ -62,8 +64,8 @@ def audit_warnings(
     real_variation = [images.float().std(dim=0).mean() for images in real if len(images) > 1]
     if real_variation and variation < COLLAPSED_THRESHOLD * torch.stack(real_variation).min():
         yield (
-            f"the generator has collapsed: its dreams vary by {float(variation):.1f} grey levels, a fifth of what real "
-            f"images do or less. Lower {rate}, or start from new weights (--set generator.start=fresh)"
+            f"the generator has collapsed: its dreams vary by {float(variation):.2g}, a fifth of what real images do "
+            f"or less. Lower {rate}, or start from new weights (--set generator.start=fresh)"
         )
 
     for task, evaluation in zip(tasks, evaluations, strict=True):
@@ -78,7 +80,8 @@ def audit_warnings(
         if task.copies > COPIES_THRESHOLD:
             yield (
                 f"{100 * task.copies:.1f} % of the dreams are nearer to a training image of {task.name} than real test "
-                "images are: they may be copies of it. Use more training images or fewer generator steps"
+                "images are: they may be copies of it. Use more training images or "
+                + ("fewer directions (generator.rank)" if fitted else "fewer generator steps")
             )
 
 

@@ -1,6 +1,6 @@
 """A scholar in a folder: teach it one task after another, resumably; go back to an earlier generation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scholars.backbones import Backbone, forget_task
 from scholars.errors import InputError
 from scholars.learning.algorithm import learn
-from scholars.learning.arguments import LearnArgs, union_of_classes
+from scholars.learning.arguments import LearnArgs, check_task, union_of_classes
 from scholars.learning.audit import audit
 from scholars.learning.callbacks import Callbacks, Position
 from scholars.learning.generations import keep_generation, kept_folder
+from scholars.learning.looking import (
+    AUTO,
+    NONE,
+    Choice,
+    choose_settings,
+    decided_settings,
+    look_at_task,
+    resolve_backbone,
+)
 from scholars.learning.resume import already_learned, record_outcome, unfinished_work
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, Settings
@@ -33,6 +43,8 @@ def teach(
     changes: Mapping[str, Any] | None = None,
     seed: int = 0,
     keep: bool = False,
+    backbone: str | None = None,
+    keep_cache: bool = False,
     callbacks: Callbacks | None = None,
     save_every: float = SAVE_EVERY,
 ) -> Scholar:
@@ -40,6 +52,8 @@ def teach(
 
     origin: another scholar's folder, from a copy of which a new lineage starts; ``folder`` must be absent
     changes: settings by dotted path, laid over those that the last task was learned with
+    backbone: of a new scholar: a name, ``none``, or ``auto``, the default (see `scholars.learning.looking`)
+    keep_cache: keep the features of the task's images in the user's cache
     keep: leave the previous scholar beside the new one, as ``FOLDER.gen-N`` (see `scholars.learning.generations`)
     save_every: seconds between checkpoints of the unfinished work
 
@@ -55,7 +69,14 @@ def teach(
         for path in (folder, work):
             files.remove_stale_temps(path)
         previous = _previous(folder, origin)
-        settings = _settings(previous, changes)
+        chosen = _choose(previous, changes, backbone, task)
+        if not previous:
+            on_note(chosen.reason)
+        settings, seer = resolve_backbone(previous, chosen.settings)
+        session = Session(work, partial(callbacks.on_tick, position), callbacks.stopping, save_every)
+        if seer:
+            check_task(task)
+            task = look_at_task(task, seer, settings, session)
         if previous and already_learned(work, previous, task, settings, seed):
             files.remove_folder(work)
             return previous
@@ -63,30 +84,41 @@ def teach(
             _check_absent(folder)
         for note in _task_warnings(task, previous):
             on_note(note)
-        unfinished = unfinished_work(work, LearnArgs(task, previous, "dreams", settings, seed)).state()
-        if unfinished == "same":
-            on_note("resuming unfinished work: what is done is not done again")
-        elif unfinished == "other":
-            on_note("warning: unfinished work, of other data, settings or seed, is removed; learning starts again")
-        session = Session(work, partial(callbacks.on_tick, position), callbacks.stopping, save_every)
-        try:
-            learned = learn(task, previous, settings=settings, seed=seed, session=session)
-        except InputError:
-            # Unfinished work of another command is not this one's to remove.
-            if unfinished == "new":
-                files.remove_folder(work)
-            raise
-        if settings.audit.dreams:
-            found = audit(learned, [task], seed=seed, session=session)
-            learned = learned.with_audit(found)
-            for warning in found.warnings:
-                on_note(f"warning: {warning}")
+        args = LearnArgs(task, previous, "dreams", settings, seed)
+        learned = _learn(args, seer, work, session, on_note)
         if keep and previous and not origin:
             keep_generation(folder)
         record_outcome(work, learned)
         learned.save(folder)
         files.remove_folder(work)
+        if seer and not keep_cache:
+            forget_task(task, seer)
     return learned
+
+
+def _learn(
+    args: LearnArgs, seer: Backbone | None, work: Path, session: Session, on_note: Callable[[str], None]
+) -> Scholar:
+    """Learn in the folder ``work``, resuming what is in it, and audit the dreams."""
+    settings = args.settings
+    unfinished = unfinished_work(work, args).state()
+    if unfinished == "same":
+        on_note("resuming unfinished work: what is done is not done again")
+    elif unfinished == "other":
+        on_note("warning: unfinished work, of other data, settings or seed, is removed; learning starts again")
+    try:
+        learned = learn(args.task, args.previous, settings=settings, seed=args.seed, session=session, backbone=seer)
+    except InputError:
+        # Unfinished work of another command is not this one's to remove.
+        if unfinished == "new":
+            files.remove_folder(work)
+        raise
+    if not settings.audit.dreams:
+        return learned
+    found = audit(learned, [args.task], seed=args.seed, session=session)
+    for warning in found.warnings:
+        on_note(f"warning: {warning}")
+    return learned.with_audit(found)
 
 
 def restore_generation(folder: Path, key: str) -> Scholar:
@@ -111,15 +143,35 @@ def _check_replaceable(folder: Path) -> Path:
     return folder
 
 
-def settings_of(folder: Path, origin: Path | None, changes: Mapping[str, Any]) -> Settings:
-    """Return the settings with which the scholar in ``folder`` would learn its next task."""
-    return _settings(_previous(folder, origin), changes)
+def settings_of(
+    folder: Path, origin: Path | None, changes: Mapping[str, Any], backbone: str | None = None, task: Task | None = None
+) -> Settings | None:
+    """Return the settings with which the scholar in ``folder`` would learn its next task.
+
+    task: the first one, whose images decide whether a new scholar has a backbone; without it, None where they decide
+    """
+    previous = _previous(folder, origin)
+    if previous is None and task is None:
+        return decided_settings(changes, backbone)
+    return _choose(previous, changes, backbone, task).settings
 
 
-def _settings(previous: Scholar | None, changes: Mapping[str, Any] | None) -> Settings:
+def _choose(
+    previous: Scholar | None, changes: Mapping[str, Any] | None, backbone: str | None, task: Task | None
+) -> Choice:
+    if previous is None:
+        assert task is not None
+        return choose_settings(task, changes, backbone)
+    known = previous.backbone
+    changes = dict(changes or {})
+    if backbone not in (None, AUTO, NONE):
+        changes["backbone.name"] = backbone
+    if (backbone == NONE) if known else any(key.startswith("backbone.") for key in changes):
+        has = f"has the backbone {known.record.name}" if known else "learns pixels"
+        raise InputError(f"a scholar's backbone is fixed by its first task, and this one {has}: start a new one")
     # The machine may be another one.
-    before = previous.lineage[-1].settings.model_copy(update={"compute": ComputeSettings()}) if previous else Settings()
-    return changed(before, changes or {})
+    before = previous.lineage[-1].settings.model_copy(update={"compute": ComputeSettings()})
+    return Choice(changed(before, changes), "")
 
 
 def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:
@@ -146,10 +198,17 @@ def _task_warnings(task: Task, previous: Scholar | None) -> Iterator[str]:
         other = alike.setdefault(" ".join(nfc(name).casefold().split()), name)
         if other != name:
             yield f"warning: classes {other!r} and {name!r} differ only in case, spaces or Unicode; they count as two"
+    if task.train.features is not None:
+        plain = task.train.features[:, 0]
+        for label, name in enumerate(task.classes):
+            own = plain[task.train.labels == label]
+            if len(own) > 1 and bool((own == own[0]).all()):
+                yield f"warning: to the backbone every training image of class {name!r} looks the same"
+        return
     darkest, brightest = _extremes(task.train)
     for label, name in enumerate(task.classes):
-        own = task.train.labels == label
-        if own.any() and darkest[own].min() == brightest[own].max():
+        own_rows = task.train.labels == label
+        if own_rows.any() and darkest[own_rows].min() == brightest[own_rows].max():
             yield f"warning: every training image of class {name!r} is of one and the same colour"
 
 

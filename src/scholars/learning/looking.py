@@ -67,6 +67,16 @@ def choose_settings(task: Task, changes: Mapping[str, Any] | None = None, backbo
     return Choice(settings, f"backbone: none, because {key} is set, which is for pixels")
 
 
+def decided_settings(changes: Mapping[str, Any], backbone: str | None) -> Settings | None:
+    """Return the settings of a new scholar where its first task does not decide about the backbone; else None."""
+    changes = dict(changes)
+    if backbone not in (None, AUTO, NONE):
+        changes["backbone.name"] = backbone
+    if backbone == NONE or any(key.startswith("backbone.") for key in changes):
+        return build(Settings, {}, changes, where="settings")
+    return None
+
+
 def resolve_backbone(
     previous: Scholar | None, settings: Settings, backbone: Backbone | None = None
 ) -> tuple[Settings, Backbone | None]:

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from scholars.backbones import Backbone, look_at
-from scholars.backbones.views import convert_squares
+from scholars.backbones.views import convert_squares, squares
 from scholars.errors import InputError
 from scholars.settings import ImageSettings
 from scholars.tasks.images import Images
@@ -18,6 +18,13 @@ def convert(images: ImageLike, shape: ImageSettings, backbone: Backbone | None) 
     if backbone:
         return as_tensor(convert_squares(images, shape.size, backbone.record.interpolation))
     return as_tensor(convert_images(images, shape.channels, shape.size))
+
+
+def show(images: Images, shape: ImageSettings, backbone: Backbone | None) -> Tensor:
+    """Return a few of a task's images in this shape, uint8 ``[N, C, S, S]``, in memory."""
+    if backbone:
+        return as_tensor(squares(images, shape.size, backbone.record.interpolation))
+    return images.resized(shape.channels, shape.size).tensor
 
 
 def see(images: Images, shape: ImageSettings, backbone: Backbone | None) -> Images:

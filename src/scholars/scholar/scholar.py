@@ -20,7 +20,8 @@ from scholars.errors import InputError, did_you_mean
 from scholars.generators import Generator, Mixture
 from scholars.generators.sampling import check_class_found, sample_features, sample_images
 from scholars.ood import OODDetector
-from scholars.scholar.inputs import convert, see
+from scholars.scholar.forward import feature_logits, image_features_and_logits
+from scholars.scholar.inputs import convert, see, show
 from scholars.scholar.reading import read_parts
 from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver
@@ -32,7 +33,7 @@ from scholars.training.batches import Batch, concat_batches
 
 # Images per pass without gradients: large enough to keep the cores busy, small enough for any memory. Dreams are seeded
 # per chunk, so these numbers are part of what (seed, n) means.
-CHUNK, CHUNK_SIDE = 250, 32
+CHUNK, CHUNK_SIDE, FEATURE_CHUNK = 250, 32, 1000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,7 +93,7 @@ class Scholar:
     def chunk_size(self) -> int:
         """The number of images that go through the networks at a time: `CHUNK`, and fewer where they are large."""
         if self.backbone:
-            return CHUNK
+            return FEATURE_CHUNK
         return max(1, min(CHUNK, CHUNK * CHUNK_SIDE**2 // self.settings.image.size**2))
 
     def predict(self, images: ImageLike, among: str | None = None) -> list[str]:
@@ -199,23 +200,8 @@ class Scholar:
         """
         if self.backbone:
             seen = self.backbone.features(inputs) if inputs.dtype == torch.uint8 else inputs.float()
-            return seen, self._logits_of_features(seen)
-        device = device_for(self.settings.compute)
-        self.solver.eval()
-        features, logits = [], []
-        with torch.inference_mode(), device.autocast():
-            for part in torch.split(inputs, self.chunk_size):  # of no images: one empty part
-                seen = self.solver.features(part.to(device.device))
-                features.append(seen.float().cpu())
-                logits.append(self.solver.classify(seen).float().cpu())
-        return torch.cat(features), torch.cat(logits)
-
-    def _logits_of_features(self, seen: Tensor) -> Tensor:
-        # Without autocast: a head takes a small share of the backbone's time.
-        device = device_for(self.settings.compute).device
-        self.solver.eval()
-        with torch.inference_mode():
-            return torch.cat([self.solver(part.to(device)).cpu() for part in torch.split(seen, 4096)])
+            return seen, feature_logits(self.solver, seen, self.settings.compute)
+        return image_features_and_logits(self.solver, inputs, self.settings.compute, self.chunk_size)
 
     def probabilities(self, inputs: Tensor) -> Tensor:
         """Return class probabilities ``[N, K]`` on the CPU; inputs as for `features_and_logits`."""
@@ -250,6 +236,10 @@ class Scholar:
         Raises InputError for unreadable files, and for features of another backbone.
         """
         return see(images, self.settings.image, self.backbone)
+
+    def pixels(self, images: Images) -> Tensor:
+        """Return a few images in the scholar's shape, ``[N, C, S, S]`` uint8, to be shown."""
+        return show(images, self.settings.image, self.backbone)
 
     def on(self, compute: ComputeSettings) -> Scholar:
         """Return the same scholar on another device; itself, if it is there already. This one stays where it is."""

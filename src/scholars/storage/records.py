@@ -53,7 +53,7 @@ class TaskAudit(Section):
     )
     nearest_dream: float = Field(
         description="0.1 % quantile over dreams of the distance to the nearest training image: root mean square "
-        "difference of pixels, in [0, 1]"
+        "difference of pixels, in [0, 1], or of features"
     )
     nearest_real: float = Field(description="the same quantile over real test images")
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from scholars.errors import ScholarsError, pass_on_warnings
 from scholars.learning.callbacks import Callbacks, Position
-from scholars.learning.lifelong import settings_of, teach
+from scholars.learning.lifelong import teach
+from scholars.scholar import Scholar
 from scholars.settings.registry import load_plugin
 from scholars.tasks.open import open_task
 from scholars.training.meter import Tick
@@ -59,8 +60,9 @@ def main(folder: str, source: str, name: str, parent: str, *plugins: str) -> int
     try:
         for plugin in plugins:
             load_plugin(plugin)
-        image = settings_of(Path(folder), None, {}).image
-        task = open_task(Path(source), size=image.size, channels=image.channels)
+        settings = Scholar.load(folder).settings
+        image = settings.image
+        task = open_task(Path(source), size=image.size, channels=image.channels, decode=settings.backbone is None)
         scholar = teach(folder, replace(task, name=name), keep=True, callbacks=callbacks)
     except (ScholarsError, OSError) as error:
         report(error=str(error))

@@ -4,12 +4,12 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,11 @@ MAX_FILE_BYTES = 2**28
 _SMALL_FILE_BYTES, _FILES_PER_JOB = 8192, 64
 
 T = TypeVar("T")
+Interpolation = Literal["bilinear", "bicubic"]
+RESAMPLING: Mapping[Interpolation, Image.Resampling] = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +65,15 @@ def read_headers(read: Callable[[str], bytes], keys: Sequence[str]) -> list[Imag
 
 
 def decode_squares(
-    read: Callable[[str], bytes], keys: Sequence[str], size: int, transforms: Sequence[Transform] = ()
+    read: Callable[[str], bytes],
+    keys: Sequence[str],
+    size: int,
+    transforms: Sequence[Transform] = (),
+    interpolation: Interpolation = "bilinear",
 ) -> list[npt.NDArray[np.uint8] | str]:
     """Return each image as ``[1, S, S]`` (grey) or ``[3, S, S]`` with S = ``size``, or why it cannot be read.
 
-    The shorter side is scaled (bilinear, antialiased), the longer one cropped around its centre.
+    The shorter side is scaled (antialiased), the longer one cropped around its centre.
 
     read: key -> bytes of the file
     transforms: applied before, in this order
@@ -74,7 +83,7 @@ def decode_squares(
         picture = open_upright(content)
         for transform in transforms:
             picture = transform.apply(picture)
-        return as_square(picture, size)
+        return as_square(picture, size, interpolation)
 
     return map_files(read, keys, decode)
 
@@ -89,22 +98,20 @@ def read_file(path: str) -> bytes:
     return file.read_bytes()
 
 
-def as_square(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+def as_square(picture: Image.Image, size: int, interpolation: Interpolation = "bilinear") -> npt.NDArray[np.uint8]:
     """Return a picture of mode L or RGB as ``[1, S, S]`` (grey) or ``[3, S, S]``; see `decode_squares`."""
-    pixels = np.asarray(resize_square(picture, size))
+    pixels = np.asarray(resize_square(picture, size, interpolation))
     # Grey saved as colour is grey. WebP, which knows no grey, brings it back with channels that differ by 1.
     if pixels.ndim == 3 and _is_grey(pixels.astype(np.int16)):
         pixels = pixels[..., 1]
     return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def resize_square(
-    image: Image.Image, size: int, resampling: Image.Resampling = Image.Resampling.BILINEAR
-) -> Image.Image:
+def resize_square(image: Image.Image, size: int, interpolation: Interpolation = "bilinear") -> Image.Image:
     """Return the square around the centre of a picture, ``size`` pixels a side."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.resize((size, size), resampling, box=(left, top, left + side, top + side))
+    return image.resize((size, size), RESAMPLING[interpolation], box=(left, top, left + side, top + side))
 
 
 def open_upright(content: bytes) -> Image.Image:

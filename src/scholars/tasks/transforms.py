@@ -25,7 +25,7 @@ def invert() -> Transform:
 
 def rotate(degrees: float) -> Transform:
     """Rotate counter-clockwise about the centre, the new corners black."""
-    return Transform(f"rotate {degrees:g}", partial(_rotate, degrees))
+    return Transform(f"rotate {float(degrees)!r}", partial(_rotate, degrees))
 
 
 def grey() -> Transform:
@@ -40,7 +40,7 @@ def edges() -> Transform:
 
 def blur(share: float) -> Transform:
     """Blur by a Gaussian whose standard deviation is this share of the shorter side."""
-    return Transform(f"blur {share:g}", partial(_blur, share))
+    return Transform(f"blur {float(share)!r}", partial(_blur, share))
 
 
 def _rotate(degrees: float, picture: Image.Image) -> Image.Image:
