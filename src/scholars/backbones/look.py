@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,7 @@ from PIL import Image
 from scholars.backbones.backbone import Backbone
 from scholars.backbones.feature_cache import cached_features, forget_features
 from scholars.backbones.views import draw_views
-from scholars.errors import Interrupted
+from scholars.errors import InputError, Interrupted
 from scholars.tasks.image_files import unreadable
 from scholars.tasks.images import Images
 from scholars.tasks.task import Task
@@ -42,7 +43,8 @@ def look(
     Test images are seen plain; training images in ``views`` more views. Features are kept in the user's cache until
     `forget_task` or until they are too many; an interrupted look goes on where it stopped.
 
-    Raises InputError, listing them, for files that cannot be read, Interrupted when asked to stop.
+    Raises InputError, listing them, for files that cannot be read, and for features that half precision cannot hold;
+    Interrupted when asked to stop.
     """
     total = len(task.train) + len(task.test)
     train = look_at(
@@ -96,16 +98,16 @@ def look_at(
     bad: list[str] = []
 
     def compute(done: int) -> Iterator[npt.NDArray[np.float16]]:
-        start = time.perf_counter()
-        for found in _in_threads(part, backbone, views, done):
-            if stopping():
-                raise Interrupted(f"stopped while looking at the images, at {done:,} of {len(part):,}")
+        first, start = done, time.perf_counter()
+        for found in _in_threads(part, backbone, views, done, stopping):
             if isinstance(found, list):
                 bad.extend(found)
             elif not bad:
                 yield found
             done += min(_CHUNK, len(part) - done)
-            on_progress(done, done / (time.perf_counter() - start))
+            on_progress(done, (done - first) / (time.perf_counter() - start))
+        if done < len(part):
+            raise Interrupted(f"stopped while looking at the images, at {done:,} of {len(part):,}")
         if bad:
             raise unreadable(part.files.where if part.files is not None else "the images", bad, len(part))
 
@@ -118,15 +120,17 @@ def look_at(
 
 
 def _in_threads(
-    part: Images, backbone: Backbone, views: int, first: int
+    part: Images, backbone: Backbone, views: int, first: int, stopping: Callable[[], bool]
 ) -> Iterator[npt.NDArray[np.float16] | list[str]]:
     """Yield the features ``[n, V, D]`` of some images after the other, or lines about those that cannot be read.
 
-    Threads decode and look at the same time: neither waits for the other.
+    Threads decode and look at the same time: neither waits for the other. When asked to stop, what was begun is still
+    yielded, so that no image is seen twice. Raises InputError for features that half precision cannot hold.
     """
     # The engine is made before several threads want it.
     record, _ = backbone.record, backbone.engine
-    workers = min(os.cpu_count() or 1, max(1, torch.get_num_threads()))
+    threads = torch.get_num_threads()
+    workers = min(os.cpu_count() or 1, threads)
 
     def work(start: int) -> npt.NDArray[np.float16] | list[str]:
         torch.set_num_threads(1)
@@ -139,13 +143,28 @@ def _in_threads(
         if bad:
             return bad
         images = torch.from_numpy(np.concatenate(pictures))
-        return backbone.features(images).half().numpy().reshape(len(some), 1 + views, -1)
+        seen = backbone.features(images).half()
+        if not bool(seen.isfinite().all()):
+            raise InputError(f"{record.name} gives features that half precision cannot hold: choose another backbone")
+        return seen.numpy().reshape(len(some), 1 + views, -1)
 
     pending: deque[Future[npt.NDArray[np.float16] | list[str]]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for start in range(first, len(part), _CHUNK):
-            pending.append(pool.submit(work, start))
-            if len(pending) > 2 * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+    # Threads that decode change the warning filters of the process, each without regard to the others.
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+        try:
+            for start in range(first, len(part), _CHUNK):
+                if stopping():
+                    break
+                pending.append(pool.submit(work, start))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
+                # From the back: what is yielded must have no gap.
+                while stopping() and pending and pending[-1].cancel():
+                    pending.pop()
+                if pending:
+                    yield pending.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            # What a thread sets for itself is also what later threads begin with.
+            torch.set_num_threads(threads)

@@ -24,8 +24,9 @@ from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, Settings
 from scholars.settings.overrides import build
 from scholars.tasks.array_cache import resolve_cache_folder
+from scholars.tasks.data_directory import resolve_data_directory
 from scholars.tasks.open import open_task
-from scholars.tasks.torchvision_sets import list_local_sets, resolve_data_directory
+from scholars.tasks.torchvision_sets import list_local_sets
 
 State = Literal["fine", "note", "wrong"]
 

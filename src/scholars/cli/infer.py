@@ -95,17 +95,24 @@ def dream(
 def export(
     scholar: ScholarFolder,
     path: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="The file to write.")],
+    fixed: Annotated[
+        bool, typer.Option("--fixed", help="Take images of the scholar's own size only, and leave resizing to others.")
+    ] = False,
 ) -> None:
-    """Write a scholar's classifier as ONNX. uint8 images [B, H, W, C] in, class probabilities out."""
+    """Write a scholar's classifier as ONNX. uint8 images [B, H, W, C] in, class probabilities out.
+
+    Of a scholar with a backbone it takes photos of any size, unless --fixed. Scholars of pixels take their own size.
+    """
     with fast_imports():
         from scholars.inference.onnx_export import export_onnx
         from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
-    difference = export_onnx(opened, path)
+    found = export_onnx(opened, path, fixed=fixed)
+    resizing = "" if found.resizing is None else f", and by {found.resizing:.1g} where it resizes instead of Pillow"
     print_line(
         f"{path}: {len(opened.classes)} classes; its probabilities differ from PyTorch's in fp32 by "
-        f"{difference:.1g} at most"
+        f"{found.pytorch:.1g} at most{resizing}"
     )
 
 

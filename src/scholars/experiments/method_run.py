@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from scholars.backbones import Backbone
 from scholars.evaluation.accuracy import Evaluation, concat, evaluate
 from scholars.evaluation.metrics import (
     average_accuracy,
@@ -43,6 +44,7 @@ class MethodRun:
     tasks: the stream
     name: of the method
     save_every: seconds between checkpoints of the unfinished work
+    backbone: which has looked at the tasks; None for scholars of pixels
     """
 
     recipe: Recipe
@@ -52,6 +54,7 @@ class MethodRun:
     name: str
     callbacks: Callbacks
     save_every: float
+    backbone: Backbone | None = None
 
     def run(self, first: Scholar | None) -> tuple[dict[str, Any], Scholar | None]:
         """Learn all tasks; return the entry of ``results.json``, and the scholar after the first task.
@@ -100,7 +103,7 @@ class MethodRun:
     ) -> tuple[Scholar, dict[str, Any]]:
         """Learn, evaluate, audit and save one task; return the scholar and the task's figures."""
         recipe, replay = self.recipe, self.name == "replay"
-        if index == 0 and first and not replay and not self._method.joint:
+        if index == 0 and first and not replay and not self._method.joint and not self.backbone:
             # Without a past the methods do not differ: one solver serves them all, and its cost counts for each.
             scholar, seconds = replace(first, generator=None, ood=None), first.lineage[0].seconds["solver"]
         else:
@@ -133,17 +136,25 @@ class MethodRun:
 
     def _learn(self, index: int, previous: Scholar | None) -> tuple[Scholar, float]:
         """Return the scholar after task ``index``, and how many seconds learning it took."""
-        settings = self.recipe.settings()
+        settings, looking = self.recipe.settings(), self.tasks[index].look_seconds
         if self._method.joint:
+            looking = sum(task.look_seconds for task in self.tasks)
+        if self._method.joint and not self.backbone:
             settings = _joint_settings(settings, len(self.tasks))
         folder = self._checkpoints(index)
         session = Session(folder, partial(self._on_tick, index), self.callbacks.stopping, self.save_every)
         seconds: dict[str, float] = {}
         with stage_timer(folder.with_name(f"{folder.name}-spent.json"), session, seconds, "seconds") as timed:
             scholar = learn(
-                self.tasks[index], previous, settings=settings, seed=self.seed, past=self._past(index), session=timed
+                self.tasks[index],
+                previous,
+                settings=settings,
+                seed=self.seed,
+                past=self._past(index),
+                session=timed,
+                backbone=self.backbone,
             )
-        return scholar, seconds["seconds"]
+        return scholar, seconds["seconds"] + looking
 
     def _evaluate(self, scholar: Scholar, task: Task) -> Evaluation:
         return evaluate(scholar, task, among=task.classes if self.recipe.scenario == "task" else None)

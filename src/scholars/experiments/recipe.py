@@ -28,6 +28,11 @@ class TaskSpec(Section):
     classes: tuple[str, ...] | None = Field(None, description="only these classes; default: all")
     limit: int | None = Field(None, ge=1, description="at most this many training images; default: all")
     invert: bool = Field(False, description="swap dark and bright: the same classes in another domain")
+    grey: bool = Field(False, description="remove the colours")
+    edges: bool = Field(False, description="show the edges alone, as dark lines on white")
+    blur: float = Field(
+        0, ge=0, le=1, description="blur by a Gaussian whose standard deviation is this share of the shorter side"
+    )
     rotate: float = Field(0, ge=-360, le=360, description="turn images counter-clockwise by so many degrees")
     permute: int | None = Field(
         None, ge=0, description="shuffle the pixels of every image, by this seed; default: do not"
@@ -117,6 +122,8 @@ class Recipe(Settings):
             raise ValueError(
                 "export_dreams writes the bank of dreams, and replay.dreams=fresh has none: change one of them"
             )
+        if self.export_dreams and self.backbone:
+            raise ValueError("export_dreams writes images, and with a backbone dreams are features: leave it out")
         return self
 
     def settings(self) -> Settings:

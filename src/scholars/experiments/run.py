@@ -6,9 +6,11 @@ What is done is kept there after each task, so that an interrupted run resumes w
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scholars.backbones import Backbone
 from scholars.errors import ScholarsWarning
 from scholars.evaluation.metrics import summary
 from scholars.experiments.environment import describe_environment
@@ -17,13 +19,15 @@ from scholars.experiments.methods import METHODS
 from scholars.experiments.recipe import Recipe
 from scholars.experiments.samples import save_samples
 from scholars.experiments.stream import open_stream
-from scholars.learning.callbacks import Callbacks
+from scholars.learning.callbacks import Callbacks, Position
 from scholars.learning.dreams import check_replay
+from scholars.learning.looking import look_at_task, resolve_backbone
 from scholars.scholar import Scholar
+from scholars.settings import Settings
 from scholars.storage import files
 from scholars.storage.work import WorkFolder, check_out_folder, exclusive
 from scholars.tasks.task import Task
-from scholars.training.loop import SAVE_EVERY
+from scholars.training.loop import SAVE_EVERY, Session
 
 # The version of the layout of results.json.
 SCHEMA = 1
@@ -55,7 +59,7 @@ def run(
     tasks = open_stream(recipe, recipe.seeds[0], data_dir)
     if "er" in recipe.methods:  # a buffer that is too small is refused before anything is trained
         METHODS["er"].past(tasks[:-1], recipe.buffer, recipe.seeds[0])
-    if "replay" in recipe.methods:
+    if "replay" in recipe.methods and not recipe.backbone:
         check_replay(recipe.replay, recipe.trained_generator, sum(len(task.classes) for task in tasks[:-1]))
 
     with exclusive(out, "running what is in"):
@@ -68,19 +72,34 @@ def run(
         work.mkdir(exist_ok=True)
         _warn_of_another_environment(work / "environment.json", describe_environment(recipe.compute))
         save_samples(out, tasks)
+        settings, backbone = resolve_backbone(None, recipe.settings())
+        if backbone:
+            tasks = look_at_tasks(tasks, backbone, settings, callbacks)
         entries: list[dict[str, Any]] = []
         for seed in recipe.seeds:
             if recipe.split and recipe.split.order == "seed":
                 tasks = open_stream(recipe, seed, data_dir)
+                if backbone:
+                    tasks = look_at_tasks(tasks, backbone, settings, callbacks)
             first: Scholar | None = None
             for name in recipe.methods:
-                entry, after_first = MethodRun(recipe, out, tasks, seed, name, callbacks, save_every).run(first)
+                method = MethodRun(recipe, out, tasks, seed, name, callbacks, save_every, backbone)
+                entry, after_first = method.run(first)
                 first = first or after_first
                 entries.append(entry)
                 results = _build_results(recipe, tasks, entries, command)
                 files.write_json(out / "results.json", results)
         files.remove_folder(work)
     return results
+
+
+def look_at_tasks(tasks: Sequence[Task], backbone: Backbone, settings: Settings, callbacks: Callbacks) -> list[Task]:
+    """Return the tasks with the features that ``backbone`` sees; kept in the user's cache for the next run."""
+    looked = []
+    for task in tasks:
+        on_tick = partial(callbacks.on_tick, Position(0, "all methods", task.name))
+        looked.append(look_at_task(task, backbone, settings, Session(None, on_tick, callbacks.stopping)))
+    return looked
 
 
 def is_done(out: Path) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scholars.backbones.views import squares
 from scholars.errors import InputError
 from scholars.evaluation.accuracy import Evaluation
 from scholars.storage import files
@@ -20,6 +21,8 @@ from scholars.tasks.task import Task
 
 # Images kept of each class; fewer where a task has so many classes that they would be more than this for the task.
 MAX_PER_CLASS, MAX_PER_TASK = 8, 400
+# Pixels a side of photographs, which are not decoded otherwise.
+_PHOTOGRAPH_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,12 @@ def select_samples(task: Task) -> Samples:
     per_class = max(1, min(MAX_PER_CLASS, MAX_PER_TASK // len(task.classes)))
     labels = task.test.labels
     rows = [int(i) for label in range(len(task.classes)) for i in np.flatnonzero(labels == label)[:per_class]]
-    return Samples(task.test.tensor[rows], tuple(task.classes[label] for label in labels[rows]))
+    chosen = task.test[np.array(rows, np.int64)]
+    if chosen.pixels is None:
+        images = torch.from_numpy(squares(chosen, _PHOTOGRAPH_SIZE, "bilinear"))
+    else:
+        images = chosen.tensor.contiguous()
+    return Samples(images, tuple(task.classes[label] for label in labels[rows]))
 
 
 def read_samples(folder: Path) -> dict[str, Samples]:

@@ -9,12 +9,15 @@ import numpy as np
 from scholars.compute.device import derive_seed
 from scholars.errors import InputError
 from scholars.experiments.recipe import Recipe, SplitSpec
+from scholars.tasks import transforms
 from scholars.tasks.open import open_task
 from scholars.tasks.task import Task
 
 
 def open_stream(recipe: Recipe, seed: int, data_dir: str | Path | None = None) -> list[Task]:
     """Return the tasks of ``recipe`` in the order in which ``seed`` learns them, in the recipe's image shape.
+
+    For a backbone, images in files are not decoded yet.
 
     Raises InputError for tasks that cannot be opened or do not fit together.
     """
@@ -24,7 +27,7 @@ def open_stream(recipe: Recipe, seed: int, data_dir: str | Path | None = None) -
         raise InputError(f"tasks need different names, got {', '.join(names)}: name them with 'name:'")
     for task in tasks:
         task.check_classes()
-    if len(tasks[0].classes) < 2:
+    if len(tasks[0].classes) < 2 and not recipe.backbone:
         raise InputError(f"task {names[0]!r} has one class only; the first task of a stream needs two or more")
     return [task.with_validation_split(recipe.validation) for task in tasks] if recipe.validation else tasks
 
@@ -35,6 +38,9 @@ def _open_listed(recipe: Recipe, data_dir: str | Path | None) -> list[Task]:
         task = _open_source(recipe, spec.source, spec.classes, data_dir)
         task = task.limited(spec.limit) if spec.limit else task
         task = task.inverted() if spec.invert else task
+        task = task.transformed(transforms.grey()) if spec.grey else task
+        task = task.transformed(transforms.edges()) if spec.edges else task
+        task = task.transformed(transforms.blur(spec.blur)) if spec.blur else task
         task = task.rotated(spec.rotate) if spec.rotate else task
         task = task.permuted(spec.permute) if spec.permute is not None else task
         tasks.append(replace(task, name=spec.name or task.name))
@@ -76,6 +82,8 @@ def _class_order(spec: SplitSpec, whole: Task, seed: int) -> Sequence[str]:
 
 
 def _open_source(recipe: Recipe, source: str, classes: Sequence[str] | None, data_dir: str | Path | None) -> Task:
+    if recipe.backbone:  # it looks at the files
+        return open_task(source, data_dir=data_dir, classes=classes, decode=False)
     image = recipe.image
     task = open_task(source, data_dir=data_dir, classes=classes, size=image.size, channels=image.channels)
     return task.resized(image.channels, image.size)

@@ -1,108 +1,221 @@
-"""Export a scholar's solver as an ONNX file, which other programs can run without this package."""
+"""Export a scholar as an ONNX file, which other programs can run without this package."""
 
 import copy
 import json
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
-from scholars.errors import InputError, ScholarsError, import_extra
+from scholars.errors import InputError, ScholarsError, one_line
+from scholars.inference.resize_in_graph import CentreSquare
 from scholars.scholar import Scholar
-from scholars.solvers import Solver
+from scholars.scholar.inputs import convert
 from scholars.storage import files
 
 # Largest allowed difference of a probability between PyTorch, in fp32, and the exported file.
 MAX_DIFFERENCE = 1e-4
+# The same between pictures that the file resized and those that Pillow did: some pixels are rounded otherwise.
+MAX_RESIZE_DIFFERENCE = 0.02
+# An ONNX file is one message of protobuf, which holds less than 2 GiB; the rest is for the graph itself.
+_MAX_BYTES = 2**31 - 2**24
+
+
+class Differences(NamedTuple):
+    """The largest differences of a probability that were found in an exported file.
+
+    pytorch: from PyTorch, in fp32, on images that need no resizing
+    resizing: between pictures resized by the file and by Pillow; None where it resizes nothing
+    """
+
+    pytorch: float
+    resizing: float | None
 
 
 class Classifier(nn.Module):
-    """Maps uint8 images ``[B, H, W, C]``, the layout of files and cameras, to class probabilities ``[B, K]``."""
+    """Maps uint8 images ``[B, H, W, C]``, the layout of files and cameras, to class probabilities ``[B, K]``.
 
-    def __init__(self, solver: Solver) -> None:
+    steps: from uint8 images ``[B, C, H, W]`` to logits
+    """
+
+    def __init__(self, *steps: nn.Module) -> None:
         super().__init__()
-        self.solver = solver
+        self.steps = nn.Sequential(*steps)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the probabilities, float32."""
-        logits: Tensor = self.solver(images.permute(0, 3, 1, 2))
-        return F.softmax(logits.float(), dim=1)
+        return F.softmax(self.steps(images.permute(0, 3, 1, 2)).float(), dim=1)
 
 
-def export_onnx(scholar: Scholar, path: Path) -> float:
-    """Write an ONNX file: input ``images``, uint8 ``[B, S, S, C]``; output ``probabilities``, float32 ``[B, K]``.
+def export_onnx(scholar: Scholar, path: Path, *, fixed: bool = False) -> Differences:
+    """Write an ONNX file: input ``images``, uint8 ``[B, H, W, C]``; output ``probabilities``, float32 ``[B, K]``.
 
-    B is dynamic. Normalisation is part of the graph. The metadata holds JSON: ``classes``, in the order of the outputs,
-    ``tasks`` and ``image``. Before the file takes its place, ONNX Runtime's probabilities are compared with PyTorch's.
+    Of a scholar with a backbone, the file holds that, too, and takes photographs ``[B, H, W, 3]`` of any size, one size
+    a batch, which it resizes itself. With ``fixed``, and always of a scholar of pixels, H = W = S: who calls it has to
+    resize. B is dynamic. Normalisation is part of the graph.
 
-    Returns their largest difference in fp32, the precision of the file; a scholar that computes in bf16 differs from
-    both by about 0.01. Raises InputError where the extra is missing, ScholarsError where the difference is larger than
-    `MAX_DIFFERENCE`.
+    The metadata holds JSON: ``classes``, in the order of the outputs, ``tasks``, ``image``, which says how images are
+    resized, and ``backbone``: name, SHA-256 and licence. Before the file takes its place, ONNX Runtime's probabilities
+    are compared with PyTorch's, and where the file resizes also with those for pictures that Pillow resized.
+
+    Returns the largest differences; a scholar of pixels that computes in bf16 differs from both by about 0.01. Raises
+    InputError for a path that does not end in .onnx and for a network that is too large for one file or that ONNX
+    cannot express, ScholarsError where a difference is larger than `MAX_DIFFERENCE` or `MAX_RESIZE_DIFFERENCE`.
     """
     if path.suffix.lower() != ".onnx":
         raise InputError(f"{path}: an exported scholar is a file that ends in .onnx")
-    onnx, runtime, _ = (
-        import_extra(name, "onnx", f"there is no {name}: export") for name in ("onnx", "onnxruntime", "onnxscript")
-    )
-    model = Classifier(copy.deepcopy(scholar.solver).cpu().float()).eval()
-    shape = scholar.settings.image
-    images = _examples(scholar)
-    with files.atomic_write(path) as temporary, warnings.catch_warnings():
-        # The exporter warns of its own internals.
-        warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            model,
-            (images[:2],),
-            dynamo=True,
-            input_names=["images"],
-            output_names=["probabilities"],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-            verbose=False,
-        )
-        assert program is not None  # only the older exporter returns None
-        proto = program.model_proto
-        notes = {
-            "classes": json.dumps(list(scholar.classes), ensure_ascii=False),
-            "tasks": json.dumps([record.name for record in scholar.lineage], ensure_ascii=False),
-            "image": json.dumps({"size": shape.size, "channels": shape.channels}),
-        }
-        onnx.helper.set_model_props(proto, notes)
+    resizes = scholar.backbone is not None and not fixed
+    model, images = _build(scholar, resizes), _examples(scholar)
+    with files.atomic_write(path) as temporary:
+        proto = _export(model, images[:2], resizes)
+        onnx.helper.set_model_props(proto, _metadata(scholar))
         onnx.checker.check_model(proto)
         temporary.write_bytes(proto.SerializeToString())
-        worst = _difference(runtime, temporary, model, images)
-        if not worst <= MAX_DIFFERENCE:  # NaN is refused, too
-            raise ScholarsError(
-                f"the exported file's probabilities differ from PyTorch's in fp32 by up to {worst:.2g}, more than "
-                f"{MAX_DIFFERENCE:g}: nothing was written. Please report this, with the versions of torch and "
-                "onnxruntime"
+        session = onnxruntime.InferenceSession(temporary.read_bytes(), providers=["CPUExecutionProvider"])
+        found = Differences(
+            _largest(_difference(session, model, images[:count], images[:count]) for count in (1, len(images))),
+            _resizing_difference(session, model, scholar) if resizes else None,
+        )
+        _check(found.pytorch, MAX_DIFFERENCE, "the exported file's probabilities differ from PyTorch's in fp32")
+        _check(found.resizing or 0, MAX_RESIZE_DIFFERENCE, "the exported file resizes pictures otherwise than Pillow")
+    return found
+
+
+def _build(scholar: Scholar, resizes: bool) -> Classifier:
+    """Return the scholar's networks in fp32 on the CPU, as one. Raises InputError where one file cannot hold them."""
+    steps: list[nn.Module] = [scholar.solver]
+    if backbone := scholar.backbone:
+        steps.insert(0, backbone.encoder())
+        if resizes:
+            steps.insert(0, CentreSquare(backbone.record.size, backbone.record.interpolation))
+    count = sum(value.numel() for step in steps for value in step.state_dict().values())
+    if 4 * count > _MAX_BYTES:
+        raise InputError(f"{count:,} weights are more than one ONNX file can hold, {_MAX_BYTES // 4:,}")
+    return Classifier(*(copy.deepcopy(step).cpu().float() for step in steps)).eval()
+
+
+def _export(model: Classifier, images: Tensor, resizes: bool) -> Any:
+    """Return the ONNX model. Raises InputError where ONNX cannot express it."""
+    dynamic = {0: torch.export.Dim("batch", min=1)}
+    if resizes:
+        dynamic |= {1: torch.export.Dim("height", min=1), 2: torch.export.Dim("width", min=1)}
+        # A size of its own for each: the exporter takes equal ones for the same.
+        images = F.pad(images, (0, 0, 0, 1, 0, 2))
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                model,
+                (images,),
+                dynamo=True,
+                input_names=["images"],
+                output_names=["probabilities"],
+                dynamic_shapes=(dynamic,),
+                verbose=False,
             )
-    return worst
+        except Exception as error:  # whatever the exporter raises about a network that it cannot express
+            raise InputError(f"ONNX cannot express this scholar's networks: {one_line(error)[:300]}") from error
+    assert program is not None  # only the older exporter returns None
+    return program.model_proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter, which warns of its own internals."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _metadata(scholar: Scholar) -> dict[str, str]:
+    shape, record = scholar.settings.image, scholar.backbone and scholar.backbone.record
+    interpolation = record.interpolation if record else "bilinear"
+    notes: dict[str, Any] = {
+        "classes": scholar.classes,
+        "tasks": [task.name for task in scholar.lineage],
+        "image": {
+            "size": shape.size,
+            "channels": shape.channels,
+            "crop": "centre square",
+            "interpolation": interpolation,
+            "antialias": True,
+            "rounding": "to 8 bits after the rows and after the columns, halves up",
+            # Exactly, for it sees what is just outside of the square, which most other programs do not.
+            "pillow": f"side = min(width, height); left, top = (width - side) // 2, (height - side) // 2; "
+            f"image.resize(({shape.size}, {shape.size}), Image.Resampling.{interpolation.upper()}, "
+            "box=(left, top, left + side, top + side))",
+        },
+    }
+    if record:
+        notes["backbone"] = {"name": record.name, "sha256": record.sha256, "licence": record.licence}
+    return {name: json.dumps(value, ensure_ascii=False) for name, value in notes.items()}
 
 
 def _examples(scholar: Scholar) -> Tensor:
-    """Return images to compare on: noise of all amplitudes, and dreams if it can dream. ``[B, S, S, C]`` uint8."""
+    """Return images to compare on: noise of all amplitudes, and dreams if it dreams images. ``[B, S, S, C]`` uint8."""
     shape = scholar.settings.image
     rng = np.random.default_rng(0)
     high = rng.integers(1, 257, (16, 1, 1, 1))
     noise = rng.integers(0, high, (16, shape.channels, shape.size, shape.size)).astype(np.uint8)
     images = torch.from_numpy(noise)
-    if scholar.generator is not None:
+    if scholar.generator is not None and scholar.backbone is None:
         images = torch.cat([images, scholar.dream(64)[0]])
     return images.permute(0, 2, 3, 1).contiguous()
 
 
-def _difference(runtime: Any, path: Path, model: Classifier, images: Tensor) -> float:
-    """Return the largest difference of a probability between ONNX Runtime and PyTorch."""
-    session = runtime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    worst = 0.0
+def _pictures(size: int) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield pictures ``[H, W, 3]``: ramps under noise; wide and high, larger and smaller than ``size``."""
+    rng = np.random.default_rng(0)
+    for long, short in ((3 * size + 1, 2 * size + 5), (size + 2, size + 1), (size, size // 2 + 1)):
+        for height, width in ((long, short), (short, long)):
+            ramps = np.add.outer(np.linspace(0, 90, height), np.linspace(0, 90, width))[..., None] * (1, 0.7, 0.4)
+            yield (ramps + rng.integers(0, 70, (height, width, 3))).astype(np.uint8)
+
+
+def _resizing_difference(session: Any, model: Classifier, scholar: Scholar) -> float:
+    """Return the largest difference of a probability between pictures that the file and that Pillow resizes."""
+
+    def resized(picture: npt.NDArray[np.uint8]) -> Tensor:
+        square = convert([Image.fromarray(picture)], scholar.settings.image, scholar.backbone)
+        return square.permute(0, 2, 3, 1)
+
+    pictures = _pictures(scholar.settings.image.size)
+    return _largest(_difference(session, model, torch.from_numpy(one)[None], resized(one)) for one in pictures)
+
+
+def _difference(session: Any, model: Classifier, given: Tensor, expected: Tensor) -> float:
+    """Return the largest difference between ONNX Runtime on ``given`` images and PyTorch on ``expected`` ones."""
+    (found,) = session.run(None, {"images": given.numpy()})
     with torch.inference_mode():
-        for count in (1, len(images)):
-            (found,) = session.run(None, {"images": images[:count].numpy()})
-            worst = float(np.maximum(worst, np.abs(found - model(images[:count]).numpy()).max()))
-    return worst
+        return float(np.abs(found - model(expected).numpy()).max())
+
+
+def _largest(differences: Iterator[float]) -> float:
+    """Return the largest of numbers; NaN if one is."""
+    return float(np.max(list(differences)))
+
+
+def _check(difference: float, limit: float, what: str) -> None:
+    if not difference <= limit:  # NaN is refused, too
+        raise ScholarsError(
+            f"{what} by up to {difference:.2g}, more than {limit:g}: nothing was written. Please report this, with the "
+            "versions of torch and onnxruntime"
+        )

@@ -82,11 +82,19 @@ def resolve_backbone(
 ) -> tuple[Settings, Backbone | None]:
     """Return the settings with what a backbone fixes, and the backbone: the previous scholar's, or a new one's.
 
-    Raises InputError for another backbone than the previous scholar's.
+    Raises InputError for another backbone than the previous scholar's, for one with settings of pixels, and for a
+    generator that draws no class that is asked for.
     """
     asked = settings.backbone
+    if asked and not settings.generator.conditional:
+        raise InputError(
+            f"generator.kind={settings.generator.kind} draws no class that is asked for, and a solver of features is "
+            "taught by dreams of all classes: set generator.conditional=true"
+        )
     if previous is None:
         if asked is None:
+            if backbone:
+                raise InputError(f"the backbone {backbone.record.name} contradicts these settings, which are of pixels")
             return settings, None
         backbone = backbone or open_backbone(asked, settings.compute)
     else:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scholars.errors import InputError, ScholarsWarning, shortlist
+from scholars.tasks.data_directory import not_classes
 from scholars.tasks.decoding import IMAGE_SUFFIXES, read_file
 from scholars.tasks.listing import DecodeOptions, ImageListing, natural_key
 from scholars.tasks.load import load_listing
@@ -101,7 +102,7 @@ def _list_classes(root: Path, folder: Path, visited: set[str]) -> dict[str, list
     entries = _list_entries(root, folder)
     found: dict[str, list[Path]] = {}
     for entry in entries:
-        if entry.is_dir():
+        if entry.is_dir() and entry.name not in not_classes(folder):
             check_name(entry.name, str(folder))
             name = nfc(entry.name)
             if name in found:

@@ -10,5 +10,6 @@ TORCHVISION_CLASSES = {
     "emnist-letters": "EMNIST",
     "cifar10": "CIFAR10",
 }
-# The others need no download.
-NAMES = (*TORCHVISION_CLASSES, "digits", "street")
+# Made by other packages, or drawn.
+NEED_NO_DATA = ("digits", "street")
+NAMES = (*TORCHVISION_CLASSES, *NEED_NO_DATA)

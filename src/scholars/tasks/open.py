@@ -1,15 +1,17 @@
 """Open the task that a user names: a known name, an image folder, a file, or a name on the Hugging Face hub."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from scholars.errors import InputError, did_you_mean
 from scholars.storage.files import expand_user
 from scholars.tasks.csv_table import read_csv
+from scholars.tasks.data_directory import find_local, places, resolve_data_directory
 from scholars.tasks.folder import read_folder
 from scholars.tasks.hub import PREFIX, read_hub
 from scholars.tasks.listing import DecodeOptions
-from scholars.tasks.names import NAMES
+from scholars.tasks.names import NAMES, NEED_NO_DATA
 from scholars.tasks.npz import read_npz
 from scholars.tasks.task import Task
 
@@ -26,8 +28,9 @@ def open_task(
 ) -> Task:
     """Open a task.
 
-    source: one of `NAMES`, an image folder, an ``.npz`` or ``.csv`` file, or ``hf:owner/name``. Text that is a known
-        name always means that name, and ``./mnist`` or a `Path` always a path.
+    source: one of `NAMES`, an image folder, an ``.npz`` or ``.csv`` file, ``hf:owner/name``, or the name of a folder
+        or ``.npz`` file in the data directory. Text that is a known name always means that name, and ``./mnist`` or a
+        `Path` always a path.
     data_dir: where names are looked for and downloaded to; unless given, ``$SCHOLARS_DATA``, else the user's cache
         directory. ``digits`` and ``street`` need none.
     classes: these classes only, in this order
@@ -40,18 +43,29 @@ def open_task(
 
     Raises InputError if there is no such name or file, or if it cannot be used.
     """
-    if isinstance(source, str) and source in NAMES:
-        return _select(_open_named(source, data_dir), classes)
     options = DecodeOptions(channels, size, decode, on_progress)
     if isinstance(source, str) and source.startswith(PREFIX):
         return read_hub(source, options, classes)
+    if isinstance(source, str) and source in NAMES:
+        folder = None if source in NEED_NO_DATA else find_local(source, resolve_data_directory(data_dir))
+        if folder is None or not folder.is_dir():
+            return _select(_open_named(source, data_dir), classes)
+        return replace(read_folder(folder, options, classes), name=source)
     path = expand_user(source)
     # Path("") is the current folder, which nobody means by giving an empty name.
-    if source == "" or not path.exists():
+    if source != "" and path.exists():
+        return _read_path(path, options, classes)
+    root, name = resolve_data_directory(data_dir), str(source)
+    if (found := find_local(name, root)) is None:
+        also = f" (nor {' or '.join(map(str, places(name, root)))})" if Path(name).name == name else ""
         raise InputError(
-            f"{str(source)!r} is neither a known task nor a file or folder that exists. "
-            f"{did_you_mean(str(source).lower(), NAMES)}"
+            f"{name!r} is neither a known task nor a file or folder that exists{also}. "
+            f"{did_you_mean(name.lower(), NAMES)}"
         )
+    return replace(_read_path(found, options, classes), name=name)
+
+
+def _read_path(path: Path, options: DecodeOptions, classes: Sequence[str] | None) -> Task:
     if path.is_dir():
         return read_folder(path, options, classes)
     match path.suffix.lower():

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import shutil
 import socket
 import string
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from torchvision import datasets
 
 from scholars.errors import InputError, one_line
-from scholars.storage.files import expand_user
+from scholars.tasks.data_directory import resolve_data_directory
 from scholars.tasks.images import Images
 from scholars.tasks.names import TORCHVISION_CLASSES
 from scholars.tasks.npz import read_npz
@@ -136,19 +134,6 @@ def list_local_sets(data_dir: str | Path | None = None) -> list[str]:
         for name, known in TORCHVISION_SETS.items()
         if (root / f"{name}.npz").is_file() or all((root / file).is_file() for file in known.files)
     ]
-
-
-def resolve_data_directory(data_dir: str | Path | None) -> Path:
-    """Return the directory in which data sets are looked for. Raises InputError if the given one does not exist."""
-    environment = os.environ.get("SCHOLARS_DATA")
-    given, by = (environment, "$SCHOLARS_DATA") if data_dir is None else (data_dir, "--data-dir")
-    if not given:
-        return platformdirs.user_cache_path("scholars", appauthor=False)
-    root = expand_user(given)
-    if not root.is_dir():
-        what = "is not a folder" if root.exists() else "does not exist; make it"
-        raise InputError(f"data directory {root} (from {by}) {what}, or name another with --data-dir")
-    return root
 
 
 def _read(name: str, root: Path, *, download: bool) -> Task:
