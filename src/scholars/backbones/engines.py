@@ -85,28 +85,29 @@ class OnnxEngine:
 
 def choose_engine(build: Callable[[], Encoder], record: BackboneRecord, device: torch.device) -> Engine:
     """Return ONNX Runtime for a CPU, PyTorch for another device, and for a network that ONNX cannot express."""
-    if device.type == "cpu" and (graph := _graph(build, record)) is not None:
-        return OnnxEngine(graph)
+    if device.type == "cpu" and (engine := _onnx_engine(build, record)) is not None:
+        return engine
     return TorchEngine(build(), record.size, device)
 
 
-def _graph(build: Callable[[], Encoder], record: BackboneRecord) -> bytes | None:
-    """Return the ONNX graph of a backbone, which is kept in the user's cache; None where there is none."""
+def _onnx_engine(build: Callable[[], Encoder], record: BackboneRecord) -> OnnxEngine | None:
+    """Return what runs a backbone's ONNX graph, which is kept in the user's cache; None where there is no graph."""
     versions = torch.__version__, onnxruntime.__version__, _CPU_BATCH
     key = hashlib.sha256(repr((record.key, versions)).encode()).hexdigest()
     kept = resolve_cache_folder() / "graphs" / f"{key}.onnx"
     try:
         if kept.is_file():
-            return kept.read_bytes()
-    except OSError:
+            return OnnxEngine(kept.read_bytes())
+    except Exception:  # ONNX Runtime has an exception for each damage; the graph is made anew
         pass
     encoder = build()
     if sum(value.numel() for value in encoder.parameters()) > _MAX_PARAMETERS:
         return None
     graph = _export(encoder, record.size)
-    if graph is not None:
-        _keep(kept, graph)
-    return graph
+    if graph is None:
+        return None
+    _keep(kept, graph)
+    return OnnxEngine(graph)
 
 
 def _keep(path: Path, graph: bytes) -> None:

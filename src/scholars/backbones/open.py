@@ -49,7 +49,7 @@ def _open_timm(name: str, file: str, size: int | None) -> tuple[BackboneRecord, 
     except RuntimeError:  # a tag that timm does not know
         tagged = timm.list_pretrained(f"{architecture}.*")
         raise InputError(f"no backbone {name!r}. {did_you_mean(name, tagged)}") from None
-    if config is None and not file:
+    if not file and not (config and config.has_weights):
         raise InputError(f"timm has no weights for {name!r}: give a file of them, --backbone {name}=FILE")
     size = size or (int(config.input_size[-1]) if config else 224)
     network = build_network(architecture, size)

@@ -65,24 +65,35 @@ def dream(
     count: Annotated[int, typer.Option("-n", min=1, help="Number of dreams.")] = 64,
     of: Annotated[str | None, typer.Option("--class", help="Draw only dreams of this class.")] = None,
     seed: Annotated[int, typer.Option(help="The seed: equal seeds give equal dreams.")] = 0,
-    path: Annotated[Path, typer.Option("--out", help="FILE.png for one picture of all, or a folder.")] = Path(
-        "dreams.png"
-    ),
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="FILE.png for one picture of all, or a folder; with a backbone FILE.safetensors or FILE.npz.",
+        ),
+    ] = None,
     address: Address = None,
 ) -> None:
     """Draw dreams and write them. One picture of all, or a file for each in a folder per class.
 
-    With a folder, an interrupted command resumes when it is repeated.
+    With a folder, an interrupted command resumes when it is repeated. A scholar with a backbone dreams of features.
     """
     with fast_imports():
         from scholars.inference.bulk import write_dreams
+        from scholars.inference.feature_dreams import write_feature_dreams
         from scholars.scholar import Scholar
         from scholars.storage.image_files import write_sheet
 
-    if path.suffix.lower() == ".png":
+    opened = Scholar.load(scholar)
+    path = path or Path("dreams.safetensors" if opened.backbone else "dreams.png")
+    if opened.backbone:
+        if address:
+            raise InputError("--address is for dreams that are images; this scholar dreams of features")
+        write_feature_dreams(opened, count, path, seed=seed, of=of)
+    elif path.suffix.lower() == ".png":
         if address:
             raise InputError(f"--address is for many dreams, and {path} is one picture: give --out a folder")
-        write_sheet(path, Scholar.load(scholar).dream(count, seed=seed, of=of)[0])
+        write_sheet(path, opened.dream(count, seed=seed, of=of)[0])
     elif path.suffix:
         raise InputError(f"--out {path}: a picture is a .png file; for a folder, give a name without an extension")
     else:

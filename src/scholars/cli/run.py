@@ -1,4 +1,4 @@
-"""The commands `run`, `recipes` and `generators`."""
+"""The commands `run`, `recipes`, `generators` and `backbones`."""
 
 import shlex
 import sys
@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from scholars.cli import completion
-from scholars.cli.app import Changes, DataDir, Devices, Events, GeneratorKind, Nodes, RecipeName, SaveEvery, app
+from scholars.cli.app import (
+    AsJson,
+    BackboneName,
+    Changes,
+    DataDir,
+    Devices,
+    Events,
+    GeneratorKind,
+    Nodes,
+    RecipeName,
+    SaveEvery,
+    app,
+    fast_imports,
+)
 from scholars.cli.console import explain_resume, messages, out, print_line, split_list
 
 
@@ -26,6 +39,7 @@ def run(
         ),
     ] = None,
     generator: GeneratorKind = None,
+    backbone: BackboneName = None,
     changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in the folder.")] = False,
     save_every: SaveEvery = 60,
@@ -47,6 +61,10 @@ def run(
         changed["methods"] = split_list(methods)
     if generator:
         changed["generator.kind"] = generator
+    if backbone == "none":
+        changed["backbone"] = None
+    elif backbone not in (None, "auto"):
+        changed["backbone.name"] = backbone
     plan = read_recipe(recipe, changed)
 
     from scholars.cli.progress import show_progress
@@ -103,12 +121,12 @@ def generators(
     """List the kinds of generator, with their settings."""
     from rich.table import Table
 
-    from scholars.settings.generator import DEFAULT_GENERATOR, GENERATORS, generator_settings
+    from scholars.settings.generator import DEFAULT_GENERATOR, GENERATORS_AND_MIXTURE, generator_settings
     from scholars.settings.registry import check_kind
 
     if kind is not None:
         check_kind("generator", kind)
-    for name in GENERATORS if kind is None else [kind]:
+    for name in GENERATORS_AND_MIXTURE if kind is None else [kind]:
         settings = generator_settings(name)
         mark = " (default)" if name == DEFAULT_GENERATOR else ""
         out.print(f"[bold]{name}[/]{mark}: {settings.__doc__}", highlight=False)
@@ -117,3 +135,33 @@ def generators(
             if key != "kind":
                 table.add_row(f"  generator.{key}", str(field.default), field.description or "")
         out.print(table)
+
+
+@app.command()
+def backbones(
+    pattern: Annotated[
+        str | None, typer.Argument(metavar="PATTERN", help="List timm's weights that match, such as 'resnet*'.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List pretrained backbones: what is at hand, and what would be downloaded."""
+    with fast_imports():
+        from dataclasses import asdict
+
+        from rich.table import Table
+
+        from scholars.backbones.catalogue import list_backbones
+
+    with messages.status("measuring the backbones that are at hand"):
+        entries = list(list_backbones(pattern))
+    if as_json:
+        out.print_json(data={"backbones": [asdict(entry) for entry in entries]})
+        return
+    table = Table("backbone", "features", "pixels", "images/s", "licence", "weights", box=None, pad_edge=False)
+    for entry in entries:
+        speed = "" if entry.images_per_second is None else f"{entry.images_per_second:,.0f}"
+        features = "" if entry.features is None else f"{entry.features:,}"
+        state = "at hand" if entry.at_hand else "to be downloaded"
+        table.add_row(entry.name, features, str(entry.size), speed, entry.licence, state)
+    out.print(table)
+    print_line("Others: scholars backbones 'resnet*'. Weights of your own: --backbone NAME=FILE.")

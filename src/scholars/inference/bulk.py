@@ -101,6 +101,8 @@ def write_dreams(
     if address:
         check_reachable(address)
     loaded = Scholar.load(scholar)
+    if loaded.backbone:
+        raise InputError("this scholar has a backbone, and dreams of features, which have no picture: Scholar.dream")
     names = class_folder_names(loaded.classes)
     work = ShardedOutput(out.resolve())
     job = DreamJob(scholar.resolve(), count, seed, of, shard, description_digest(scholar))

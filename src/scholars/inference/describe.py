@@ -8,9 +8,11 @@ from rich.markup import escape
 from rich.tree import Tree
 from torch import nn
 
+from scholars.errors import visible
 from scholars.evaluation.accuracy import accuracy
+from scholars.generators import Mixture
 from scholars.scholar import Scholar
-from scholars.storage.records import Audit
+from scholars.storage.records import TaskRecord
 from scholars.tasks.task import Task
 
 
@@ -25,7 +27,10 @@ def describe(scholar: Scholar, folder: Path, tests: Sequence[Task] = ()) -> dict
         "generation": scholar.generation,
         "classes": list(scholar.classes),
         "image": scholar.settings.image.model_dump(mode="json"),
+        "backbone": _describe_backbone(scholar),
+        "privacy": None,
         "generator": scholar.settings.generator.kind if scholar.generator else None,
+        "memories": _describe_memories(scholar),
         "parameters": {
             "solver": count_parameters(scholar.solver),
             "generator": count_parameters(scholar.generator) if scholar.generator else 0,
@@ -33,6 +38,42 @@ def describe(scholar: Scholar, folder: Path, tests: Sequence[Task] = ()) -> dict
         "bytes": {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()},
         "accuracy_now": {task.name: accuracy(scholar, task) for task in tests},
         "lineage": [record.model_dump(mode="json") for record in scholar.lineage],
+    }
+
+
+def _describe_backbone(scholar: Scholar) -> dict[str, Any] | None:
+    """Return what the backbone is, and what ran it when the last task was learned; None for a scholar of pixels."""
+    if scholar.backbone is None:
+        return None
+    return {**scholar.backbone.record.model_dump(mode="json"), "engine": scholar.lineage[-1].engine}
+
+
+def _describe_memories(scholar: Scholar) -> dict[str, Any] | None:
+    """Return how many memories there are and what they take, in all and for each class of each task; None without any.
+
+    feature_bytes: what the features of all photos, in all views, would take in half precision
+    """
+    if not isinstance(scholar.generator, Mixture):
+        return None
+    known = list(zip(scholar.conditions, scholar.generator.memories, strict=True))
+    views = [1 + (used.views if (used := record.settings.backbone) else 0) for record in scholar.lineage]
+    return {
+        "count": len(known),
+        "photos": sum(int(memory.photos) for _, memory in known),
+        "bytes": sum(memory.nbytes for _, memory in known),
+        "feature_bytes": sum(
+            2 * int(memory.photos) * views[task] * memory.means.shape[1] for (task, _), memory in known
+        ),
+        "classes": [
+            {
+                "task": scholar.lineage[task].name,
+                "class": scholar.classes[output],
+                "photos": int(memory.photos),
+                "components": len(memory.weights),
+                "bytes": memory.nbytes,
+            }
+            for (task, output), memory in known
+        ],
     }
 
 
@@ -48,11 +89,22 @@ def lineage_tree(scholar: Scholar, title: str, description: Mapping[str, Any]) -
     # escape: names may hold brackets, which rich takes for markup.
     tree = Tree(f"[bold]{escape(title)}[/]: generation {scholar.generation}, {_counted(scholar.classes)}")
     tree.add(f"images: {image.size} x {image.size}, {'RGB' if image.channels == 3 else 'grey'}")
+    if backbone := description["backbone"]:
+        # Its name and licence may be any text.
+        about = visible(f"{backbone['name']} (licence: {backbone['licence']})")
+        tree.add(f"backbone: {escape(about)}, {backbone['features']:,} features, run by {backbone['engine']}")
     tree.add(f"classes: {escape(', '.join(scholar.classes))}")
     counts, kind = description["parameters"], scholar.settings.generator.kind
     tree.add(f"solver: {scholar.settings.solver.kind}, {counts['solver']:,} parameters")
-    tree.add(f"generator: {kind}, {counts['generator']:,} parameters" if scholar.generator else "no generator")
-    sizes = ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in description["bytes"].items())
+    if memories := description["memories"]:
+        components = span([one["components"] for one in memories["classes"]])
+        tree.add(
+            f"memories: {memories['count']:,} of {memories['photos']:,} photos, {components} Gaussians each: "
+            f"{_mib(memories['bytes'])}, where all features would take {_mib(memories['feature_bytes'])}"
+        )
+    else:
+        tree.add(f"generator: {kind}, {counts['generator']:,} parameters" if scholar.generator else "no generator")
+    sizes = ", ".join(f"{name} {_mib(size)}" for name, size in description["bytes"].items())
     tree.add(f"on disk: {escape(sizes)}")
     lineage = tree.add("lineage")
     for generation, record in enumerate(scholar.lineage, start=1):
@@ -66,21 +118,35 @@ def lineage_tree(scholar: Scholar, title: str, description: Mapping[str, Any]) -
         task.add(f"{learned} when learned{later}")
         task.add(f"cost: {spent}")
         if record.audit:
-            _add_audit(task.add("audit of the dreams after it"), record.audit)
+            _add_audit(task.add("audit of the dreams after it"), record)
     for name, score in now.items():
         tree.add(f"{escape(name)}: {100 * score:.1f} % right now")
     return tree
+
+
+def span(counts: Sequence[int]) -> str:
+    """Return the least and the largest of some counts, ``1 to 8``; one number where they are equal."""
+    return f"{min(counts):,} to {max(counts):,}" if min(counts) < max(counts) else f"{counts[0]:,}"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"
 
 
 def _counted(classes: Sequence[str]) -> str:
     return f"{len(classes)} class{'es' * (len(classes) != 1)}"
 
 
-def _add_audit(tree: Tree, audit: Audit) -> None:
+def _add_audit(tree: Tree, record: TaskRecord) -> None:
+    audit = record.audit
+    assert audit
+    probe, copies = "a solver trained on dreams only is", "may be copies of training images"
+    if record.settings.backbone:
+        probe, copies = "its solver, trained on dreams only, is", "may be copies of features of training images"
     for entry in audit.tasks:
         tree.add(
-            f"{escape(entry.name)}: a solver trained on dreams only is right on {100 * entry.accuracy:.1f} % of its "
-            f"test part; recall {entry.recall:.2f}; {100 * entry.copies:.2f} % may be copies of training images"
+            f"{escape(entry.name)}: {probe} right on {100 * entry.accuracy:.1f} % of its "
+            f"test part; recall {entry.recall:.2f}; {100 * entry.copies:.2f} % {copies}"
         )
     if audit.frechet_distance is not None and audit.precision is not None:
         tree.add(f"Frechet distance {audit.frechet_distance:.1f}, precision {audit.precision:.2f}")

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,14 @@ from scholars.storage import files
 # Largest allowed difference of a probability between PyTorch, in fp32, and the exported file.
 MAX_DIFFERENCE = 1e-4
 # The same between pictures that the file resized and those that Pillow did: some pixels are rounded otherwise.
-MAX_RESIZE_DIFFERENCE = 0.02
+MAX_RESIZE_DIFFERENCE = 0.05
+# Of the probabilities' logarithms, as a share of the largest one: to a scholar that is sure of everything, as of noise,
+# probabilities are 0 and 1 whatever is wrong. Swapped colours or another filter make 0.02 and more.
+_MAX_LOG_DIFFERENCE = 0.01
 # An ONNX file is one message of protobuf, which holds less than 2 GiB; the rest is for the graph itself.
 _MAX_BYTES = 2**31 - 2**24
+
+Probabilities = npt.NDArray[np.float32]
 
 
 class Differences(NamedTuple):
@@ -71,7 +76,8 @@ def export_onnx(scholar: Scholar, path: Path, *, fixed: bool = False) -> Differe
 
     Returns the largest differences; a scholar of pixels that computes in bf16 differs from both by about 0.01. Raises
     InputError for a path that does not end in .onnx and for a network that is too large for one file or that ONNX
-    cannot express, ScholarsError where a difference is larger than `MAX_DIFFERENCE` or `MAX_RESIZE_DIFFERENCE`.
+    cannot express, ScholarsError where a difference is larger than `MAX_DIFFERENCE` or `MAX_RESIZE_DIFFERENCE`, and
+    where logarithms of probabilities differ.
     """
     if path.suffix.lower() != ".onnx":
         raise InputError(f"{path}: an exported scholar is a file that ends in .onnx")
@@ -83,13 +89,10 @@ def export_onnx(scholar: Scholar, path: Path, *, fixed: bool = False) -> Differe
         onnx.checker.check_model(proto)
         temporary.write_bytes(proto.SerializeToString())
         session = onnxruntime.InferenceSession(temporary.read_bytes(), providers=["CPUExecutionProvider"])
-        found = Differences(
-            _largest(_difference(session, model, images[:count], images[:count]) for count in (1, len(images))),
-            _resizing_difference(session, model, scholar) if resizes else None,
+        return Differences(
+            _compare_with_pytorch(session, model, images),
+            _compare_resizing(session, model, scholar) if resizes else None,
         )
-        _check(found.pytorch, MAX_DIFFERENCE, "the exported file's probabilities differ from PyTorch's in fp32")
-        _check(found.resizing or 0, MAX_RESIZE_DIFFERENCE, "the exported file resizes pictures otherwise than Pillow")
-    return found
 
 
 def _build(scholar: Scholar, resizes: bool) -> Classifier:
@@ -190,32 +193,51 @@ def _pictures(size: int) -> Iterator[npt.NDArray[np.uint8]]:
             yield (ramps + rng.integers(0, 70, (height, width, 3))).astype(np.uint8)
 
 
-def _resizing_difference(session: Any, model: Classifier, scholar: Scholar) -> float:
-    """Return the largest difference of a probability between pictures that the file and that Pillow resizes."""
+def _compare_with_pytorch(session: Any, model: Classifier, images: Tensor) -> float:
+    """Return the largest difference of a probability, on one image and on all. Raises ScholarsError."""
+    parts = images[:1], images
+    return _check(
+        [_run(session, part) for part in parts],
+        [_probabilities(model, part) for part in parts],
+        MAX_DIFFERENCE,
+        "the exported file's probabilities differ from PyTorch's in fp32",
+    )
 
-    def resized(picture: npt.NDArray[np.uint8]) -> Tensor:
-        square = convert([Image.fromarray(picture)], scholar.settings.image, scholar.backbone)
-        return square.permute(0, 2, 3, 1)
 
-    pictures = _pictures(scholar.settings.image.size)
-    return _largest(_difference(session, model, torch.from_numpy(one)[None], resized(one)) for one in pictures)
+def _compare_resizing(session: Any, model: Classifier, scholar: Scholar) -> float:
+    """Return the largest difference of a probability from pictures that Pillow resized. Raises ScholarsError."""
+    pictures = list(_pictures(scholar.settings.image.size))
+    squares = convert([Image.fromarray(picture) for picture in pictures], scholar.settings.image, scholar.backbone)
+    return _check(
+        [_run(session, torch.from_numpy(picture)[None]) for picture in pictures],
+        [_probabilities(model, squares.permute(0, 2, 3, 1))],
+        MAX_RESIZE_DIFFERENCE,
+        "where the exported file resizes pictures, its probabilities differ from those where Pillow does",
+    )
 
 
-def _difference(session: Any, model: Classifier, given: Tensor, expected: Tensor) -> float:
-    """Return the largest difference between ONNX Runtime on ``given`` images and PyTorch on ``expected`` ones."""
-    (found,) = session.run(None, {"images": given.numpy()})
+def _run(session: Any, images: Tensor) -> Probabilities:
+    (found,) = session.run(None, {"images": images.numpy()})
+    return cast(Probabilities, found)
+
+
+def _probabilities(model: Classifier, images: Tensor) -> Probabilities:
     with torch.inference_mode():
-        return float(np.abs(found - model(expected).numpy()).max())
+        return cast(Probabilities, model(images).numpy())
 
 
-def _largest(differences: Iterator[float]) -> float:
-    """Return the largest of numbers; NaN if one is."""
-    return float(np.max(list(differences)))
-
-
-def _check(difference: float, limit: float, what: str) -> None:
-    if not difference <= limit:  # NaN is refused, too
+def _check(found: list[Probabilities], expected: list[Probabilities], limit: float, what: str) -> float:
+    """Return the largest difference of a probability. Raises ScholarsError where that or a logarithm's is too large."""
+    (p, log_p), (q, log_q) = (
+        (together, np.log(np.maximum(together, np.finfo(np.float32).tiny)))
+        for together in (np.concatenate(found), np.concatenate(expected))
+    )
+    worst = float(np.abs(p - q).max())
+    relative = float(np.abs(log_p - log_q).max() / max(1, np.abs(log_q).max()))
+    if not (worst <= limit and relative <= _MAX_LOG_DIFFERENCE):  # NaN is refused, too
         raise ScholarsError(
-            f"{what} by up to {difference:.2g}, more than {limit:g}: nothing was written. Please report this, with the "
-            "versions of torch and onnxruntime"
+            f"{what} by up to {worst:.2g} (allowed: {limit:g}), their logarithms by {relative:.2g} of the largest "
+            f"(allowed: {_MAX_LOG_DIFFERENCE:g}): nothing was written. Please report this, with the versions of torch "
+            "and onnxruntime"
         )
+    return worst

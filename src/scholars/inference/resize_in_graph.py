@@ -16,9 +16,10 @@ CUBIC = -0.5
 class CentreSquare(nn.Module):
     """uint8 images ``[B, 3, H, W]`` of any size -> the square around their centre, uint8 ``[B, 3, S, S]``.
 
-    Up to one level in a few of 10,000 pixels, it is what `scholars.tasks.decoding.resize_square` makes of a picture:
-    the filter is widened where the image shrinks, sees what is just outside of the square, and its results are rounded
-    to 8 bits after the rows and after the columns.
+    What `scholars.tasks.decoding.resize_square` makes of a picture: the filter is widened where the image shrinks, sees
+    what is just outside of the square, and its results are rounded to 8 bits after the rows and after the columns. A
+    few of 10,000 pixels differ by one level; of tall pictures a quarter, by one or two, for there Pillow 13 begins with
+    the columns.
     """
 
     def __init__(self, size: int, interpolation: Literal["bilinear", "bicubic"]) -> None:

@@ -26,6 +26,8 @@ def build(kind: type[S], document: Mapping[str, Any], changes: Mapping[str, Any]
     """
     merged = _copy(document)
     changes = dict(changes or {})
+    if "backbone" in changes:
+        merged["backbone"] = changes.pop("backbone")
     features = merged.get("backbone") is not None or any(key.startswith("backbone.") for key in changes)
     if "generator.kind" in changes:
         section = merged.get("generator", {})

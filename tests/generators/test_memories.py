@@ -1,0 +1,240 @@
+"""Memories: mixtures of low-rank Gaussians, compared with what can be computed otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.distributions import LowRankMultivariateNormal
+
+from scholars.generators import memories
+from scholars.generators.memories import Components, Memory, fit_memory
+from scholars.settings import MixtureSettings
+
+
+def drawn(count: int, depth: int, seed: int = 0, views: int = 1) -> torch.Tensor:
+    """Features of an uneven spread, ``[N, V, D]`` float16."""
+    generator = torch.Generator().manual_seed(seed)
+    spread = torch.linspace(2, 0.2, depth)
+    return (1 + spread * torch.randn(count, views, depth, generator=generator)).half()
+
+
+def digests(count: int, seed: int = 0) -> torch.Tensor:
+    """Digests as of photos, in their order."""
+    made = sorted(hashlib.sha256(f"{seed} {number}".encode()).digest() for number in range(count))
+    return torch.from_numpy(np.frombuffer(b"".join(made), np.uint8).reshape(-1, 32).copy())
+
+
+def covariance(memory: Memory, component: int = 0) -> torch.Tensor:
+    directions = memory.directions[component].double()
+    return directions.T @ directions + memory.deviations[component].double().square().diag()
+
+
+def test_one_gaussian_of_all_directions_is_the_covariance_itself() -> None:
+    x = drawn(50, 5)
+    memory = fit_memory(x, digests(50), 1, rank=5)
+    flat = x[:, 0].double()
+    centred = flat - flat.mean(0)
+    assert memory.weights.tolist() == [1]
+    assert torch.allclose(memory.means[0].double(), flat.mean(0), atol=2e-3)
+    assert torch.allclose(covariance(memory), centred.T @ centred / 50, atol=1e-2)
+    assert int(memory.photos) == 50
+
+
+def test_of_fewer_directions_the_variance_of_each_feature_is_right_and_the_leading_one_is_kept() -> None:
+    x = drawn(200, 4)
+    x[:, 0, 1] = x[:, 0, 0] * 0.5  # the leading direction is (2, 1, 0, 0) / sqrt(5), nearly
+    memory = fit_memory(x, digests(200), 1, rank=1)
+    assert memory.directions.shape == (1, 1, 4)
+    flat = x[:, 0].double()
+    assert torch.allclose(covariance(memory).diagonal(), flat.var(0, correction=0), rtol=1e-2)
+    values, vectors = torch.linalg.eigh(torch.cov(flat.T, correction=0))
+    kept = memory.directions[0, 0].double()
+    assert float(kept.norm()) == pytest.approx(float(values[-1].sqrt()), rel=1e-2)
+    assert abs(float(kept @ vectors[:, -1]) / float(kept.norm())) == pytest.approx(1, abs=1e-3)
+
+
+def test_two_photos_by_hand() -> None:
+    """(0, 0) and (4, 2): mean (2, 1), covariance [[4, 2], [2, 1]] = w w^T with w = (2, 1), and nothing is left."""
+    x = torch.tensor([[[0.0, 0.0]], [[4.0, 2.0]]]).half()
+    memory = fit_memory(x, digests(2), 8, rank=64)
+    assert memory.means.tolist() == [[2, 1]]
+    assert torch.allclose(covariance(memory), torch.tensor([[4.0, 2.0], [2.0, 1.0]]).double(), atol=1e-2)
+    assert torch.allclose(memory.directions[0, 0].abs(), torch.tensor([2.0, 1.0]).half(), atol=1e-2)
+    assert memory.deviations.max() < 0.05
+
+
+def test_one_photo() -> None:
+    x = drawn(1, 6)
+    memory = fit_memory(x, digests(1), 8, rank=64)
+    assert torch.equal(memory.means, x[:, 0])
+    assert memory.directions.shape == (1, 0, 6)
+    assert memory.deviations.tolist() == [[0] * 6]
+    assert int(memory.photos) == 1
+
+
+def test_views_of_one_photo_have_a_spread_and_count_as_one() -> None:
+    x = drawn(1, 6, views=4)
+    memory = fit_memory(x, digests(1), 8, rank=64)
+    assert memory.directions.shape == (1, 3, 6)
+    assert int(memory.photos) == 1
+    assert torch.allclose(covariance(memory).diagonal(), x[0].double().var(0, correction=0), atol=2e-2)
+
+
+@pytest.mark.parametrize("rank", [0, 3])
+def test_constant_features(rank: int) -> None:
+    memory = fit_memory(torch.full((100, 2, 7), 0.5).half(), digests(100), 8, rank)
+    assert all(bool(value.isfinite().all()) for value in memory)
+    assert torch.equal(memory.means, torch.full_like(memory.means, 0.5))
+    assert float(memory.directions.abs().sum() + memory.deviations.abs().sum()) == pytest.approx(0, abs=1e-3)
+
+
+def test_no_directions() -> None:
+    x = drawn(90, 3)
+    memory = fit_memory(x, digests(90), 1, rank=0)
+    assert memory.directions.shape == (1, 0, 3)
+    assert torch.allclose(memory.deviations[0].double().square(), x[:, 0].double().var(0, correction=0), rtol=1e-2)
+
+
+@pytest.mark.parametrize(("count", "depth"), [(30, 300), (300, 40), (400, 250)], ids=["few", "flat", "both large"])
+def test_each_way_of_decomposing_finds_the_leading_directions(count: int, depth: int) -> None:
+    """By the smaller matrix of inner products, or at random where both are large; compared with the exact one."""
+    x, rank = drawn(count, depth)[:, 0].float(), 5
+    x[:, 0] *= 8
+    weights = torch.full((count,), 1 / count)
+    mean, directions, left = memories._principal_directions(x, weights, rank, seed=1)
+    rows = (x - x.mean(0)).double() / count**0.5
+    _, lengths, vectors = torch.linalg.svd(rows, full_matrices=False)
+    assert torch.allclose(mean, x.mean(0), atol=1e-5)
+    assert torch.allclose(directions.norm(dim=1).double(), lengths[:rank], rtol=2e-2)
+    assert abs(float(directions[0].double() @ vectors[0]) / float(lengths[0])) == pytest.approx(1, abs=1e-3)
+    total = directions.square().sum(0) + left
+    assert torch.allclose(total.double(), rows.square().sum(0), rtol=1e-3, atol=1e-6)
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**31), rank=st.integers(0, 4), parts=st.integers(1, 3))
+def test_log_joint_is_that_of_torch(seed: int, rank: int, parts: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.rand(parts, generator=generator) + 0.1
+    fitted = Components(
+        weights / weights.sum(),
+        torch.randn(parts, 5, generator=generator),
+        torch.randn(parts, rank, 5, generator=generator),
+        torch.rand(parts, 5, generator=generator) + 0.1,
+    )
+    vectors, floor = torch.randn(11, 5, generator=generator), torch.tensor(0.05)
+    found = fitted.log_joint(vectors, floor)
+    for k in range(parts):
+        factor = fitted.directions[k].T if rank else torch.zeros(5, 1)
+        gaussian = LowRankMultivariateNormal(fitted.means[k], factor, fitted.variances[k] + floor)
+        assert torch.allclose(found[:, k], gaussian.log_prob(vectors) + fitted.weights[k].log(), atol=1e-3)
+
+
+def test_a_component_is_fitted_to_its_share_of_each_vector() -> None:
+    """Shares of 2/3 and 1/3 by hand: mean 1, variance 2."""
+    shares = torch.tensor([[2.0], [1.0]])
+    found = Components.of(torch.tensor([[0.0], [3.0]]), shares, 0, seed=0)
+    assert found.means.tolist() == [[1]]
+    assert found.variances[0, 0] == pytest.approx(2)
+    assert found.weights.tolist() == [1]
+
+
+def clusters(count: int, apart: float, depth: int = 6) -> torch.Tensor:
+    x = drawn(count, depth).float()
+    x[::2, :, -1] += apart
+    return x.half()
+
+
+def test_as_many_components_as_fit_left_out_photos_best() -> None:
+    one = fit_memory(clusters(200, 0), digests(200), 8, rank=4)
+    two = fit_memory(clusters(200, 30), digests(200), 8, rank=4)
+    assert len(one.weights) == 1
+    assert len(two.weights) >= 2
+    assert float(two.weights.sum()) == pytest.approx(1, abs=1e-5)
+    # Each cluster has components of its own: none has its mean between them.
+    assert all(abs(mean - 1) < 3 or abs(mean - 31) < 3 for mean in two.means[:, -1].tolist())
+    assert two.directions.shape[1] == 4 // len(two.weights)
+
+
+def test_few_photos_have_one_component_and_no_more_than_are_allowed() -> None:
+    assert len(fit_memory(clusters(70, 30), digests(70), 8, rank=4).weights) == 1
+    assert len(fit_memory(clusters(200, 30), digests(200), 1, rank=4).weights) == 1
+    assert len(fit_memory(clusters(400, 30), digests(400), 3, rank=4).weights) == 2
+
+
+def test_copies_of_photos_do_not_make_components() -> None:
+    """Forty copies of five photos are five photos."""
+    few = digests(5).repeat_interleave(40, 0)
+    memory = fit_memory(clusters(5, 30).repeat_interleave(40, 0), few, 8, rank=4)
+    assert len(memory.weights) == 1
+    assert int(memory.photos) == 200
+
+
+@settings(max_examples=15)
+@given(count=st.integers(1, 120), views=st.integers(1, 3), depth=st.integers(1, 12), rank=st.integers(0, 20))
+def test_any_number_of_photos(count: int, views: int, depth: int, rank: int) -> None:
+    x = drawn(count, depth, seed=count, views=views)
+    memory = fit_memory(x, digests(count), 8, rank)
+    k = len(memory.weights)
+    assert all(bool(value.isfinite().all()) for value in memory)
+    assert memory.means.shape == memory.deviations.shape == (k, depth)
+    assert memory.directions.shape[1] <= min(max(rank, k), depth)
+    assert bool((memory.deviations >= 0).all())
+    assert float(memory.weights.sum()) == pytest.approx(1, abs=1e-4)
+    mean, variance = memory.moments()
+    flat = x.reshape(-1, depth).double()
+    scale = float(flat.abs().max())
+    assert torch.allclose(mean.double(), flat.mean(0), atol=4e-3 * scale)
+    assert torch.allclose(variance.double(), flat.var(0, correction=0), rtol=0.05, atol=2e-2 * scale)
+
+
+def test_moments_of_a_mixture_by_hand() -> None:
+    """Half at 0, half at 2, each of variance 1 + 1 in the first feature: mean 1, variance 1 + 2."""
+    memory = Memory(
+        torch.tensor([0.5, 0.5]),
+        torch.tensor([[0.0, 5.0], [2.0, 5.0]]).half(),
+        torch.tensor([[[1.0, 0.0]], [[1.0, 0.0]]]).half(),
+        torch.tensor([[1.0, 0.0], [1.0, 0.0]]).half(),
+        torch.tensor(9),
+    )
+    mean, variance = memory.moments()
+    assert mean.tolist() == [1, 5]
+    assert variance.tolist() == [3, 0]
+
+
+def test_the_same_photos_make_the_same_memory_whatever_was_drawn_before() -> None:
+    x, names = clusters(200, 30), digests(200)
+    torch.manual_seed(1)
+    one = fit_memory(x, names, 8, rank=4)
+    torch.manual_seed(2)
+    before = torch.random.get_rng_state()
+    other = fit_memory(x, names, 8, rank=4)
+    assert one.digest == other.digest
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert fit_memory(clusters(200, 31), names, 8, rank=4).digest != one.digest
+
+
+def test_the_digest_is_of_every_tensor() -> None:
+    memory = fit_memory(clusters(200, 30), digests(200), 8, rank=4)
+    for name in Memory._fields:
+        value = getattr(memory, name).clone()
+        value.view(-1)[0] += 1
+        assert memory._replace(**{name: value}).digest != memory.digest, name
+
+
+def test_a_memory_of_1280_features_takes_less_than_400_kilobytes() -> None:
+    """At the default settings, with one component and with eight."""
+    chosen = MixtureSettings()
+    x = drawn(400, 1280, views=2)
+    one = fit_memory(x, digests(400), chosen.components, chosen.rank)
+    x += (torch.arange(400) % 8)[:, None, None] * 40
+    many = fit_memory(x, digests(400), chosen.components, chosen.rank)
+    assert len(many.weights) == 8
+    for memory in (one, many):
+        assert memory.nbytes == sum(value.element_size() * value.numel() for value in memory)
+        assert 100_000 < memory.nbytes <= 400_000
