@@ -6,8 +6,16 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from scholars.settings import DEFAULT_GENERATOR, GENERATORS_AND_MIXTURE, GeneratorSettings, OwnSettings, Settings
+from scholars.settings import (
+    DEFAULT_GENERATOR,
+    GENERATORS_AND_MIXTURE,
+    BackboneSettings,
+    GeneratorSettings,
+    OwnSettings,
+    Settings,
+)
 from scholars.settings.base import Section
+from scholars.settings.features import FEATURE_SOLVERS
 
 PAGE = Path(__file__).with_name("recipes.md")
 START, END = "<!-- settings: made by docs/settings.py -->\n", "<!-- end of settings -->\n"
@@ -24,7 +32,10 @@ def row(key: str, field: FieldInfo, default: object = None) -> str:
 
 
 def common_rows(section: type[Section], prefix: str = "") -> list[str]:
-    """Return one row per setting, by its dotted path; of the generator's, only those that every kind has."""
+    """Return one row per setting, by its dotted path; of the generator's, only those that every kind has.
+
+    Sections that are not there by default have tables of their own.
+    """
     rows = []
     for name, field in section.model_fields.items():
         if isinstance(field.default, GeneratorSettings):
@@ -33,23 +44,27 @@ def common_rows(section: type[Section], prefix: str = "") -> list[str]:
             rows += [row(f"{name}.{key}", fields[key]) for key in COMMON[1:]]
         elif isinstance(field.default, Section):
             rows += common_rows(type(field.default), f"{prefix}{name}.")
-        else:
+        elif name != "backbone":
             rows.append(row(f"{prefix}{name}", field))
     return rows
 
 
-def kind_rows(kind: type[Section]) -> list[str]:
-    """Return one row per setting that this kind of generator has besides the common ones."""
-    return [row(f"generator.{name}", field) for name, field in kind.model_fields.items() if name not in COMMON]
+def own_table(title: str, section: type[Section], prefix: str, without: tuple[str, ...] = ()) -> list[str]:
+    """Return the lines of a table of one section's settings, below its title and docstring."""
+    rows = [row(f"{prefix}.{name}", field) for name, field in section.model_fields.items() if name not in without]
+    table = [*HEAD, *rows] if rows else ["It has no settings."]
+    return ["", f"### {title}", "", " ".join(str(section.__doc__).split()), "", *table]
 
 
 def tables() -> str:
-    """Return all tables, in Markdown: the common settings, then those of each kind of generator."""
+    """Return all tables, in Markdown: the common settings, then those that only some scholars have."""
+    lines = [*HEAD, *common_rows(Settings), *own_table("Backbone", BackboneSettings, "backbone")]
+    for name, solver in FEATURE_SOLVERS.items():
+        lines += own_table(f"Solver: `{name}`", solver, "solver", without=("kind",))
     kinds: dict[str, type[Section]] = {f"`{name}`": kind for name, kind in GENERATORS_AND_MIXTURE.items()}
     kinds["your own"] = OwnSettings
-    lines = [*HEAD, *common_rows(Settings)]
     for name, kind in kinds.items():
-        lines += ["", f"### Generator: {name}", "", str(kind.__doc__), "", *HEAD, *kind_rows(kind)]
+        lines += own_table(f"Generator: {name}", kind, "generator", without=COMMON)
     return "\n".join(lines) + "\n"
 
 

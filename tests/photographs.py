@@ -32,7 +32,7 @@ THINGS = {
 }
 
 
-def quick(solver: str = "head", **changes: object) -> Settings:
+def quick(solver: str = "head", /, **changes: object) -> Settings:
     """Return `QUICK` settings of a kind of solver, with other values: ``solver__steps=3`` for ``solver.steps``."""
     basis = {key: value for key, value in QUICK.items() if solver == "head" or not key.startswith("solver.")}
     dotted = {key.replace("__", "."): value for key, value in changes.items()}

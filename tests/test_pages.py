@@ -21,6 +21,7 @@ import typer
 import yaml
 from lightning_fabric import Fabric
 from pages import LANGUAGES, PAGES, ROOT, SMALL, Budget, Scene, blocks, do_python, lineage, type_in, typed
+from photographs import own_features, photograph
 from PIL import Image
 from report.documents import results
 from starlette.testclient import TestClient
@@ -29,8 +30,10 @@ from torch import Tensor, nn
 from scholars import Pool, Session, Teacher, fit, learn
 from scholars.cli.console import hoist_quiet, repeat_options, split_list
 from scholars.cli.main import app
+from scholars.errors import InputError
 from scholars.experiments.recipe import Recipe, read_recipe
 from scholars.experiments.sweeps.grid import plan_sweep
+from scholars.learning.looking import PHOTOGRAPH_SIDE, Choice, choose_settings
 from scholars.scholar import Scholar
 from scholars.settings import DEFAULT_GENERATOR, Settings
 from scholars.settings.overrides import build, parse_changes
@@ -38,6 +41,7 @@ from scholars.settings.registry import load_plugin
 from scholars.studio.app import studio
 from scholars.tasks.images import Images
 from scholars.tasks.open import open_task
+from scholars.tasks.task import Task
 
 # Lines that are checked, but not run, by how they begin: (page, or * for any; beginning): why.
 NOT_RUN = {
@@ -52,6 +56,8 @@ NOT_RUN = {
     ("docs/sweep.md", "scholars sweep"): "starts a cluster, as tests/experiments does",
     ("docs/sweep.md", "scholars dream"): "draws a million; tests/inference draws some hundreds",
     ("docs/scaling.md", "srun"): "the same, and there is no SLURM",
+    ("docs/photographs.md", "scholars learn sharper"): "downloads weights; tests/backbones has weights in files",
+    ("docs/photographs.md", "scholars run caltech101"): "needs its photos; tests/experiments runs such a stream",
     ("README.md", "scholars run mnist-svhn"): "the tutorial has it, with other options",
     ("README.md", "scholars export"): "docs/life.md has it",
 }
@@ -82,6 +88,26 @@ def two_years(home: Path) -> None:
     photos(home, _2025=("cat", "dog"), _2026=("dog", "fox"))
 
 
+# Classes of photographs, and what is drawn for them.
+ANIMALS = {"flamingo": "disc", "kangaroo": "box", "llama": "leaf", "elephant": "ring"}
+# Few settings: what chooses a backbone, and how it looks, is what pages describe. `home` has few dreams and steps.
+PHOTOGRAPHED = Budget({"audit.dreams": 60, "ood.dreams": 60}, {"own": {}}, kind="mixture")
+
+
+def two_months(home: Path) -> None:
+    """Write photographs of three classes to ``photos/may``, of two to ``photos/june``, and one of each to holiday."""
+    months = {"may": ("flamingo", "kangaroo", "llama"), "june": ("llama", "elephant")}
+    for place, (month, names) in enumerate(months.items()):
+        for name in names:
+            folder = home / "photos" / month / name
+            folder.mkdir(parents=True)
+            for number in range(16):
+                photograph(ANIMALS[name], 100 * place + number).save(folder / f"{number}.jpg", quality=90)
+    (home / "holiday").mkdir()
+    for name, thing in ANIMALS.items():
+        photograph(thing, 9000).save(home / "holiday" / f"{name}.jpg", quality=90)
+
+
 def runs(home: Path, *names: str) -> None:
     """Write folders of runs, as far as a comparison of them needs."""
     for name in names:
@@ -93,15 +119,45 @@ def runs(home: Path, *names: str) -> None:
 
 
 def readme_before(home: Path) -> None:
-    two_years(home)
+    two_months(home)
     runs(home, "wgan-gp", "hard")
     learn(open_task("digits")).save(home / "runs" / "mnist-svhn" / "scholars" / "2")
 
 
 def readme_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
     assert (home / "comparison.html").is_file()
-    assert (home / "my-scholar.html").is_file()
+    assert (home / "animals.html").is_file()
+    assert lineage(home / "animals") == ["may", "june"]
+    assert Scholar.load(home / "animals").backbone
     assert names["two"].generation == 2
+
+
+# docs/photographs.md
+
+
+def photographs_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
+    animals = Scholar.load(home / "animals")
+    assert lineage(home / "animals") == ["may", "june"]
+    assert animals.classes == ("elephant", "flamingo", "kangaroo", "llama")
+    assert animals.backbone
+    assert animals.backbone.record.name == "efficientnet-lite0"
+    guesses = [line.partition(": ") for line in printed["scholars predict animals holiday"].splitlines()]
+    assert {Path(file).stem: text.split()[0] for file, _, text in guesses} == {name: name for name in animals.classes}
+    assert float(re.findall(r"([\d.]+) %", printed["scholars evaluate animals photos/june"])[0]) > 80
+    assert "efficientnet-lite0" in printed["scholars inspect animals"]
+    assert "efficientnet-lite0" in printed["scholars backbones"]
+    assert (home / "animals.onnx").is_file()
+    assert (home / "dreams.safetensors").is_file()
+    assert Scholar.load(home / "quick").settings.solver.kind == "lda"
+    closer = Scholar.load(home / "closer").settings.backbone
+    assert closer
+    assert (closer.size, closer.views) == (224, 5)
+    assert names["features"].shape == (8, 1280)
+    assert names["targets"].shape == (8, 4)
+    assert names["one"].backbone
+    # The cache of features is removed when `learn` ends.
+    kept = home / ".cache" / "features"
+    assert [path.name for path in kept.iterdir()] == ["locks"]
 
 
 # docs/tutorial.md
@@ -223,13 +279,14 @@ def sweep_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]
 
 SCENES = {
     "CONTRIBUTING.md": Scene(contributing_before, contributing_names, contributing_after),
-    "README.md": Scene(readme_before, after=readme_after, budget=LEARNS),
+    "README.md": Scene(readme_before, after=readme_after, budget=PHOTOGRAPHED),
     "docs/life.md": Scene(life_before, after=life_after, budget=LEARNS),
     "docs/own-networks.md": Scene(
         networks_before,
         after=networks_after,
         budget=replace(SMALL, settings={**SMALL.settings, "audit.dreams": 0, "ood.dreams": 0}),
     ),
+    "docs/photographs.md": Scene(two_months, after=photographs_after, budget=PHOTOGRAPHED),
     "docs/recipes.md": Scene(),
     "docs/report.md": Scene(lambda home: runs(home, "a", "b", "c"), after=report_after),
     "docs/scaling.md": Scene(),
@@ -258,7 +315,15 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setattr("scholars.tasks.digits.read_digits", lambda: small)
     monkeypatch.setattr("scholars.tasks.street.draw_street", lambda: replace(small, name="street"))
     tiny = build(Settings, {}, SMALL.changes(DEFAULT_GENERATOR), where="tests")
-    monkeypatch.setattr("scholars.learning.algorithm.Settings", lambda: tiny)
+
+    def small_settings(task: Task) -> Choice:
+        return choose_settings(task) if task.train.median_side >= PHOTOGRAPH_SIDE else Choice(tiny, "")
+
+    monkeypatch.setattr("scholars.learning.algorithm.choose_settings", small_settings)
+    monkeypatch.setattr("scholars.learning.features.DREAMS", 1200)
+    monkeypatch.setattr("scholars.learning.heads._MOST_STEPS", 60)
+    # A cache of its own, but for the graphs of backbones, which take seconds to make.
+    own_features(monkeypatch, tmp_path / ".cache")
     load_plugin(str(ROOT / "examples" / "blobs.py"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -347,8 +412,14 @@ def settings_exist(command: str, given: Mapping[str, Any]) -> None:
     changes = parse_changes(given["changes"] or [])
     if given["generator"]:
         changes["generator.kind"] = given["generator"]
+    if given["backbone"]:
+        changes["backbone.name"] = given["backbone"]
     if command == "learn":
-        build(Settings, {}, changes, where="docs")
+        # As the first task's images decide: pixels or, where that is not possible, features.
+        try:
+            build(Settings, {}, changes, where="docs")
+        except InputError:
+            build(Settings, {"backbone": {}}, changes, where="docs")
         return
     if given["methods"]:
         changes["methods"] = split_list(given["methods"])

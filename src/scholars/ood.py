@@ -51,11 +51,16 @@ class OODDetector:
         Two thirds of them are kept to compare with; the threshold is set on the other third, so that ``share`` of these
         are above it.
         """
-        count = (2 * len(features) + 2) // 3
+        count = cls.kept(len(features))
         dreams = F.normalize(features[:count], dim=1).half()
         scores = _scores(features[count:], logits[count:], dreams)
         mean, std = scores.mean(0), scores.std(0).clamp_min(1e-6)
         return cls(dreams, mean, std, ((scores - mean) / std).sum(1).quantile(1 - share))
+
+    @staticmethod
+    def kept(count: int) -> int:
+        """Return how many of so many dreams are kept to compare with: the first two thirds."""
+        return (2 * count + 2) // 3
 
     def score(self, features: Tensor, logits: Tensor) -> Tensor:
         """Return the score ``[B]`` for features ``[B, D]`` and logits ``[B, K]``: higher is less familiar."""

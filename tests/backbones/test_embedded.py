@@ -9,7 +9,7 @@ import pytest
 import sklearn.datasets
 import torch
 from PIL import Image
-from timm.data import ImageNetInfo
+from timm.data.imagenet_info import ImageNetInfo
 
 from scholars.backbones import embedded, open_backbone
 from scholars.backbones.engines import TorchEngine

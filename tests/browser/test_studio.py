@@ -7,6 +7,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -58,6 +59,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = build(Settings, SETTINGS, None, where="tests")
     scholar = learn(open_task("digits").select_classes(tuple("01234")), settings=settings)
     continuing(scholar, generator__steps=10, solver__steps=60).save(folder)
+    with served(folder) as place:
+        yield place
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A studio of the scholar in ``folder``, at an address of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(studio(folder), log_level="warning"))
     thread = threading.Thread(target=server.run, args=([listening],))

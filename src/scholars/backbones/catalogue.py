@@ -10,7 +10,7 @@ import torch
 
 from scholars.backbones.embedded import FEATURES, LICENCE, SIZE
 from scholars.backbones.networks import build_network, probe_images
-from scholars.backbones.open import open_backbone
+from scholars.backbones.open import downloaded_file, open_backbone
 from scholars.errors import InputError
 from scholars.settings import EMBEDDED, BackboneSettings
 
@@ -61,9 +61,9 @@ def list_backbones(pattern: str | None = None, measure: bool = True) -> Iterator
         if not chosen:
             raise InputError(f"no backbone matches {pattern!r}: give a pattern such as 'resnet*'")
     else:
-        chosen = [EMBEDDED, *(name for name in names[1:] if name in SUGGESTED or _is_downloaded(name))]
+        chosen = [EMBEDDED, *(name for name in names[1:] if name in SUGGESTED or downloaded_file(name) is not None)]
     for name in chosen:
-        at_hand = name == EMBEDDED or _is_downloaded(name)
+        at_hand = name == EMBEDDED or downloaded_file(name) is not None
         speed = _images_per_second(name) if measure and at_hand else None
         if name == EMBEDDED:
             yield BackboneEntry(name, FEATURES, SIZE, LICENCE, at_hand, speed)
@@ -73,20 +73,6 @@ def list_backbones(pattern: str | None = None, measure: bool = True) -> Iterator
         yield BackboneEntry(
             name, _feature_length(architecture, size), size, config.license or "unknown", at_hand, speed
         )
-
-
-def _is_downloaded(name: str) -> bool:
-    """Return whether the weights are in the cache of the Hugging Face hub."""
-    import timm
-    from huggingface_hub import try_to_load_from_cache
-
-    config = timm.get_pretrained_cfg(name)
-    if config is None or not config.hf_hub_id:
-        return False
-    return any(
-        isinstance(try_to_load_from_cache(config.hf_hub_id, file), str)
-        for file in ("model.safetensors", "pytorch_model.bin")
-    )
 
 
 def _feature_length(architecture: str, size: int) -> int | None:

@@ -29,16 +29,20 @@ _CPU_BATCH, _DEVICE_BATCH = 16, 128
 _MAX_DIFFERENCE = 1e-3
 # Larger networks do not fit the one file that a graph is kept in (protobuf: 2 GiB).
 _MAX_PARAMETERS = 400_000_000
+# Graphs in the cache: every size, and every version of PyTorch, has its own.
+_KEPT_GRAPHS = 12
 
 
 class Engine(Protocol):
     """Runs a backbone.
 
     name: what it is
+    version: its name and version, on which the bits of features depend
     batch: how many images it takes at a time
     """
 
     name: EngineName
+    version: str
     batch: int
 
     def run(self, images: Tensor) -> Tensor:
@@ -49,6 +53,7 @@ class TorchEngine:
     """Runs a backbone by PyTorch: in fp32, channels last, with norms folded into the convolutions before them."""
 
     name: EngineName = "torch"
+    version = f"torch {torch.__version__}"
 
     def __init__(self, encoder: Encoder, size: int, device: torch.device) -> None:
         self.batch = _CPU_BATCH if device.type == "cpu" else _DEVICE_BATCH
@@ -68,6 +73,7 @@ class OnnxEngine:
     """Runs a backbone by ONNX Runtime, in one thread for each caller: several threads may call at once."""
 
     name: EngineName = "onnxruntime"
+    version = f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}"
     batch = _CPU_BATCH
 
     def __init__(self, graph: bytes) -> None:
@@ -115,6 +121,9 @@ def _keep(path: Path, graph: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
             temporary.write_bytes(graph)
+        by_age = sorted(path.parent.glob("*.onnx"), key=lambda each: each.stat().st_mtime, reverse=True)
+        for old in by_age[_KEPT_GRAPHS:]:
+            old.unlink(missing_ok=True)
     except OSError:
         pass  # made again the next time
 

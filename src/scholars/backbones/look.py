@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import PIL
 import torch
 from PIL import Image
 
@@ -76,7 +77,7 @@ def sort_by_digest(part: Images) -> Images:
 
 def _key(part: Images, backbone: Backbone, views: int) -> str:
     names = [transform.name for transform in part.files.transforms] if part.files is not None else []
-    about = (backbone.record.key, backbone.engine.name, _VIEWS_VERSION, views, names)
+    about = (backbone.record.key, backbone.engine.version, PIL.__version__, _VIEWS_VERSION, views, names)
     return hashlib.sha256(repr(about).encode() + part.digests.tobytes()).hexdigest()
 
 

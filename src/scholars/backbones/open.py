@@ -1,6 +1,7 @@
 """Open a backbone by name: the embedded one, timm's, or timm's network with weights from a file."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ from scholars.storage.records import BackboneRecord
 
 # Images on which it is seen whether a network's features are ever negative.
 _PROBES = 8
+# A machine without a network says so at once.
+_SECONDS_TO_CONNECT = 10.0
 
 
 def open_backbone(settings: BackboneSettings, compute: ComputeSettings | None = None) -> Backbone:
@@ -54,7 +57,7 @@ def _open_timm(name: str, file: str, size: int | None) -> tuple[BackboneRecord, 
     size = size or (int(config.input_size[-1]) if config else 224)
     network = build_network(architecture, size)
     _check_size(name, network, size)
-    weights = _read_weights(network, name, Path(file)) if file else _download(name, size, config)
+    weights = _read_weights(network, name, Path(file)) if file else _fetch(network, name, size, config)
     record = BackboneRecord(
         name=name,
         architecture=architecture,
@@ -118,18 +121,24 @@ def _read_weights(network: torch.nn.Module, name: str, file: Path) -> dict[str, 
     return {key: cast(Tensor, found[key]).to(value.dtype) for key, value in expected.items()}
 
 
-def _download(name: str, size: int, config: Any) -> dict[str, Tensor]:
-    """Return timm's weights, from its cache or from the network."""
+def _fetch(network: torch.nn.Module, name: str, size: int, config: Any) -> dict[str, Tensor]:
+    """Return timm's weights, from the cache of the hub or from the network."""
+    if (file := downloaded_file(name)) is not None:
+        # Those of the hub are timm's own, but for networks of another size or that timm converts.
+        with suppress(InputError):
+            return _read_weights(network, name, file)
     import timm
+    from huggingface_hub import get_session
+    from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 
     sized: dict[str, Any] = {"img_size": size} if config.fixed_input_size else {}
     try:
+        # Without a network timm's download tries again for a minute, and says so line by line.
+        get_session().head(ENDPOINT, timeout=_SECONDS_TO_CONNECT)
         network = timm.create_model(name, pretrained=True, num_classes=0, **sized)
     except (AssertionError, TypeError, ValueError) as error:
         raise InputError(f"{name} cannot look at images of {size} pixels: {one_line(error)}") from None
     except Exception as error:  # the hub's clients raise many kinds where there is no network
-        from huggingface_hub.constants import HF_HUB_CACHE
-
         places = f"{HF_HUB_CACHE}, then {config.hf_hub_id or config.url}"
         raise InputError(
             f"the weights of {name} are not at hand and cannot be downloaded (looked in {places}): "
@@ -137,3 +146,15 @@ def _download(name: str, size: int, config: Any) -> dict[str, Tensor]:
             f"--backbone {name}=FILE"
         ) from None
     return dict(network.state_dict())
+
+
+def downloaded_file(name: str) -> Path | None:
+    """Return the file of timm's weights in the cache of the Hugging Face hub; None if they are not there."""
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+
+    config: Any = timm.get_pretrained_cfg(name)
+    for file in ("model.safetensors", "pytorch_model.bin") if config is not None and config.hf_hub_id else ():
+        if isinstance(found := try_to_load_from_cache(config.hf_hub_id, file), str):
+            return Path(found)
+    return None

@@ -1,14 +1,14 @@
 """Views of a photograph: the plain one, and augmented ones, which are cropped and mirrored."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from scholars.compute.device import derive_seed
-from scholars.tasks.decoding import RESAMPLING, Interpolation, resize_square
+from scholars.tasks.decoding import RESAMPLING, Interpolation, map_files, open_upright, resize_square
 from scholars.tasks.image_files import unreadable
 from scholars.tasks.images import Images
 from scholars.tasks.resize import ImageLike, as_picture, check_images
@@ -53,6 +53,16 @@ def squares(images: Images, size: int, interpolation: Interpolation) -> npt.NDAr
     if bad:
         raise unreadable(images.files.where if images.files is not None else "the images", bad, len(images))
     return _joined(drawn, size)
+
+
+def decode_plain_views(
+    read: Callable[[str], bytes], keys: Sequence[str], size: int, interpolation: Interpolation
+) -> list[npt.NDArray[np.uint8] | str]:
+    """Return the plain view ``[3, size, size]`` of the image in each file, or why it cannot be read; in threads.
+
+    read: key -> bytes of the file
+    """
+    return map_files(read, keys, lambda content: draw_views(open_upright(content), b"", 0, size, interpolation)[0])
 
 
 def convert_squares(images: ImageLike, size: int, interpolation: Interpolation) -> npt.NDArray[np.uint8]:

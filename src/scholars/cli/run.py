@@ -144,7 +144,7 @@ def backbones(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List pretrained backbones: what is at hand, and what would be downloaded."""
+    """List pretrained backbones. Those at hand with their speed, and some that would be downloaded."""
     with fast_imports():
         from dataclasses import asdict
 

@@ -122,6 +122,8 @@ class Recipe(Settings):
             raise ValueError(
                 "export_dreams writes the bank of dreams, and replay.dreams=fresh has none: change one of them"
             )
+        if self.backbone and any(spec.permute is not None for spec in self.tasks):
+            raise ValueError("permute shuffles pixels, and a backbone looks at photographs: leave out one of them")
         if self.export_dreams and self.backbone:
             raise ValueError("export_dreams writes images, and with a backbone dreams are features: leave it out")
         return self

@@ -34,6 +34,9 @@ _KMEANS_STEPS, _EM_STEPS = 10, 3
 _FLOOR = 0.05
 # Components are found and compared in so many principal directions of all photos of a memory: an eighth of the time.
 _SUBSPACE = 128
+# Numbers of components are compared with as many directions together, this many times those of one; then each has
+# those that it is to have, or its share if that is more.
+_SHARED = 4
 # Responsibilities below this are 0: they change nothing, and arithmetic with the smallest numbers is slow.
 _LEAST_SHARE = 1e-4
 # Directions that a randomised decomposition computes beyond those asked for, and its power iterations (Halko et al.
@@ -96,8 +99,12 @@ class Components(NamedTuple):
             own = column > 0
             part = derive_seed(seed, "directions", place)
             fitted.append(_principal_directions(vectors[own], column[own] / count, rank, part))
-        rank = min(len(directions) for _, directions, _ in fitted)
-        fitted = [(mean, directions[:rank], variance) for mean, directions, variance in fitted]
+        # A component of few vectors has fewer directions than the others: the rest are zero.
+        rank = max(len(directions) for _, directions, _ in fitted)
+        fitted = [
+            (mean, F.pad(directions, (0, 0, 0, rank - len(directions))), variance)
+            for mean, directions, variance in fitted
+        ]
         means, directions, variances = (torch.stack(parts) for parts in zip(*fitted, strict=True))
         return cls(counts / counts.sum(), means, directions, variances)
 
@@ -124,14 +131,14 @@ def fit_memory(features: Tensor, digests: Tensor, components: int, rank: int) ->
 
     digests: ``[N, 32]`` uint8, SHA-256 of each photo
     components: the most that it may have: 1, 2, 4 ... are compared by the likelihood of photos that were left out
-    rank: directions of the whole memory: K components have rank / K each
+    rank: directions of each component; of fewer than `_SHARED` components each has more, so many times rank together
     """
     count, views, depth = features.shape
     seed = derive_seed(int.from_bytes(hashlib.sha256(digests.numpy().tobytes()).digest()[:8]), "memory", 0)
     vectors = features.float().reshape(count * views, depth)
     with fork_rng(torch.device("cpu")):
         shares = _find_components(vectors, digests.repeat_interleave(views, 0), components, rank, seed)
-        found = Components.of(vectors, shares, max(rank // shares.shape[1], rank > 0), seed)
+        found = Components.of(vectors, shares, max(rank, _SHARED * rank // shares.shape[1]), seed)
     return Memory(
         found.weights,
         found.means.half(),
@@ -159,11 +166,11 @@ def _find_components(vectors: Tensor, digests: Tensor, most: int, rank: int, see
     for count in choices:
         score = 0.0
         for held_out in (fold, ~fold):
-            fitted, _ = _fit(small[~held_out], count, rank // count, seed)
+            fitted, _ = _fit(small[~held_out], count, _SHARED * rank // count, seed)
             score += float(fitted.log_joint(small[held_out], _floor(small)).logsumexp(1).sum())
         scores.append(score)
     best = choices[scores.index(max(scores))]
-    return _fit(small, best, rank // best, seed)[1]
+    return _fit(small, best, _SHARED * rank // best, seed)[1]
 
 
 def _fit(vectors: Tensor, count: int, rank: int, seed: int) -> tuple[Components, Tensor]:

@@ -8,7 +8,6 @@ from rich.markup import escape
 from rich.tree import Tree
 from torch import nn
 
-from scholars.errors import visible
 from scholars.evaluation.accuracy import accuracy
 from scholars.generators import Mixture
 from scholars.scholar import Scholar
@@ -90,16 +89,15 @@ def lineage_tree(scholar: Scholar, title: str, description: Mapping[str, Any]) -
     tree = Tree(f"[bold]{escape(title)}[/]: generation {scholar.generation}, {_counted(scholar.classes)}")
     tree.add(f"images: {image.size} x {image.size}, {'RGB' if image.channels == 3 else 'grey'}")
     if backbone := description["backbone"]:
-        # Its name and licence may be any text.
-        about = visible(f"{backbone['name']} (licence: {backbone['licence']})")
-        tree.add(f"backbone: {escape(about)}, {backbone['features']:,} features, run by {backbone['engine']}")
+        about = f"{backbone['name']} (licence: {backbone['licence']})"
+        seen = f"{backbone['features']:,} features of {image.size} x {image.size} pixels"
+        tree.add(f"backbone: {escape(about)}, {seen}, run by {backbone['engine']}")
     tree.add(f"classes: {escape(', '.join(scholar.classes))}")
     counts, kind = description["parameters"], scholar.settings.generator.kind
     tree.add(f"solver: {scholar.settings.solver.kind}, {counts['solver']:,} parameters")
     if memories := description["memories"]:
-        components = span([one["components"] for one in memories["classes"]])
         tree.add(
-            f"memories: {memories['count']:,} of {memories['photos']:,} photos, {components} Gaussians each: "
+            f"memories: {memories['count']:,} of {memories['photos']:,} photos, {gaussians(memories)} each: "
             f"{_mib(memories['bytes'])}, where all features would take {_mib(memories['feature_bytes'])}"
         )
     else:
@@ -127,6 +125,12 @@ def lineage_tree(scholar: Scholar, title: str, description: Mapping[str, Any]) -
 def span(counts: Sequence[int]) -> str:
     """Return the least and the largest of some counts, ``1 to 8``; one number where they are equal."""
     return f"{min(counts):,} to {max(counts):,}" if min(counts) < max(counts) else f"{counts[0]:,}"
+
+
+def gaussians(memories: Mapping[str, Any]) -> str:
+    """Return how many Gaussians each memory has, ``1 to 8 Gaussians``; ``memories`` as in `describe`."""
+    counts = [one["components"] for one in memories["classes"]]
+    return f"{span(counts)} Gaussian{'s' * (max(counts) > 1)}"
 
 
 def _mib(size: int) -> str:

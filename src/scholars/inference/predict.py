@@ -17,10 +17,10 @@ from torch import Tensor
 
 from scholars.errors import InputError, shortlist, visible
 from scholars.scholar import Scholar
+from scholars.scholar.inputs import decode
 from scholars.storage.files import expand_user
-from scholars.tasks.decoding import Interpolation, decode_squares, read_file
+from scholars.tasks.decoding import read_file
 from scholars.tasks.folder import iter_image_files
-from scholars.tasks.resize import convert_channels
 
 
 @dataclass(frozen=True)
@@ -139,12 +139,11 @@ class _Chunk:
 def _decoded(files: Sequence[Path], scholar: Scholar) -> Iterator[_Chunk]:
     """Yield the decoded files in the scholar's shape; the next ones are decoded while these are in use."""
     shape, count = scholar.settings.image, scholar.chunk_size
-    interpolation: Interpolation = scholar.backbone.record.interpolation if scholar.backbone else "bilinear"
 
-    def decode(chunk: Sequence[Path]) -> _Chunk:
-        results = decode_squares(read_file, [str(file) for file in chunk], shape.size, (), interpolation)
+    def decode_some(chunk: Sequence[Path]) -> _Chunk:
+        results = decode(read_file, [str(file) for file in chunk], shape, scholar.backbone)
         pairs = list(zip(chunk, results, strict=True))
-        pictures = [convert_channels(result, shape.channels) for _, result in pairs if not isinstance(result, str)]
+        pictures = [result for _, result in pairs if not isinstance(result, str)]
         none = np.empty((0, shape.channels, shape.size, shape.size), np.uint8)
         return _Chunk(
             [file for file, result in pairs if not isinstance(result, str)],
@@ -156,7 +155,7 @@ def _decoded(files: Sequence[Path], scholar: Scholar) -> Iterator[_Chunk]:
     with ThreadPoolExecutor(1) as reader:
         ready: Future[_Chunk] | None = None
         for chunk in chunks:
-            coming = reader.submit(decode, chunk)
+            coming = reader.submit(decode_some, chunk)
             if ready:
                 yield ready.result()
             ready = coming

@@ -4,10 +4,10 @@ ONNX has an operator that resizes with antialiasing, but it sees nothing outside
 Pillow's does, and not every runtime has it.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
+
+from scholars.tasks.decoding import Interpolation
 
 # Pillow's bicubic filter: OpenCV's and PyTorch's without antialiasing have -0.75 here.
 CUBIC = -0.5
@@ -17,12 +17,12 @@ class CentreSquare(nn.Module):
     """uint8 images ``[B, 3, H, W]`` of any size -> the square around their centre, uint8 ``[B, 3, S, S]``.
 
     What `scholars.tasks.decoding.resize_square` makes of a picture: the filter is widened where the image shrinks, sees
-    what is just outside of the square, and its results are rounded to 8 bits after the rows and after the columns. A
-    few of 10,000 pixels differ by one level; of tall pictures a quarter, by one or two, for there Pillow 13 begins with
-    the columns.
+    what is just outside of the square, and its results are rounded to 8 bits after the rows and after the columns. What
+    is halfway between two levels may become the other one: of most pictures a few of 10,000 values. Of tall pictures a
+    quarter differs, by one to three levels, for there Pillow 13 begins with the columns.
     """
 
-    def __init__(self, size: int, interpolation: Literal["bilinear", "bicubic"]) -> None:
+    def __init__(self, size: int, interpolation: Interpolation) -> None:
         super().__init__()
         self.size, self.interpolation = size, interpolation
 

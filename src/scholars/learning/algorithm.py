@@ -34,7 +34,7 @@ from scholars.evaluation.accuracy import accuracy
 from scholars.generators import Generator
 from scholars.learning.arguments import LearnArgs, Past, check_task
 from scholars.learning.dreams import with_ood_detector
-from scholars.learning.features import DREAMS, build_feature_generator, train_feature_solver
+from scholars.learning.features import build_feature_generator, train_feature_solver
 from scholars.learning.looking import choose_settings, look_at_task, resolve_backbone
 from scholars.learning.mixture import add_preview, build_mixture
 from scholars.learning.networks import train_generator, train_solver
@@ -82,10 +82,11 @@ def learn(
     session = session or Session()
     args = LearnArgs(task, previous, past, settings, seed)
     args.check()
+    stored = args.stored
     if backbone:
         args = replace(args, task=look_at_task(task, backbone, settings, session))
         if not isinstance(past, str):
-            args = replace(args, past=[look_at_task(each, backbone, settings, session) for each in past])
+            args = replace(args, past=[look_at_task(each, backbone, settings, session) for each in stored])
     if session.folder:
         claim(session.folder, args)
     metrics: dict[str, dict[str, float]] = {}
@@ -112,8 +113,9 @@ def learn(
         settings=settings,
         engine=backbone.engine.name if backbone else None,
     )
-    if backbone and task.train.features is None:
-        forget_task(args.task, backbone)
+    for before, after in zip((task, *stored), (args.task, *args.stored), strict=True):
+        if backbone and before.train.features is None:
+            forget_task(after, backbone)
     scholar = replace(scholar, lineage=(*scholar.lineage, record))
     return with_ood_detector(scholar, seed) if scholar.generator else scholar
 
@@ -140,8 +142,8 @@ def train_networks(args: LearnArgs, fabric: Fabric, session: Session = NO_SESSIO
             with timer("generator") as timed:
                 generator = build_feature_generator(args, fabric, timed)
         with timer("solver") as timed:
-            solver = train_feature_solver(args, generator, fabric, timed)
-        return TrainedNetworks(solver, generator, seconds, DREAMS if generator else 0)
+            solver, dreams = train_feature_solver(args, generator, fabric, timed)
+        return TrainedNetworks(solver, generator, seconds, dreams)
 
     with timer("bank") as timed:
         mix = build_mixture(args, fabric, timed)

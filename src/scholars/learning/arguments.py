@@ -33,10 +33,14 @@ class LearnArgs:
 
         Those of features in the order of their names: in which order they were learned shows nowhere.
         """
-        stored = () if isinstance(self.past, str) else self.past
         known = self.previous.classes if self.previous else ()
-        names = union_of_classes(known, *(task.classes for task in stored), self.task.classes)
+        names = union_of_classes(known, *(task.classes for task in self.stored), self.task.classes)
         return tuple(sorted(names)) if self.settings.backbone else names
+
+    @property
+    def stored(self) -> Sequence[Task]:
+        """The tasks whose real data is replayed."""
+        return () if isinstance(self.past, str) else self.past
 
     @property
     def brings_classes(self) -> bool:

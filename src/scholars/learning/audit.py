@@ -147,6 +147,9 @@ def _audit_task(
     distances = torch.stack([nearest_distances(thumbnails, _thumbnails(chunk)) for chunk in chunks]).amin(0)
     of_dreams, of_real = torch.split(distances, [len(dreams), len(real)])
     usual = of_real.quantile(0.001)
+    if task.train.features is not None and task.train.features.shape[1] > 1:
+        # A memory of few photos dreams of nothing far from them, and of no copies: a copy is as near as a view.
+        usual = torch.minimum(usual, _view_distance(task.train))
     counts = torch.bincount(task.train.label_tensor, minlength=len(task.classes)).double()
     return TaskAudit(
         name=task.name,
@@ -157,6 +160,12 @@ def _audit_task(
         nearest_dream=float(of_dreams.quantile(0.001)),
         nearest_real=float(usual),
     )
+
+
+def _view_distance(train: Images) -> Tensor:
+    """Return the median distance between what a backbone sees in a photo's plain view and in its others."""
+    sample = _evenly_spaced(train.feature_tensor, min(len(train), 2000)).float()
+    return cast(Tensor, (sample[:, 1:] - sample[:, :1]).norm(dim=2).median() / sample.shape[2] ** 0.5)
 
 
 def _mean(values: Tensor) -> float | None:

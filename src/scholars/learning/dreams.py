@@ -13,6 +13,7 @@ from scholars.compute.processes import broadcast_flag, round_robin
 from scholars.errors import InputError, Interrupted
 from scholars.generators import Generator, Mixture
 from scholars.generators.sampling import sample_images
+from scholars.learning.heads import FeatureSet
 from scholars.ood import OODDetector
 from scholars.scholar import Scholar
 from scholars.settings import GeneratorSettings, ReplaySettings, Settings
@@ -22,6 +23,8 @@ from scholars.training.meter import Tick
 
 # How many dreams a filter may look at for each one that the bank is to hold.
 MAX_DREAMS_PER_KEPT = 10
+# Of the variance within classes, the share that is noise where a threshold is set by dreams of features.
+_NOISE = 0.4
 
 
 def replay_source(
@@ -181,9 +184,31 @@ def with_ood_detector(scholar: Scholar, seed: int) -> Scholar:
     # What is fitted to dreams of a mixture must not depend on the order in which its memories came.
     generation = 0 if isinstance(scholar.generator, Mixture) else scholar.generation
     position = derive_seed(seed, "familiarity", generation)
-    seen = [scholar.features_and_logits(batch.inputs) for batch in scholar.iter_dreams(settings.dreams, seed=position)]
-    features, logits = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    if scholar.backbone:
+        dreams = concat_batches(scholar.iter_dreams(settings.dreams, seed=position))
+        features, logits = scholar.features_and_logits(_spread_out(scholar, dreams, position))
+    else:
+        batches = scholar.iter_dreams(settings.dreams, seed=position)
+        seen = [scholar.features_and_logits(batch.inputs) for batch in batches]
+        features, logits = (torch.cat(parts) for parts in zip(*seen, strict=True))
     return replace(scholar, ood=OODDetector.fit(features, logits, settings.share))
+
+
+def _spread_out(scholar: Scholar, dreams: Batch, seed: int) -> Tensor:
+    """Return dreamt features ``[N, D]`` in random order, those that the threshold is set by with noise.
+
+    Real photos are further from what was learned than dreams are: without it 22 to 32 % of the known classes' test
+    photos were called unfamiliar instead of 5 %; with it 3 to 8 %, and strange ones were told apart better
+    (docs/photographs.md).
+    """
+    outputs = torch.tensor([output for _, output in scholar.conditions])[dreams.conditions]
+    within = FeatureSet(dreams.inputs, outputs, 0).moments(len(scholar.classes)).within
+    with fork_rng(torch.device("cpu")):
+        torch.manual_seed(derive_seed(seed, "noise", 0))
+        mixed = dreams.inputs[torch.randperm(len(dreams.inputs))]
+        kept = OODDetector.kept(len(mixed))
+        mixed[kept:] += (within * _NOISE / (1 - _NOISE)) ** 0.5 * torch.randn(mixed[kept:].shape)
+    return mixed
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,10 @@ def build_feature_generator(args: LearnArgs, fabric: Fabric, session: Session) -
     )
 
 
-def train_feature_solver(args: LearnArgs, generator: Generator | None, fabric: Fabric, session: Session) -> Solver:
-    """Return the solver: taught by dreams of all classes or, without a generator, by what ``args.past`` says.
+def train_feature_solver(
+    args: LearnArgs, generator: Generator | None, fabric: Fabric, session: Session
+) -> tuple[Solver, int]:
+    """Return the solver, and the number of dreams that taught it; without a generator, what ``args.past`` says does.
 
     Real features of all tasks teach a fresh one, as dreams do. Those of the new task alone, with or without the
     previous solver's answers to them, change the previous one.
@@ -81,12 +83,11 @@ def train_feature_solver(args: LearnArgs, generator: Generator | None, fabric: F
     settings, previous, classes = args.settings, args.previous, args.classes
     seed = derive_seed(args.seed, "features", 0)
     if generator:
-        taught_by = draw_dreams(args, generator, seed)
-        return fit_head(taught_by, classes, settings, seed, fabric, session)
-    if previous is None or (not isinstance(args.past, str) and args.past):
-        stored = [] if isinstance(args.past, str) else list(args.past)
-        taught_by = _real([(task, 0) for task in (*stored, args.task)], classes)
-        return fit_head(taught_by, classes, settings, seed, fabric, session)
+        dreams = draw_dreams(args, generator, seed)
+        return fit_head(dreams, classes, settings, seed, fabric, session), len(dreams.inputs)
+    if previous is None or args.stored:
+        taught_by = _real([(task, 0) for task in (*args.stored, args.task)], classes)
+        return fit_head(taught_by, classes, settings, seed, fabric, session), 0
     new = _real([(args.task, 0)], classes)
     pool = new.pool(len(classes))
     source: Pool | Mix = pool
@@ -94,44 +95,41 @@ def train_feature_solver(args: LearnArgs, generator: Generator | None, fabric: F
         counts = [*(len(record.classes) for record in previous.lineage), len(args.task.classes)]
         r = new_data_ratio(settings.replay.ratio, counts)
         source = Mix([(r, pool), (1 - r, CurrentDataReplay(previous, pool, settings.replay, classes))])
-    return fine_tune_head(source, new, previous, classes, settings, args.position, fabric, session)
+    return fine_tune_head(source, new, previous, classes, settings, args.position, fabric, session), 0
 
 
-@dataclass(frozen=True)
-class _Memory:
-    """What a solver is taught about one class of one task: its output, and what orders it among the others."""
+@dataclass(frozen=True, order=True)
+class _Condition:
+    """A class of a task, ordered by its output, then by the digest of its memory where it has one."""
 
     output: int
-    key: str
-    condition: int
+    digest: str
+    number: int
 
 
 def draw_dreams(args: LearnArgs, generator: Generator, seed: int) -> FeatureSet:
     """Return dreams of all classes, equally many of each, in the order of the memories' contents."""
-    settings, classes = args.settings, args.classes
-    names = [name for record in (args.previous.lineage if args.previous else ()) for name in record.classes]
-    names += args.task.classes
-    keys = [memory.digest for memory in generator.memories] if isinstance(generator, Mixture) else [""] * len(names)
-    photos = (
-        sum(int(memory.photos) for memory in generator.memories)
-        if isinstance(generator, Mixture)
-        else sum(record.train_count for record in (args.previous.lineage if args.previous else ()))
-        + len(args.task.train)
+    classes, lineage = args.classes, args.previous.lineage if args.previous else ()
+    names = [name for record in lineage for name in record.classes] + list(args.task.classes)
+    digests = [""] * len(names)
+    photos = sum(record.train_count for record in lineage) + len(args.task.train)
+    if isinstance(generator, Mixture):
+        digests = [memory.digest for memory in generator.memories]
+        photos = sum(int(memory.photos) for memory in generator.memories)
+    ordered = sorted(
+        _Condition(classes.index(name), digest, number)
+        for number, (name, digest) in enumerate(zip(names, digests, strict=True))
     )
-    memories = [_Memory(classes.index(name), key, i) for i, (name, key) in enumerate(zip(names, keys, strict=True))]
-    memories.sort(key=lambda memory: (memory.output, memory.key, memory.condition))
-    per_class = torch.bincount(torch.tensor([memory.output for memory in memories]))
-    counts = torch.tensor(
-        [max(LEAST_DREAMS, DREAMS // (len(classes) * int(per_class[memory.output]))) for memory in memories]
-    )
-    conditions = torch.tensor([memory.condition for memory in memories]).repeat_interleave(counts)
-    outputs = torch.tensor([memory.output for memory in memories]).repeat_interleave(counts)
+    outputs = torch.tensor([condition.output for condition in ordered])
+    of_class = torch.bincount(outputs)[outputs]
+    counts = (DREAMS // (len(classes) * of_class)).clamp_min(LEAST_DREAMS)
+    conditions = torch.tensor([condition.number for condition in ordered]).repeat_interleave(counts)
     drawn = []
-    with fork_rng(device_for(settings.compute).device):
+    with fork_rng(device_for(args.settings.compute).device):
         for place, part in enumerate(torch.split(conditions, _CHUNK)):
             torch.manual_seed(derive_seed(seed, "dreams", place))
-            drawn.append(sample_features(generator, part, settings).half())
-    return FeatureSet(torch.cat(drawn), outputs, photos)
+            drawn.append(sample_features(generator, part, args.settings).half())
+    return FeatureSet(torch.cat(drawn), outputs.repeat_interleave(counts), photos)
 
 
 def _real(tasks: Sequence[tuple[Task, int]], classes: Sequence[str]) -> FeatureSet:

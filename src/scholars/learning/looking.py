@@ -7,7 +7,8 @@ from typing import Any
 from scholars.backbones import Backbone, look, open_backbone
 from scholars.errors import InputError
 from scholars.scholar import Scholar
-from scholars.settings import EMBEDDED, ImageSettings, Settings
+from scholars.settings import EMBEDDED, GENERATORS_AND_MIXTURE, ImageSettings, Settings
+from scholars.settings.features import FEATURE_SOLVERS
 from scholars.settings.overrides import build
 from scholars.tasks.task import Task
 from scholars.training.loop import Session
@@ -45,26 +46,32 @@ def choose_settings(task: Task, changes: Mapping[str, Any] | None = None, backbo
         settings = build(Settings, {}, changes, where="settings")
         assert settings.backbone
         return Choice(settings, f"backbone: {settings.backbone.name.partition('=')[0]}, as asked for")
-    pixels = {key for key in changes if key.startswith("image.")}
     side = f"their median shorter side is {task.train.median_side:.0f} pixels"
+    why = ""
     if backbone == NONE:
-        return Choice(build(Settings, {}, changes, where="settings"), "backbone: none, as asked for")
-    if task.train.median_side < PHOTOGRAPH_SIDE:
-        settings = build(Settings, {}, changes, where="settings")
-        return Choice(settings, f"backbone: none, for small pictures ({side}); --backbone {EMBEDDED} takes one")
+        why = "as asked for"
+    elif task.train.median_side < PHOTOGRAPH_SIDE:
+        why = f"for small pictures ({side}); --backbone {EMBEDDED} takes one"
+    elif of_pixels := [key for key in changes if _is_of_pixels(key, changes[key])]:
+        why = f"because {of_pixels[0]} is set, which is of pixels"
+    if why:
+        return Choice(build(Settings, {}, changes, where="settings"), f"backbone: none, {why}")
     try:
-        if not pixels:
-            settings = build(Settings, {"backbone": {}}, changes, where="settings")
-            return Choice(settings, f"backbone: {EMBEDDED}, for photographs ({side}); --backbone none learns pixels")
-        key = min(pixels)
+        settings = build(Settings, {"backbone": {}}, changes, where="settings")
     except InputError as error:
-        try:
-            settings = build(Settings, {}, changes, where="settings")
-        except InputError:
-            raise error from None
-        key = ", ".join(changes)
-    settings = build(Settings, {}, changes, where="settings")
-    return Choice(settings, f"backbone: none, because {key} is set, which is for pixels")
+        raise InputError(
+            f"{error}. These are photographs, which get the backbone {EMBEDDED}; --backbone none learns pixels"
+        ) from None
+    return Choice(settings, f"backbone: {EMBEDDED}, for photographs ({side}); --backbone none learns pixels")
+
+
+def _is_of_pixels(key: str, value: Any) -> bool:
+    """Return whether a change is of a scholar of pixels by itself: an image shape, or a network that takes images."""
+    if key == "solver.kind":
+        return value not in FEATURE_SOLVERS
+    if key == "generator.kind":
+        return value not in GENERATORS_AND_MIXTURE
+    return key.startswith("image.")
 
 
 def decided_settings(changes: Mapping[str, Any], backbone: str | None) -> Settings | None:
@@ -82,15 +89,9 @@ def resolve_backbone(
 ) -> tuple[Settings, Backbone | None]:
     """Return the settings with what a backbone fixes, and the backbone: the previous scholar's, or a new one's.
 
-    Raises InputError for another backbone than the previous scholar's, for one with settings of pixels, and for a
-    generator that draws no class that is asked for.
+    Raises InputError for another backbone than the previous scholar's, and for one with settings of pixels.
     """
     asked = settings.backbone
-    if asked and not settings.generator.conditional:
-        raise InputError(
-            f"generator.kind={settings.generator.kind} draws no class that is asked for, and a solver of features is "
-            "taught by dreams of all classes: set generator.conditional=true"
-        )
     if previous is None:
         if asked is None:
             if backbone:

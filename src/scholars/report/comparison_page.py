@@ -10,7 +10,7 @@ from scholars.report.charts import SCHEMA, Spec, by_method, by_shape, name_chann
 from scholars.report.formatting import PERCENT, number, percent
 from scholars.report.html import Chart, write_page
 from scholars.report.results import Results, read_results
-from scholars.report.run_page import COLUMNS, method_figures
+from scholars.report.run_page import columns, method_figures
 
 
 def write_comparison_page(folders: Sequence[Path], out: Path) -> Path:
@@ -35,7 +35,7 @@ def write_comparison_page(folders: Sequence[Path], out: Path) -> Path:
             f"Dots, a row a run. Average accuracy in percent: {ends}.",
             _chart_runs(points, list(runs), methods),
         ),
-        columns=COLUMNS,
+        columns=columns(runs.values()),
         methods=[
             {
                 "name": method,

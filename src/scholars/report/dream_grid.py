@@ -1,4 +1,7 @@
-"""A table of images for a page: a row a class, with real images and the dreams of every generation side by side."""
+"""A table of images for a page: a row a class, with real images and the dreams of every generation side by side.
+
+Of scholars with a backbone real images alone: their dreams are features, which have no picture.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,12 +40,16 @@ class ImageCell:
 
 @dataclass(frozen=True)
 class DreamGrid:
-    """A row of cells for each class, under ``columns``, and how many classes and tasks found no room."""
+    """A row of cells for each class, under ``columns``, and how many classes and tasks found no room.
+
+    of_features: whether the dreams are features, which have no picture
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[ImageCell, ...]], ...]
     classes_left_out: int
     tasks_left_out: int
+    of_features: bool
 
 
 def build_dream_grid(scholars: Sequence[Scholar], real: Mapping[str, Samples]) -> DreamGrid:
@@ -50,9 +57,10 @@ def build_dream_grid(scholars: Sequence[Scholar], real: Mapping[str, Samples]) -
 
     A dream stands in the row of the class that its own scholar sees in it.
     """
-    dreaming = evenly_spaced([scholar for scholar in scholars if scholar.generator], _MAX_GENERATIONS)
     if not scholars:
-        return DreamGrid((), (), 0, 0)
+        return DreamGrid((), (), 0, 0, of_features=False)
+    of_features = scholars[-1].settings.backbone is not None
+    dreaming = evenly_spaced([one for one in scholars if one.generator and not of_features], _MAX_GENERATIONS)
     classes = scholars[-1].classes
     shown = evenly_spaced(classes, _MAX_CLASSES)
     real_columns, tasks_left_out = _real_columns(real)
@@ -70,7 +78,7 @@ def build_dream_grid(scholars: Sequence[Scholar], real: Mapping[str, Samples]) -
             found = images[torch.from_numpy(np.flatnonzero(names == name)[:count])]
             cells.append(ImageCell(encode_row(found, side) if len(found) else "", f"{column}: {len(found)} of {name}"))
         rows.append((name, tuple(cells)))
-    return DreamGrid(tuple(columns), tuple(rows), len(classes) - len(shown), tasks_left_out)
+    return DreamGrid(tuple(columns), tuple(rows), len(classes) - len(shown), tasks_left_out, of_features)
 
 
 def encode_row(images: Tensor, max_side: int = _MAX_SIDE) -> str:

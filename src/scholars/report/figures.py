@@ -35,16 +35,20 @@ class _LogLine(BaseModel):
 
 
 def draw_figures(folder: Path) -> None:
-    """Write ``accuracy.png`` into a run's folder, ``losses.png`` if losses were logged, and ``dreams.png``."""
+    """Write ``accuracy.png`` into a run's folder, ``losses.png`` if losses were logged, and ``dreams.png``.
+
+    With a backbone ``photographs.png`` instead of that: its dreams have no picture.
+    """
     results = read_results(folder)
     write_png(chart_accuracy(results), folder / "accuracy.png")
     if losses := chart_losses(read_ticks(folder)):
         write_png(losses, folder / "losses.png")
     real = read_samples(folder)
     grids = {f"real {name}": real[name].images for name in results.tasks}
-    for path in scholar_folders(folder):
-        grids[f"dreams of generation {path.name}"] = Scholar.load(path).dream(_NUM_DREAMS)[0]
-    write_png(show_images(grids), folder / "dreams.png", scale=1)
+    if not results.backbone:
+        for path in scholar_folders(folder):
+            grids[f"dreams of generation {path.name}"] = Scholar.load(path).dream(_NUM_DREAMS)[0]
+    write_png(show_images(grids), folder / f"{'photographs' if results.backbone else 'dreams'}.png", scale=1)
 
 
 def show_images(grids: Mapping[str, Tensor]) -> Spec:

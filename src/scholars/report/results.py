@@ -87,6 +87,17 @@ class Results(_Section):
         return self
 
     @property
+    def backbone(self) -> str | None:
+        """The name of the backbone; None for a run of pixels."""
+        found = self.config.get("backbone")
+        return str(found.get("name")).partition("=")[0] if isinstance(found, dict) else None
+
+    @property
+    def drawn(self) -> str:
+        """What generators drew: images, or features."""
+        return "features" if self.backbone else "images"
+
+    @property
     def methods(self) -> list[str]:
         """The methods that were run: those of `METHODS` in its order, then others."""
         present = dict.fromkeys(run.method for run in self.runs)

@@ -1,6 +1,7 @@
 """The page about a run."""
 
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from scholars.report.results import Results, read_results
 from scholars.scholar import Scholar
 
 FILE = "report.html"
-COLUMNS = (
+_COLUMNS = (
     *("average", "when learned", "forgetting", "backward transfer", "forward transfer", "gap closed"),
-    *("seconds", "peak memory, MB", "kept between tasks, MB", "images generated"),
+    *("seconds", "peak memory, MB", "kept between tasks, MB"),
 )
 
 
@@ -42,7 +43,7 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         title=results.recipe,
         results=results,
         headline=describe_run(results),
-        columns=COLUMNS,
+        columns=columns([results]),
         methods=[_method(results, method) for method in results.methods],
         charts=_charts(folder, results),
         dreams=build_dream_grid(scholars, real),
@@ -56,8 +57,13 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     return path
 
 
+def columns(runs: Collection[Results]) -> tuple[str, ...]:
+    """Return the headings of what `method_figures` returns of these runs."""
+    return (*_COLUMNS, " or ".join(dict.fromkeys(run.drawn for run in runs)) + " generated")
+
+
 def method_figures(results: Results, method: str) -> list[str]:
-    """Return the figures of a method under `COLUMNS`: means over seeds."""
+    """Return the figures of a method under `columns`: means over seeds."""
     summary = results.summary_of(method)
     return [
         format_interval(summary.average_accuracy),

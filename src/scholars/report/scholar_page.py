@@ -1,13 +1,14 @@
 """The page about one scholar: what it learned, its dreams, its training and settings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from scholars.evaluation.accuracy import concat, evaluate
 from scholars.experiments.samples import select_samples
-from scholars.inference.describe import describe
+from scholars.inference.describe import describe, gaussians, span
 from scholars.report.audits import build_class_table
 from scholars.report.confusions import summarise_confusions
 from scholars.report.dream_grid import build_dream_grid
@@ -15,6 +16,9 @@ from scholars.report.formatting import PERCENT, megabytes, number, percent
 from scholars.report.html import write_page
 from scholars.scholar import Scholar
 from scholars.tasks.task import Task
+
+# Class names in a row of the lineage; a task may have a thousand.
+_MAX_NAMES = 10
 
 
 def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> Path:
@@ -33,7 +37,7 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
         {
             "name": record.name,
             "when": record.learned_at[:10],
-            "classes": ", ".join(record.classes),
+            "classes": _some(record.classes),
             "images": number(record.train_count),
             "accuracy": percent(record.accuracy),
             "now": now.get(record.name, ""),
@@ -42,14 +46,6 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
         }
         for record in scholar.lineage
     ]
-    shape = scholar.settings.image
-    facts = {
-        "images": f"{shape.size} x {shape.size}, {'colour' if shape.channels == 3 else 'grey'}",
-        "classes": list(scholar.classes),
-        "generator": description["generator"],
-        "parameters": {name: number(count) for name, count in description["parameters"].items()},
-        "on disk, MB": {name: megabytes(size) for name, size in description["bytes"].items()},
-    }
     write_page(
         out,
         "scholar.html",
@@ -64,18 +60,75 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
         classes=build_class_table(scholar.lineage),
         training=_training(scholar),
         confusions=summarise_confusions(concat(list(evaluations.values())), scholar.classes) if evaluations else None,
-        facts=facts,
+        facts=_facts(scholar, description, tests),
+        memories=description["memories"],
         config=yaml.safe_dump(scholar.settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
     )
     return out
 
 
-def _training(scholar: Scholar) -> list[tuple[str, str, str]]:
-    """Return (task, stage, what its training last reported) for every stage of every task."""
+def _facts(scholar: Scholar, description: Mapping[str, Any], tests: Sequence[Task]) -> dict[str, Any]:
+    shape, memories = scholar.settings.image, description["memories"]
+    counts = {name: number(count) for name, count in description["parameters"].items()}
+    facts: dict[str, Any] = {
+        "images": f"{shape.size} x {shape.size}, {'colour' if shape.channels == 3 else 'grey'}",
+        "classes": list(scholar.classes),
+    }
+    if backbone := description["backbone"]:
+        facts["backbone"] = {
+            "name": backbone["name"],
+            "licence": backbone["licence"],
+            "looks at": f"{backbone['size']} x {backbone['size']} pixels",
+            "length of a feature vector": number(backbone["features"]),
+            "engine": backbone["engine"],
+        }
+    facts["solver"] = scholar.settings.solver.kind
+    facts["generator"] = description["generator"]
+    if memories:
+        facts["memories"] = _describe_memories(memories, _photo_bytes(scholar, tests))
+        del counts["generator"]  # it is fitted, and has memories
+    facts["parameters"] = counts
+    facts["on disk, MB"] = {name: megabytes(size) for name, size in description["bytes"].items()}
+    return facts
+
+
+def _describe_memories(memories: Mapping[str, Any], photo_bytes: int | None) -> str:
+    """Say how many memories there are and what they take, beside what is not kept."""
+    kilobytes = span([round(one["bytes"] / 1000) for one in memories["classes"]])
+    photos = number(memories["photos"])
+    files = "" if photo_bytes is None else f", and the photos themselves {megabytes(photo_bytes)} MB"
+    return (
+        f"{number(memories['count'])}, one for each class of each task, of {gaussians(memories)}; "
+        f"{megabytes(memories['bytes'])} MB in all, {kilobytes} KB each. The features of all {photos} photos, in all "
+        f"their views, would take {megabytes(memories['feature_bytes'])} MB in fp16{files}"
+    )
+
+
+def _photo_bytes(scholar: Scholar, tasks: Sequence[Task]) -> int | None:
+    """Return the bytes of all photos that it learned; None unless ``tasks`` are those of its lineage."""
+    train = {task.name: task.train for task in tasks}
+    if any(len(train.get(record.name, ())) != record.train_count for record in scholar.lineage):
+        return None
+    return sum(train[record.name].nbytes for record in scholar.lineage)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names of many, and how many more there are: all are among the facts."""
+    rest = [f"and {len(names) - _MAX_NAMES} more"] if len(names) > _MAX_NAMES else []
+    return ", ".join([*names[:_MAX_NAMES], *rest])
+
+
+def _training(scholar: Scholar) -> list[tuple[str, str, str, str]]:
+    """Return (task, stage, seconds, what its training last reported) for every stage of every task."""
     return [
-        (record.name, stage, ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in metrics.items()))
+        (
+            record.name,
+            stage,
+            number(record.seconds.get(stage), 1),
+            ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in record.metrics.get(stage, {}).items()),
+        )
         for record in scholar.lineage
-        for stage, metrics in record.metrics.items()
+        for stage in record.seconds | record.metrics
     ]
 
 

@@ -50,7 +50,7 @@ def cost_table(results: Mapping[str, Any]) -> Table:
     found = parse_results(results)
     table = _table("What it cost")
     table.add_column("method", no_wrap=True)
-    for name in ("seconds", "peak\nmemory, MB", "kept between\ntasks, MB", "images\ngenerated"):
+    for name in ("seconds", "peak\nmemory, MB", "kept between\ntasks, MB", f"{found.drawn}\ngenerated"):
         table.add_column(name, justify="right")
     for method in found.methods:
         table.add_row(

@@ -1,13 +1,18 @@
 """Bring images to the shape that a scholar has or, with a backbone, let that look at them."""
 
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from scholars.backbones import Backbone, look_at
-from scholars.backbones.views import convert_squares, squares
+from scholars.backbones.views import convert_squares, decode_plain_views, squares
 from scholars.errors import InputError
 from scholars.settings import ImageSettings
+from scholars.tasks.decoding import decode_squares
 from scholars.tasks.images import Images
-from scholars.tasks.resize import ImageLike, as_tensor, convert_images
+from scholars.tasks.resize import ImageLike, as_tensor, convert_channels, convert_images
 
 
 def convert(images: ImageLike, shape: ImageSettings, backbone: Backbone | None) -> Tensor:
@@ -18,6 +23,19 @@ def convert(images: ImageLike, shape: ImageSettings, backbone: Backbone | None) 
     if backbone:
         return as_tensor(convert_squares(images, shape.size, backbone.record.interpolation))
     return as_tensor(convert_images(images, shape.channels, shape.size))
+
+
+def decode(
+    read: Callable[[str], bytes], keys: Sequence[str], shape: ImageSettings, backbone: Backbone | None
+) -> list[npt.NDArray[np.uint8] | str]:
+    """Return the image in each file as ``[C, S, S]`` uint8, or why it cannot be read.
+
+    read: key -> bytes of the file
+    """
+    if backbone:
+        return decode_plain_views(read, keys, shape.size, backbone.record.interpolation)
+    squares = decode_squares(read, keys, shape.size)
+    return [each if isinstance(each, str) else convert_channels(each, shape.channels) for each in squares]
 
 
 def show(images: Images, shape: ImageSettings, backbone: Backbone | None) -> Tensor:

@@ -45,7 +45,10 @@ class MixtureSettings(Section):
         description="the most Gaussians for a class of a task: of 1, 2, 4 ... as many as fit left-out photos best",
     )
     rank: int = Field(
-        64, ge=0, le=2048, description="directions kept for a class of a task, shared out among its Gaussians"
+        16,
+        ge=0,
+        le=512,
+        description="directions kept of each Gaussian; of fewer than four Gaussians four times as many in all",
     )
 
     @property
@@ -60,7 +63,7 @@ class HeadSettings(Section):
     kind: Literal["head"] = "head"
     hidden: int = Field(512, ge=0, le=65_536, description="units of the hidden layer; 0: a linear classifier")
     steps: Steps | None = Field(
-        None, description="training steps; default: by the numbers of photos and classes, 300 to 600"
+        None, description="training steps; default: by the numbers of photos and classes, 600 at most"
     )
     batch: BatchSize = Field(128, description="dreams a step")
     rate: Rate = Field(1e-3, description="peak learning rate of the one-cycle schedule")

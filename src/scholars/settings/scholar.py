@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from scholars.settings.base import Section, check_none_or_enough
 from scholars.settings.features import FEATURE_SOLVERS, BackboneSettings, FeatureSolverSettings, MixtureSettings
-from scholars.settings.generator import AnyGeneratorSettings, GeneratorSettings, OwnSettings, R3GANSettings
+from scholars.settings.generator import GENERATORS, AnyGeneratorSettings, GeneratorSettings, OwnSettings, R3GANSettings
 from scholars.settings.solver import AnySolverSettings, SolverSettings
 
 
@@ -134,7 +134,11 @@ class Settings(Section):
         """Give a scholar with a backbone the kinds of features where none is named."""
         if not isinstance(data, Mapping) or data.get("backbone") is None:
             return data
-        return {**data, **{part: with_kind(data.get(part, {}), part) for part in FEATURE_KINDS}}
+        sections = {part: with_kind(data.get(part, {}), part) for part in FEATURE_KINDS}
+        generator = sections["generator"]
+        if isinstance(generator, Mapping) and generator["kind"] in GENERATORS:
+            sections["generator"] = {"conditional": True, **generator}
+        return {**data, **sections}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -167,6 +171,11 @@ class Settings(Section):
             raise ValueError(
                 f"solver.kind={solver} classifies images, and a scholar with a backbone has features: choose "
                 f"solver.kind={', '.join(FEATURE_SOLVERS)}, or --backbone none"
+            )
+        if not self.generator.conditional:
+            raise ValueError(
+                f"generator.conditional=false: with a backbone the solver learns from dreams of the class that was "
+                f"asked for, and generator.kind={generator} would draw any: leave it out"
             )
         if isinstance(self.generator, OwnSettings):
             raise ValueError(

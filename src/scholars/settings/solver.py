@@ -15,7 +15,7 @@ class SolverSettings(Section):
     kind: Kind = Field(
         "cnn",
         description="cnn; mlp, for images whose neighbouring pixels are unrelated (permuted MNIST); or one of your own "
-        "(docs/own-networks.md)",
+        "(docs/own-networks.md). With a backbone: head, lda or ncm, which have settings of their own",
     )
     options: Options = Field({}, description="settings of a solver of your own, any keys")
     width: Width = Field(

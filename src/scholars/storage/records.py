@@ -49,7 +49,8 @@ class TaskAudit(Section):
     recall: float = Field(description="share of real test images on the dreams' manifold, in features of the solver")
     shares: dict[str, float] = Field(description="share of each class in the real training part")
     copies: float = Field(
-        description="share of dreams nearer to a training image than all but 0.1 % of the real test images are"
+        description="share of dreams nearer to a training image than all but 0.1 % of the real test images are and, of "
+        "features, than half of its own augmented views"
     )
     nearest_dream: float = Field(
         description="0.1 % quantile over dreams of the distance to the nearest training image: root mean square "
@@ -87,6 +88,12 @@ class BackboneRecord(Section):
     interpolation: Literal["bilinear", "bicubic"] = Field(description="how images are resized to its size")
     root: bool = Field(description="whether the square roots of its features are taken; they are never negative then")
     licence: str = Field(max_length=256, description="licence of the weights, as far as it is known")
+
+    @model_validator(mode="after")
+    def _check_printable(self) -> Self:
+        if not printable(self.name + self.licence):
+            raise ValueError("name or licence has a control character, which a terminal would obey")
+        return self
 
     @property
     def key(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from scholars.errors import InputError
@@ -41,10 +42,24 @@ def write_scholar(
     with atomic_folder(folder) as fresh:
         for part, tensors in weights.items():
             file = (linked or {}).get(part)
-            if file is None or not link_or_copy(file, fresh / f"{part}{SUFFIX}"):
+            if file is None or not _linked(file, fresh / f"{part}{SUFFIX}", tensors):
                 write_tensors(fresh / f"{part}{SUFFIX}", tensors)
         files = {f"{part}{SUFFIX}": _digest(fresh / f"{part}{SUFFIX}") for part in weights}
         write_json(fresh / DESCRIPTION, {"format": FORMAT, **description, "sha256": files})
+
+
+def _linked(file: Path, place: Path, tensors: Mapping[str, Tensor]) -> bool:
+    """Make ``place`` a link to a file that holds these tensors, or a copy of it; return False if there is none."""
+    if not link_or_copy(file, place):
+        return False
+    try:
+        held = read_tensors(place)[0]
+    except InputError:
+        held = {}
+    if held.keys() == tensors.keys() and all(torch.equal(held[name], tensors[name].cpu()) for name in tensors):
+        return True
+    place.unlink()
+    return False
 
 
 def is_occupied(folder: Path) -> bool:

@@ -126,7 +126,7 @@ async def docs() -> FileResponse:
 
 @_routes.get("/scholar")
 async def describe(state: _Shared) -> dict[str, Any]:
-    """Describe the scholar: classes, lineage and networks; the kept generations; the ids of unfinished jobs."""
+    """Describe the scholar: classes, lineage, backbone and networks; kept generations; ids of unfinished jobs."""
     return {**await run_in_threadpool(state.scholar.describe), "jobs": state.jobs.open_jobs()}
 
 
@@ -144,7 +144,10 @@ async def dream(
     seed: Annotated[int, Query(ge=0, lt=2**31)] = 0,
     of: Annotated[str | None, Query(alias="class")] = None,
 ) -> dict[str, Any]:
-    """Draw dreams: PNGs in data URIs, each with its most probable class. Equal seeds give equal dreams."""
+    """Draw dreams: PNGs in data URIs, each with its most probable class. Equal seeds give equal dreams.
+
+    Answers 422 for a scholar with a backbone: its dreams are features, which have no picture.
+    """
     return {"dreams": await run_in_threadpool(state.scholar.dream, n, seed, of)}
 
 

@@ -15,29 +15,28 @@ from scholars.inference.predict import Prediction, predict_images
 from scholars.learning.generations import kept_generations
 from scholars.learning.lifelong import restore_generation
 from scholars.scholar import Scholar
+from scholars.scholar.inputs import decode
 from scholars.storage.image_files import data_uri, encode_png
-from scholars.tasks.decoding import decode_squares
-from scholars.tasks.resize import convert_channels
 
 
 class ServedScholar:
-    """The scholar in ``folder``, loaded. A change of generation replaces ``loaded`` in one step."""
+    """The scholar in ``folder``, loaded and ready. A change of generation replaces ``loaded`` in one step."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
-        self.loaded = Scholar.load(self.folder)
+        self.loaded = _ready(Scholar.load(self.folder))
         # Drawing dreams and loading a network both use torch's global random generator: one at a time.
         self._random_lock = threading.Lock()
 
     def reload(self) -> None:
         """Serve what is in the folder now. Requests that are being answered keep the scholar they began with."""
         with self._random_lock:
-            self.loaded = Scholar.load(self.folder)
+            self.loaded = _ready(Scholar.load(self.folder))
 
     def restore(self, key: str) -> None:
         """Serve another kept generation; the present one is kept in turn. See `restore_generation`."""
         with self._random_lock:
-            self.loaded = restore_generation(self.folder, key)
+            self.loaded = _ready(restore_generation(self.folder, key))
 
     def describe(self) -> dict[str, Any]:
         """Return what `scholars inspect --json` prints, the scholar's name, and the kept generations."""
@@ -50,9 +49,9 @@ class ServedScholar:
     def predict(self, files: Sequence[bytes]) -> list[tuple[Prediction, int] | InputError]:
         """Return for each image file its prediction and the generation that made it, or why it cannot be read."""
         scholar = self.loaded
-        size, channels = scholar.settings.image.size, scholar.settings.image.channels
-        decoded = decode_squares(lambda index: files[int(index)], [str(index) for index in range(len(files))], size)
-        pixels = [convert_channels(image, channels) for image in decoded if not isinstance(image, str)]
+        shape, keys = scholar.settings.image, [str(index) for index in range(len(files))]
+        decoded = decode(lambda index: files[int(index)], keys, shape, scholar.backbone)
+        pixels = [image for image in decoded if not isinstance(image, str)]
         predictions = iter(predict_images(scholar, torch.from_numpy(np.stack(pixels))) if pixels else ())
         return [
             InputError(f"the image {image}") if isinstance(image, str) else (next(predictions), scholar.generation)
@@ -63,8 +62,12 @@ class ServedScholar:
         """Return dreams as PNGs in data URIs, each with its most probable class.
 
         of: dreams of this class only; InputError where the scholar does not know it
+
+        Raises InputError for a scholar whose dreams have no picture.
         """
         scholar = self.loaded
+        if scholar.backbone:
+            raise InputError("the dreams of this scholar are features of photos, which have no picture")
         with self._random_lock:
             images, targets = scholar.dream(count, seed=seed, of=of)
         best = targets.max(1)
@@ -76,3 +79,11 @@ class ServedScholar:
             }
             for image, probability, label in zip(images, best.values.tolist(), best.indices.tolist(), strict=True)
         ]
+
+
+def _ready(scholar: Scholar) -> Scholar:
+    """Return the scholar, with what runs its backbone made: the first prediction does not wait for that."""
+    if scholar.backbone:
+        size = scholar.backbone.record.size
+        scholar.backbone.features(torch.zeros(1, 3, size, size, dtype=torch.uint8))
+    return scholar

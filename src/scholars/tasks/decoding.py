@@ -69,11 +69,10 @@ def decode_squares(
     keys: Sequence[str],
     size: int,
     transforms: Sequence[Transform] = (),
-    interpolation: Interpolation = "bilinear",
 ) -> list[npt.NDArray[np.uint8] | str]:
     """Return each image as ``[1, S, S]`` (grey) or ``[3, S, S]`` with S = ``size``, or why it cannot be read.
 
-    The shorter side is scaled (antialiased), the longer one cropped around its centre.
+    The shorter side is scaled (bilinear, antialiased), the longer one cropped around its centre.
 
     read: key -> bytes of the file
     transforms: applied before, in this order
@@ -83,7 +82,7 @@ def decode_squares(
         picture = open_upright(content)
         for transform in transforms:
             picture = transform.apply(picture)
-        return as_square(picture, size, interpolation)
+        return as_square(picture, size)
 
     return map_files(read, keys, decode)
 
@@ -98,9 +97,9 @@ def read_file(path: str) -> bytes:
     return file.read_bytes()
 
 
-def as_square(picture: Image.Image, size: int, interpolation: Interpolation = "bilinear") -> npt.NDArray[np.uint8]:
+def as_square(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
     """Return a picture of mode L or RGB as ``[1, S, S]`` (grey) or ``[3, S, S]``; see `decode_squares`."""
-    pixels = np.asarray(resize_square(picture, size, interpolation))
+    pixels = np.asarray(resize_square(picture, size))
     # Grey saved as colour is grey. WebP, which knows no grey, brings it back with channels that differ by 1.
     if pixels.ndim == 3 and _is_grey(pixels.astype(np.int16)):
         pixels = pixels[..., 1]

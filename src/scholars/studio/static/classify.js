@@ -34,6 +34,19 @@ export function clear() {
 byId("clear").addEventListener("click", clear);
 byId("dark").addEventListener("change", clear);
 
+let photosFirst = false;
+
+// Ask for photos rather than drawings: of a scholar that learned photos.
+export function offerPhotos() {
+  if (photosFirst) return;
+  photosFirst = true;
+  byId("classifying").prepend(byId("choosing"));
+  byId("choosing").classList.add("first");
+  byId("hint").textContent = "or draw here";
+  byId("dark").checked = false;
+  if (!drawing && !shown && byId("given").hidden) clear();
+}
+
 function position(event) {
   const box = board.getBoundingClientRect();
   return [((event.clientX - box.left) / box.width) * board.width, ((event.clientY - box.top) / box.height) * board.height];

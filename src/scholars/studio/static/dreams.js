@@ -1,7 +1,17 @@
 // Show dreams: of all classes or of one, by a seed.
 import { byId, make, requestJson } from "./page.js";
 
+// Whether its dreams are pictures. Those of a scholar with a backbone are features.
+let arePictures = true;
+
+export function expectDreams(backbone) {
+  arePictures = !backbone;
+  for (const id of ["dreaming", "dreams"]) byId(id).hidden = !arePictures;
+  if (!arePictures) byId("dream-status").textContent = "Its dreams are features of photos, which have no picture.";
+}
+
 export async function fetchDreams(count, seed, className = "") {
+  if (!arePictures) return [];
   const query = new URLSearchParams({ n: count, seed });
   if (className) query.set("class", className);
   return (await requestJson(`/dreams?${query}`)).dreams;
@@ -22,6 +32,7 @@ export function fillDreams(list, dreams, withClass = true) {
 let request = 0;
 
 export async function showDreams() {
+  if (!arePictures) return;
   request += 1;
   const of = request;
   byId("dream-status").textContent = "Dreaming ...";

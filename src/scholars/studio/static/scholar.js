@@ -1,6 +1,6 @@
 // Show the scholar and its lineage; change to another generation.
-import { classifyAgain } from "./classify.js";
-import { showDreams } from "./dreams.js";
+import { classifyAgain, offerPhotos } from "./classify.js";
+import { expectDreams, showDreams } from "./dreams.js";
 import { accuracy, byId, count, make, requestJson } from "./page.js";
 
 // Load and show the scholar that the studio serves; return it.
@@ -11,12 +11,15 @@ export async function showScholar() {
 }
 
 function show(scholar) {
-  const { classes, generation, image, lineage } = scholar;
+  const { backbone, classes, generation, image, lineage } = scholar;
   byId("name").textContent = scholar.name;
   document.title = `${scholar.name} - Scholars studio`;
   byId("about").textContent =
     `Generation ${generation}: ${count(classes.length, "class", "classes")} learned in ${count(lineage.length, "task", "tasks")}, ` +
-    `${image.size} x ${image.size} ${image.channels === 3 ? "colour" : "grey"} images.`;
+    `${image.size} x ${image.size} ${image.channels === 3 ? "colour" : "grey"} images` +
+    (backbone ? `, seen by the backbone ${backbone.name} (licence: ${backbone.licence}).` : ".");
+  expectDreams(backbone);
+  if (backbone) offerPhotos();
   const selected = byId("class").value;
   const options = classes.map((name) => make("option", name, { value: name }));
   byId("class").replaceChildren(make("option", "all classes", { value: "" }), ...options);

@@ -81,11 +81,15 @@ async function showNewGeneration(before) {
   byId("compare").hidden = before.length === 0;
 }
 
+// A backbone looks at images, not in steps.
+const describe = ({ stage, step, steps }) =>
+  stage === "features" ? `features, ${step} of ${steps} images` : `${stage}, step ${step} of ${steps}`;
+
 function showJob({ name, state, progress, outcome, error, notes }) {
   byId("progress").value = state === "done" ? 1 : progress ? progress.step / progress.steps : 0;
   byId("job-status").textContent = {
     waiting: `${name} is waiting for its turn.`,
-    learning: progress ? `${name}: ${progress.stage}, step ${progress.step} of ${progress.steps}` : `${name}: reading the images`,
+    learning: progress ? `${name}: ${describe(progress)}` : `${name}: reading the images`,
     done: outcome && `${name} is learned: generation ${outcome.generation}, ${accuracy(outcome.accuracy, outcome.tested)}.`,
     failed: `${name} was not learned: ${error}`,
   }[state];

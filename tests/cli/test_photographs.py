@@ -1,0 +1,112 @@
+"""Photographs on the command line: learned by a backbone, unless something else is asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import scholars
+from photographs import photo_folder
+
+from scholars.storage.files import read_tensors
+
+QUICK = [
+    word
+    for change in ("backbone.size=64", "backbone.views=1", "solver.steps=60", "solver.hidden=64", "ood.dreams=60")
+    for word in ("--set", change)
+]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two sets of photos, and a scholar that has learned them one after the other."""
+    home = tmp_path_factory.mktemp("home")
+    photo_folder(home / "june", ("disc", "box"))
+    photo_folder(home / "july", ("leaf", "ring"))
+    first = scholars("learn", "my-scholar", "june", *QUICK, cwd=home)
+    assert first.returncode == 0, first.stderr
+    assert "backbone: efficientnet-lite0" in first.stderr
+    second = scholars("learn", "my-scholar", "july", cwd=home)
+    assert second.returncode == 0, second.stderr
+    return home
+
+
+def test_two_folders_of_photographs_are_learned(home: Path) -> None:
+    evaluated = scholars("evaluate", "my-scholar", "june", "july", "--json", cwd=home)
+    results = json.loads(evaluated.stdout)["results"]
+    assert [row["images"] for row in results] == [8, 8]
+    assert all(row["accuracy"] >= 0.8 for row in results)
+    known = json.loads(scholars("inspect", "my-scholar", "--json", cwd=home).stdout)
+    assert known["classes"] == ["box", "disc", "leaf", "ring"]
+    assert {"name", "sha256", "size", "features"} <= known["backbone"].keys()
+    assert (known["backbone"]["name"], known["backbone"]["size"]) == ("efficientnet-lite0", 64)
+
+
+def test_photographs_are_predicted(home: Path) -> None:
+    predicted = scholars("predict", "my-scholar", "july/test/ring", "--json", cwd=home)
+    found = [row["guesses"][0]["class"] for row in json.loads(predicted.stdout)["predictions"]]
+    assert found.count("ring") >= 3
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
+def test_dreams_are_features_with_labels(home: Path, suffix: str) -> None:
+    done = scholars("dream", "my-scholar", "-n", "12", "--class", "leaf", "--out", f"dreams{suffix}", cwd=home)
+    assert done.returncode == 0, done.stderr
+    if suffix == ".npz":
+        with np.load(home / "dreams.npz") as file:
+            features, labels, names = file["features"], file["labels"], file["class_names"].tolist()
+    else:
+        tensors, notes = read_tensors(home / "dreams.safetensors")
+        features, labels, names = tensors["features"].numpy(), tensors["labels"].numpy(), json.loads(notes["classes"])
+    assert features.shape == (12, 1280)
+    assert [names[label] for label in labels] == ["leaf"] * 12
+
+
+def test_dreams_of_features_have_no_picture(home: Path) -> None:
+    done = scholars("dream", "my-scholar", "--out", "dreams.png", cwd=home)
+    assert done.returncode == 2
+    assert "its dreams are features, not pictures" in done.stderr
+    assert not (home / "dreams.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["new", "june", "--backbone", "resnet51"], "no backbone 'resnet51'. Did you mean"),
+        (["new", "june", "--backbone", "resnet18=none.safetensors"], "none.safetensors is no file"),
+        (["new", "june", "--backbone", "efficientnet-lite0", "--set", "solver.kind=cnn"], "or --backbone none"),
+        (["new", "june", "--backbone", "none", "--set", "generator.kind=mixture"], "is for the features of a backbone"),
+        (["new", "june", "--backbone", "none", "--set", "backbone.size=64"], "--backbone none contradicts"),
+        (["new", "june", "--set", "backbone.size=100"], "looks at multiples of 32 pixels"),
+        (["new", "june", "--set", "backbone.views=1", "--set", "replay.ratio=0.5"], "replay.ratio is not for"),
+        (["my-scholar", "june", "--backbone", "resnet18"], "it is efficientnet-lite0 at 64 pixels, not resnet18"),
+        (["my-scholar", "june", "--backbone", "none"], "this one has the backbone efficientnet-lite0"),
+        (["my-scholar", "june", "--set", "backbone.size=96"], "a scholar's backbone is fixed by its first task"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_is_written(home: Path, words: list[str], message: str) -> None:
+    before = sorted(path.name for path in home.iterdir() if not path.name.endswith(".lock"))
+    done = scholars("learn", *words, cwd=home)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in home.iterdir() if not path.name.endswith(".lock")) == before
+
+
+def test_a_scholar_of_pixels_stays_one(home: Path) -> None:
+    small = ["--set", "image.size=8", "--set", "solver.steps=2", "--set", "generator.steps=2", "--set", "ood.dreams=0"]
+    done = scholars("learn", "pixels", "june", *small, "--set", "audit.dreams=0", cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert "backbone: none, because image.size is set" in done.stderr
+    done = scholars("learn", "pixels", "july", "--backbone", "efficientnet-lite0", cwd=home)
+    assert (done.returncode, "this one learns pixels" in done.stderr) == (2, True)
+
+
+def test_the_embedded_backbone_is_listed_with_its_speed(home: Path) -> None:
+    found = json.loads(scholars("backbones", "efficientnet-lite*", "--json", cwd=home).stdout)["backbones"][0]
+    assert (found["name"], found["features"], found["licence"]) == ("efficientnet-lite0", 1280, "Apache-2.0")
+    assert found["at_hand"] and found["images_per_second"] > 1
+    nothing = scholars("backbones", "no-such-*", cwd=home)
+    assert (nothing.returncode, "no backbone matches" in nothing.stderr) == (2, True)
