@@ -134,7 +134,7 @@ def _capture(name: str, train: Callable[[], Solver | Generator]) -> Training:
 
     with patch("scholars.learning.networks.fit", instead):
         train()
-    return Training(name, batch=len(found["draw"]().images), **found)
+    return Training(name, batch=len(found["draw"]().inputs), **found)
 
 
 def second_task_mixture(first: Task, second: Task, settings: Settings) -> Mixture:
