@@ -165,7 +165,9 @@ class Settings(Section):
                         f"{key} of images"
                     )
             if self.image.size % 4 or self.image.size > 256:
-                raise ValueError(f"image.size: the side of an image is a multiple of 4, up to 256, got {self.image.size}")
+                raise ValueError(
+                    f"image.size: the side of an image is a multiple of 4, up to 256, got {self.image.size}"
+                )
             return self
         if isinstance(self.solver, SolverSettings):
             raise ValueError(
