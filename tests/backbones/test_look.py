@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,9 @@ def test_whoever_is_interrupted_anywhere_sees_no_image_twice(
         time.sleep(0.03)  # for the others to be interrupted, too
         return run(self, images)
 
+    def beyond(before: int) -> bool:
+        return len(batches) > before
+
     monkeypatch.setattr(OnnxEngine, "run", counted)
     threads, attempts, seen = torch.get_num_threads(), 0, None
     torch.set_num_threads(3)
@@ -144,7 +148,7 @@ def test_whoever_is_interrupted_anywhere_sees_no_image_twice(
         while seen is None:
             attempts, before = attempts + 1, len(batches)
             try:
-                seen = look_at(part, tiny_backbone, 1, stopping=lambda: len(batches) > before)  # noqa: B023
+                seen = look_at(part, tiny_backbone, 1, stopping=partial(beyond, before))
             except Interrupted:
                 continue
     finally:

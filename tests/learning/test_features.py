@@ -21,6 +21,7 @@ from scholars.errors import InputError, Interrupted
 from scholars.generators import FeatureGenerator, Mixture
 from scholars.learning import features
 from scholars.learning.algorithm import learn
+from scholars.learning.arguments import Past
 from scholars.scholar import Scholar
 from scholars.settings import BackboneSettings
 from scholars.solvers import Head
@@ -122,7 +123,8 @@ def test_the_backbone_is_taken_for_photographs(tmp_path: Path) -> None:
     scholar = learn(photo_task(tmp_path, FIRST, 5))
     assert scholar.backbone
     assert scholar.backbone.record.name == "efficientnet-lite0"
-    assert scholar.settings.image.size == scholar.settings.backbone.size == 128  # type: ignore[union-attr]
+    assert scholar.settings.backbone
+    assert scholar.settings.image.size == scholar.settings.backbone.size == 128
     assert isinstance(scholar.solver, Head)
     record = scholar.lineage[0]
     assert record.engine == "onnxruntime"
@@ -165,10 +167,10 @@ def test_learning_without_forgetting(tasks: tuple[Task, Task]) -> None:
 
 @pytest.mark.parametrize("kind", ["lda", "ncm"])
 @pytest.mark.parametrize("past", ["current data", []])
-def test_what_is_computed_is_not_trained_further(tasks: tuple[Task, Task], kind: str, past: str | list[Task]) -> None:
+def test_what_is_computed_is_not_trained_further(tasks: tuple[Task, Task], kind: str, past: Past) -> None:
     previous = learn(tasks[0], settings=quick(kind))
     with pytest.raises(InputError, match=r"need solver\.kind=head"):
-        learn(tasks[1], previous, past=past)  # type: ignore[arg-type]
+        learn(tasks[1], previous, past=past)
 
 
 def test_a_hidden_layer_stays_as_it_was_where_a_head_is_trained_further(tasks: tuple[Task, Task]) -> None:
@@ -434,3 +436,21 @@ def test_pictures_are_seen_upright(tmp_path: Path, backbone: Backbone) -> None:
     assert one.train.features is not None
     assert other.train.features is not None
     assert np.array_equal(one.train.features, other.train.features)
+
+
+@pytest.mark.parametrize(("before", "after"), [("mixture", "flow"), ("flow", "mixture")])
+def test_memories_and_a_trained_generator_do_not_become_each_other(
+    tasks: tuple[Task, Task], before: str, after: str
+) -> None:
+    """The earlier classes would be forgotten without a word."""
+    short = {"generator.steps": 2}
+    kinds = {kind: quick(**{"generator.kind": kind, **(short if kind == "flow" else {})}) for kind in (before, after)}
+    one = learn(tasks[0], settings=kinds[before])
+    with pytest.raises(InputError, match=f"generator.kind={after}: this scholar's is {before}"):
+        learn(tasks[1], one, settings=kinds[after])
+
+
+def test_a_scholar_without_memories_cannot_dream_of_what_it_knows(tasks: tuple[Task, Task]) -> None:
+    stored = learn(tasks[0], settings=quick(), past=[])
+    with pytest.raises(InputError, match="it was trained on stored data, and cannot dream"):
+        learn(tasks[1], stored)

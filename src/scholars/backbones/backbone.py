@@ -55,7 +55,7 @@ class Backbone:
 
     @cached_property
     def engine(self) -> Engine:
-        """What runs the network; made at the first use."""
+        """The engine that runs the network, made at the first use."""
         return choose_engine(self.encoder, self.record, device_for(self.compute).device)
 
     def features(self, images: Tensor) -> Tensor:

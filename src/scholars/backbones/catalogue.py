@@ -4,7 +4,7 @@ import fnmatch
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -79,7 +79,7 @@ def _feature_length(architecture: str, size: int) -> int | None:
     """Return the number of features of a network, which is built without memory for its weights."""
     try:
         with torch.device("meta"):
-            return int(build_network(architecture, size).num_features)  # type: ignore[arg-type]
+            return cast(int, build_network(architecture, size).num_features)
     except (InputError, NotImplementedError, RuntimeError, AttributeError, TypeError):
         return None
 

@@ -1,4 +1,4 @@
-"""What runs a backbone: ONNX Runtime on a CPU, where it is two to three times as fast as PyTorch; else PyTorch.
+"""Run a backbone: by ONNX Runtime on a CPU, where it is two to three times as fast as PyTorch; else by PyTorch.
 
 Either looks at one fixed number of images at a time: bits differ between batch shapes, not within one.
 """

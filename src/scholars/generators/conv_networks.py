@@ -110,7 +110,7 @@ class ConvEncoder(nn.Module):
 
 
 class Encoder(Protocol):
-    """What a critic needs of the network below its scores: a body, a linear head, and the gradient of both."""
+    """Computes what a critic scores images by: a body, a linear head, and the gradient of both."""
 
     @property
     def body(self) -> nn.Module:

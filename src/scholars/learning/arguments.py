@@ -65,7 +65,9 @@ class LearnArgs:
             raise InputError(
                 f"past={self.past!r} is not known. {did_you_mean(self.past, _PASTS)} Or give the tasks to replay"
             )
-        if previous and self.past == "dreams" and not settings.backbone:
+        if previous and self.past == "dreams" and settings.backbone:
+            self._check_feature_generator(previous)
+        elif previous and self.past == "dreams":
             check_replay(settings.replay, previous.settings.trained_generator, len(previous.conditions))
         if previous is None:
             if len(self.classes) < 2 and not settings.backbone:
@@ -84,6 +86,18 @@ class LearnArgs:
             )
         if self.past == "dreams" and not isinstance(settings.generator, MixtureSettings):
             check_divisible("generator.batch", settings.generator.batch)
+
+    def _check_feature_generator(self, previous: Scholar) -> None:
+        """Raise InputError where the new generator could not know what the previous scholar knows."""
+        if previous.generator is None:
+            raise InputError("this scholar has no generator: it was trained on stored data, and cannot dream")
+        kinds = previous.settings.generator.kind, self.settings.generator.kind
+        # Memories are kept, not drawn anew; and a generator that is trained learns from dreams of one of its own.
+        if kinds[0] != kinds[1] and "mixture" in kinds:
+            raise InputError(
+                f"generator.kind={kinds[1]}: this scholar's is {kinds[0]}, and neither becomes the other: leave it as "
+                "it is, or start a new scholar"
+            )
 
 
 def check_task(task: Task) -> None:

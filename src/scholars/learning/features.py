@@ -1,4 +1,4 @@
-"""How a scholar with a backbone learns: features instead of pixels, and a solver taught by dreams of all classes alone.
+"""Learn with a backbone: features instead of pixels, and a solver that dreams of all classes teach alone.
 
 With real features of the new classes beside dreams of the old ones a solver tells new from old by what is real, far
 more easily than with pixels. So the new generator dreams of the new classes, too, and the solver sees nothing else:

@@ -94,7 +94,7 @@ class Results(_Section):
 
     @property
     def drawn(self) -> str:
-        """What generators drew: images, or features."""
+        """The name of what generators drew: images, or features."""
         return "features" if self.backbone else "images"
 
     @property
