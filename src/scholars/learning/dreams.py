@@ -201,12 +201,12 @@ def _spread_out(scholar: Scholar, dreams: Batch, seed: int) -> Tensor:
     unfamiliar without it, and 3 % with it, and strange ones were told apart better (docs/measurements.md).
     """
     outputs = torch.tensor([output for _, output in scholar.conditions])[dreams.conditions]
-    within = FeatureSet(dreams.inputs, outputs, 0).moments(len(scholar.classes)).within
+    deviation = FeatureSet(dreams.inputs, outputs, 0).moments(len(scholar.classes)).noise(_NOISE)
     with fork_rng(torch.device("cpu")):
         torch.manual_seed(derive_seed(seed, "noise", 0))
         mixed = dreams.inputs[torch.randperm(len(dreams.inputs))]
         kept = OODDetector.kept(len(mixed))
-        mixed[kept:] += (within * _NOISE / (1 - _NOISE)) ** 0.5 * torch.randn(mixed[kept:].shape)
+        mixed[kept:] += deviation * torch.randn(mixed[kept:].shape)
     return mixed
 
 

@@ -23,6 +23,7 @@ from scholars.generators.sampling import sample_features
 from scholars.learning.arguments import LearnArgs
 from scholars.learning.dreams import CurrentDataReplay, dream_bank
 from scholars.learning.heads import FeatureSet, fine_tune_head, fit_head
+from scholars.learning.mixture import generator_share
 from scholars.learning.networks import train_generator
 from scholars.settings import MixtureSettings
 from scholars.solvers import Solver
@@ -51,12 +52,8 @@ def build_feature_generator(args: LearnArgs, fabric: Fabric, session: Session) -
     source: Pool | Mix = new
     if previous:
         counts = [*(len(record.classes) for record in previous.lineage), len(args.task.classes)]
-        policy = settings.replay
-        least = 0.5 if args.brings_classes else 0.0
-        r = max(new_data_ratio(policy.ratio, counts), least)
-        if policy.generator_ratio != "auto":
-            r = policy.generator_ratio
-        bank = dream_bank(previous, policy, args.seed, session, fabric)
+        r = generator_share(args, new_data_ratio(settings.replay.ratio, counts))
+        bank = dream_bank(previous, settings.replay, args.seed, session, fabric)
         outputs = torch.tensor([args.classes.index(name) for name in previous.classes])
         labels = outputs[torch.tensor([output for _, output in previous.conditions])[bank.conditions]]
         source = Mix([(r, new), (1 - r, Pool(bank.inputs, labels, len(args.classes), bank.conditions))])

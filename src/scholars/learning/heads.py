@@ -27,6 +27,19 @@ _CALIBRATED_ON, _LOG_TEMPERATURES = 4000, (-3.0, 6.0)
 
 
 @dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean and variance of each feature, ``[D]``, and the mean variance within classes."""
+
+    mean: Tensor
+    variance: Tensor
+    within: float
+
+    def noise(self, share: float) -> float:
+        """Return the standard deviation of noise that is this share of the variance within classes, noise included."""
+        return float((self.within * share / (1 - share)) ** 0.5)
+
+
+@dataclass(frozen=True, eq=False)
 class FeatureSet:
     """Features to teach a head by.
 
@@ -47,7 +60,7 @@ class FeatureSet:
         """Return the source of batches of ``classes`` classes."""
         return Pool(self.inputs, self.labels, classes, self.conditions, weights=self.weights)
 
-    def moments(self, classes: int) -> "Moments":
+    def moments(self, classes: int) -> Moments:
         """Return mean and variances, all classes alike."""
         weights = (balance(self.labels) if self.weights is None else self.weights).float()
         shares = weights / weights.sum()
@@ -80,15 +93,6 @@ class FeatureSet:
         return total
 
 
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """Mean and variance of each feature, ``[D]``, and the mean variance within classes."""
-
-    mean: Tensor
-    variance: Tensor
-    within: float
-
-
 def head_steps(settings: HeadSettings, photos: int, classes: int) -> int:
     """Return the steps that a head is trained for."""
     if settings.steps is not None:
@@ -113,8 +117,7 @@ def fit_head(
         head.scale.copy_(found.variance.rsqrt())
         # Noise of this share of the variance within classes: the spread along minor directions is what dreams, and few
         # photos, tell least of.
-        deviation = (found.within * chosen.noise / (1 - chosen.noise)) ** 0.5
-        source = Noisy(taught_by.pool(count), deviation)
+        source = Noisy(taught_by.pool(count), found.noise(chosen.noise))
         _descend(head, source, chosen, head_steps(chosen, taught_by.photos, count), seed, fabric, session)
     else:
         means = taught_by.class_means(count)
@@ -164,7 +167,7 @@ def fine_tune_head(
         head.last.weight[places] = (before.last.weight / before.temperature).cpu()
         head.last.bias[places] = (before.last.bias / before.temperature).cpu()
     steps = head_steps(chosen, new.photos, len(classes))
-    deviation = (new.moments(len(classes)).within * chosen.noise / (1 - chosen.noise)) ** 0.5
+    deviation = new.moments(len(classes)).noise(chosen.noise)
     _descend(head, Noisy(source, deviation), chosen, steps, seed, fabric, session)
     check_finite(head, "solver")
     return head

@@ -73,15 +73,22 @@ def build_mixture(args: LearnArgs, fabric: Fabric, session: Session) -> Mixture:
     if past == "current data":
         relabelled = CurrentDataReplay(previous, first.new, policy, classes)
         return replace(first, ratio=r, generator_ratio=r, replayed=relabelled)
-    # A generator learns new classes from these images alone; of the earlier ones it starts with the weights.
-    least = 0.5 if args.brings_classes else 0.0
-    generator_r = max(r, least) if policy.generator_ratio == "auto" else policy.generator_ratio
+    generator_r = generator_share(args, r)
     replayed = replay_source(previous, policy, len(classes), args.seed, session, fabric)
     fresh = 0.0
     if isinstance(replayed, FreshDreams):
         s, g = settings.image_solver, settings.trained_generator
         fresh = (1 - r) * s.batch * s.steps + (1 - generator_r) * g.batches_per_step * g.batch * g.steps
     return replace(first, ratio=r, generator_ratio=generator_r, replayed=replayed, dreams=round(fresh))
+
+
+def generator_share(args: LearnArgs, ratio: float) -> float:
+    """Return the share of new data in the generator's batches; ``ratio``: in the solver's."""
+    chosen = args.settings.replay.generator_ratio
+    if chosen != "auto":
+        return chosen
+    # A generator learns new classes from these images alone; of the earlier ones it starts with the weights.
+    return max(ratio, 0.5 if args.brings_classes else 0.0)
 
 
 def add_preview(mix: Mixture, generator: Generator, args: LearnArgs, fabric: Fabric, session: Session) -> Mixture:
