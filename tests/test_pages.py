@@ -320,7 +320,6 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         return choose_settings(task) if task.train.median_side >= PHOTOGRAPH_SIDE else Choice(tiny, "")
 
     monkeypatch.setattr("scholars.learning.algorithm.choose_settings", small_settings)
-    monkeypatch.setattr("scholars.learning.features.DREAMS", 1200)
     monkeypatch.setattr("scholars.learning.heads._MOST_STEPS", 60)
     # A cache of its own, but for the graphs of backbones, which take seconds to make.
     own_features(monkeypatch, tmp_path / ".cache")

@@ -46,13 +46,14 @@ def test_its_numbers_are_those_of_the_code() -> None:
         f"besides the plain one ({BackboneSettings().views})",
         f"a crop of {low} to {high} % of its area",
         f"`generator.rank` ({chosen.rank})",
-        f"one alone keeps {memories._SHARED * chosen.rank}, two keep {memories._SHARED * chosen.rank // 2} each",
+        f"or {memories.LEAST_DIRECTIONS} if their views have so many",
+        f"From {chosen.rank} photos on a memory does not grow",
         f"`generator.components` ({chosen.components})",
         f"a memory of less than {4 * memories.PHOTOS_PER_COMPONENT} photos has one",
         f"from {heads._LEAST_STEPS} to {heads._MOST_STEPS}",
-        f"taught by {features.DREAMS:,} dreams",
+        f"steps times {HeadSettings().batch} of them; {features.CLOSED_FORM_DREAMS:,} for",
         f"\\frac{{{mixture.PRIOR_PHOTOS:.0f}}}{{n + {mixture.PRIOR_PHOTOS:.0f}}}",
-        f"{memories._EM_STEPS if memories._EM_STEPS != 3 else 'three'} steps of EM",
+        f"{memories._EM_STEPS if memories._EM_STEPS != 5 else 'five'} steps of EM",
         f"{noticed:,} dreams to compare with",
         f"Beyond {feature_cache._MAX_BYTES >> 30} GiB",
     ):
@@ -64,14 +65,14 @@ def test_its_numbers_are_those_of_the_code() -> None:
 def test_a_memory_takes_no_more_than_it_says() -> None:
     (most,) = re.findall(r"(\d+) KB each at most", WORDS)
     chosen, depth = MixtureSettings(), embedded.FEATURES
-    # All directions, a mean and a deviation of each Gaussian in half precision; weights, and the number of photos.
-    directions = chosen.rank * max(memories._SHARED, chosen.components)
-    largest = 2 * depth * (directions + 2 * chosen.components) + 4 * chosen.components + 8
+    # Directions of 8 bits; mean, deviations, centres and spread in half precision; weights, and the number of photos.
+    numbers = 2 * depth + (chosen.components + 1) * chosen.rank
+    largest = chosen.rank * depth + 2 * numbers + 4 * chosen.components + 8
     assert largest / 1000 == pytest.approx(float(most), abs=0.5)
+    assert memory_of(400).nbytes <= largest
     (few,) = re.findall(r"up to (\d+) photos a memory keeps them all", WORDS)
-    ranks = [memory_of(photos).directions.shape[1] for photos in (int(few), int(few) + 1)]
-    assert ranks == [4 * int(few) - 1, memories._SHARED * chosen.rank]
-    assert memory_of(int(few) + 1).nbytes <= largest
+    ranks = [len(memory_of(photos).directions) for photos in (int(few), int(few) + 1)]
+    assert ranks == [4 * int(few) - 1, memories.LEAST_DIRECTIONS]
 
 
 def test_a_memory_of_one_photo_reveals_its_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +83,7 @@ def test_a_memory_of_one_photo_reveals_its_features(tmp_path: Path, monkeypatch:
         scholar = learn(task, settings=quick(backbone__views=count), backbone=backbone)
         assert isinstance(scholar.generator, Mixture)
         (memory,) = scholar.generator.memories
-        assert torch.allclose(memory.means[0].float(), task.train.feature_tensor[0].float().mean(0), atol=2e-3)
+        assert torch.allclose(memory.mean.float(), task.train.feature_tensor[0].float().mean(0), atol=2e-3)
 
 
 @pytest.mark.parametrize("keep", [False, True])

@@ -17,12 +17,14 @@ DEPTH = 6
 
 
 def gaussian(mean: float, deviation: float, photos: int, direction: float = 0.0) -> Memory:
-    """One component of three features: alike spreads, and a direction along the first one."""
+    """One Gaussian of three features: alike spreads, and a direction along the first one."""
     return Memory(
         torch.ones(1),
-        torch.full((1, 3), mean).half(),
-        torch.tensor([[[direction, 0.0, 0.0]]]).half(),
-        torch.full((1, 3), deviation).half(),
+        torch.full((3,), mean).half(),
+        torch.zeros(1, 1).half(),
+        torch.tensor([direction]).half(),
+        torch.tensor([[127, 0, 0]], dtype=torch.int8),
+        torch.full((3,), deviation).half(),
         torch.tensor(photos),
     )
 
@@ -59,17 +61,37 @@ def test_what_is_drawn_has_the_mean_and_the_covariance_of_the_memory() -> None:
 
 
 def test_what_is_drawn_varies_along_the_directions() -> None:
-    """Covariance W W^T + diag(s^2) by hand: 9 + 1 along (0.6, 0.8, 0)."""
+    """Covariance B^T diag(l^2) B + diag(s^2) by hand: 9 + 1 along (0.6, 0.8, 0)."""
     memory = Memory(
         torch.ones(1),
-        torch.zeros(1, 3).half(),
-        torch.tensor([[[1.8, 2.4, 0.0]]]).half(),
-        torch.ones(1, 3).half(),
+        torch.zeros(3).half(),
+        torch.zeros(1, 1).half(),
+        torch.tensor([3.0]).half(),
+        torch.tensor([[60, 80, 0]], dtype=torch.int8),
+        torch.ones(3).half(),
         torch.tensor(10_000),
     )
     x = seeded(Mixture([memory]), torch.zeros(60_000, dtype=torch.int64))
     expected = torch.tensor([[1 + 3.24, 4.32, 0], [4.32, 1 + 5.76, 0], [0, 0, 1.0]])
     assert torch.allclose(torch.cov(x.T), expected, atol=0.15)
+
+
+def test_gaussians_are_drawn_by_their_weights_around_their_centres() -> None:
+    memory = Memory(
+        torch.tensor([0.25, 0.75]),
+        torch.tensor([100.0, 7.0]).half(),
+        torch.tensor([[-30.0], [10.0]]).half(),
+        torch.tensor([1.0]).half(),
+        torch.tensor([[127, 0]], dtype=torch.int8),
+        torch.zeros(2).half(),
+        torch.tensor(10_000),
+    )
+    x = seeded(Mixture([memory]), torch.zeros(20_000, dtype=torch.int64))
+    assert set(x[:, 1].tolist()) == {7}
+    low = x[:, 0] < 90
+    assert float(low.float().mean()) == pytest.approx(0.25, abs=0.02)
+    assert float(x[low, 0].mean()) == pytest.approx(70, abs=0.1)
+    assert float(x[~low, 0].mean()) == pytest.approx(110, abs=0.1)
 
 
 @pytest.mark.parametrize("photos", [1, 2, 10, 1000])
@@ -82,28 +104,6 @@ def test_of_few_photos_the_spread_is_that_of_all(photos: int) -> None:
     expected = (1 - a) * first + a * (first + other) / 2
     assert torch.allclose(x.var(0), expected, rtol=0.04)
     assert torch.allclose(x.mean(0), torch.zeros(3), atol=0.06)
-
-
-def test_photos_of_a_component_are_its_share_of_the_memory() -> None:
-    """Two components of one photo each, in a memory of two: a = 2 / 3, not 1 / 2."""
-    half = Memory(
-        torch.tensor([0.5, 0.5]),
-        torch.tensor([[0.0], [100.0]]).half(),
-        torch.zeros(2, 0, 1).half(),
-        torch.zeros(2, 1).half(),
-        torch.tensor(2),
-    )
-    wide = Memory(
-        torch.ones(1),
-        torch.zeros(1, 1).half(),
-        torch.zeros(1, 0, 1).half(),
-        torch.full((1, 1), 3.0).half(),
-        torch.tensor(9),
-    )
-    x = seeded(Mixture([half, wide]), torch.zeros(60_000, dtype=torch.int64))[:, 0]
-    low = x[x < 50]
-    assert len(low) / len(x) == pytest.approx(0.5, abs=0.01)
-    assert float(low.var()) == pytest.approx(2 / 3 * 9 / 2, rel=0.05)
 
 
 def test_what_is_drawn_does_not_depend_on_the_numbers_of_conditions(fitted: Mixture) -> None:
@@ -137,8 +137,10 @@ def test_it_is_made_again_of_its_tensors(fitted: Mixture) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("means", float("nan")),
-        ("directions", float("inf")),
+        ("mean", float("nan")),
+        ("centres", float("nan")),
+        ("spread", float("inf")),
+        ("spread", -1.0),
         ("deviations", float("nan")),
         ("deviations", -1.0),
         ("weights", float("nan")),
@@ -159,14 +161,17 @@ def test_hostile_numbers_are_refused(fitted: Mixture, name: str, value: float) -
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("means", torch.zeros(2, DEPTH + 1).half()),
-        ("means", torch.zeros(0, DEPTH).half()),
-        ("means", torch.zeros(2, DEPTH)),
-        ("means", torch.zeros(()).half()),
-        ("directions", torch.zeros(1, 2, DEPTH).half()),
-        ("directions", torch.zeros(2, 2, 2, DEPTH).half()),
-        ("directions", torch.zeros(2, 2, DEPTH + 1).half()),
-        ("deviations", torch.zeros(DEPTH).half()),
+        ("mean", torch.zeros(DEPTH + 1).half()),
+        ("mean", torch.zeros(1, DEPTH).half()),
+        ("mean", torch.zeros(DEPTH)),
+        ("centres", torch.zeros(0, 4).half()),
+        ("centres", torch.zeros(2, 3).half()),
+        ("centres", torch.zeros(()).half()),
+        ("spread", torch.zeros(2, 4).half()),
+        ("directions", torch.zeros(3, DEPTH, dtype=torch.int8)),
+        ("directions", torch.zeros(4, DEPTH + 1, dtype=torch.int8)),
+        ("directions", torch.zeros(4, DEPTH).half()),
+        ("deviations", torch.zeros(1, DEPTH).half()),
         ("weights", torch.ones(3) / 3),
         ("weights", torch.ones(2, dtype=torch.float64) / 2),
         ("photos", torch.tensor([5])),

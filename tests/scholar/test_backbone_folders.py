@@ -175,7 +175,7 @@ def test_a_number_of_features_that_the_network_does_not_give(folder: Path, monke
         for name, _ in cuts:
             tensors[name] = tensors[name][..., :1000].clone()
         if part == "generator":
-            wide = ("means", "directions", "deviations")
+            wide = ("mean", "directions", "deviations")
             tensors = {k: v[..., :1000].clone() if k.endswith(wide) else v for k, v in tensors.items()}
         write_tensors(folder / f"{part}.safetensors", tensors)
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.safetensors")}

@@ -9,6 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
 from scholars.compute.device import open_fabric
+from scholars.learning import heads
 from scholars.learning.heads import FeatureSet, fit_head, head_steps
 from scholars.settings import (
     BackboneSettings,
@@ -53,7 +54,8 @@ def test_every_kind_learns_what_can_be_told_apart(solver: FeatureSolverSettings)
     inputs, labels = blobs()
     head = fitted(solver, inputs, labels)
     assert float((logits(head, inputs).argmax(1) == labels).float().mean()) > 0.9
-    assert head.features(inputs).shape == (600, 16 if solver is QUICK else 5)
+    assert head.features(inputs).shape == (600, 5)
+    assert (head.linear is None) == (solver is not QUICK)
 
 
 def test_the_nearest_class_mean() -> None:
@@ -86,6 +88,25 @@ def test_linear_discriminant_analysis_is_that_of_scikit_learn() -> None:
 def _within(inputs: Tensor, labels: Tensor) -> Tensor:
     centred = torch.cat([inputs[labels == k].float() - inputs[labels == k].float().mean(0) for k in range(3)])
     return centred.T @ centred / len(centred)
+
+
+def test_a_hidden_layer_and_discriminants_are_added() -> None:
+    """Each gives log-probabilities of its own; their sum is right more often than the worse one, and calibrated."""
+    inputs, labels = blobs()
+    head = fitted(QUICK, inputs, labels)
+    assert head.linear is not None
+    seen = head.features(inputs)
+    with torch.no_grad():
+        trained, closed = head.last(head.body(seen)), head.linear(seen)
+    assert torch.allclose(logits(head, inputs) * head.temperature, trained + closed, atol=1e-4)
+    lda = logits(fitted(LDASettings(shrinkage=heads._SHRINKAGE), inputs, labels), inputs)
+    # The same discriminants, divided by another temperature.
+    closed, lda = (x - x.mean(1, keepdim=True) for x in (closed, lda))
+    factor = float((closed * lda).sum() / lda.square().sum())
+    assert factor > 0
+    assert torch.allclose(closed, factor * lda, atol=2e-2 * float(closed.abs().max()))
+    right = [float((x.argmax(1) == labels).float().mean()) for x in (trained, closed, trained + closed)]
+    assert right[2] >= min(right)
 
 
 def test_every_class_counts_alike_however_many_it_has() -> None:

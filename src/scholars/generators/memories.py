@@ -1,15 +1,16 @@
-"""Fit a memory: what is kept of the photos of one class of one task, a mixture of low-rank Gaussians of their features.
+"""Fit a memory: what is kept of the photos of one class of one task, a mixture of Gaussians of their features.
 
-Of each component k, with weight pi_k, mean mu_k and covariance
+All Gaussians of a memory have the same covariance, in the q leading principal directions of its photos, rows of B
+[q, D]; what these leave of each feature's variance, s^2, is noise. With weights pi_k and centres c_k [q],
 
-    Sigma_k = W_k W_k^T + diag(s_k^2),        W_k [D, r],
+    p(z) = sum_k pi_k N(z; m + B^T c_k, Sigma),        Sigma = B^T diag(l^2) B + diag(s^2).
 
-W_k holds the leading r principal directions, each as long as the standard deviation along it, and s_k^2 what they leave
-of each feature's variance: probabilistic principal components (Tipping & Bishop 1999, eq. 1) with one noise variance a
-feature, as factor analysers have (Ghahramani & Hinton 1996). Components are found by k-means, then by steps of EM:
+With one Gaussian this is probabilistic principal component analysis (Tipping & Bishop 1999, eq. 1) with a noise
+variance for each feature, as factor analysers have (Ghahramani & Hinton 1996); several share their factors. They are
+found by k-means, then by steps of EM:
 
-    E   R_nk = pi_k N(z_n; mu_k, Sigma_k) / sum_j pi_j N(z_n; mu_j, Sigma_j)        (Tipping & Bishop 1999, eq. 21)
-    M   pi_k, mu_k, Sigma_k of the vectors, each weighted by R_nk                   (eq. 22-24)
+    E   R_nk = pi_k N(z_n; mu_k, Sigma) / sum_j pi_j N(z_n; mu_j, Sigma)
+    M   pi_k = mean_n R_nk,   mu_k = sum_n R_nk z_n / sum_n R_nk,   Sigma = mean_n sum_k R_nk (z_n - mu_k)(z_n - mu_k)^T
 
 A memory depends on its own photos alone, and on nothing drawn at random but from their digests: whatever else is
 learned, before or after, the same photos make the same memory, bit for bit.
@@ -25,37 +26,40 @@ from torch import Tensor
 
 from scholars.compute.device import derive_seed, fork_rng
 
-# Photos that a component needs: with fewer its directions are those of single photos.
-PHOTOS_PER_COMPONENT = 20
+# Photos that a Gaussian needs, in each half of them, to be tried.
+PHOTOS_PER_COMPONENT = 10
+# Directions of few photos: no more than photos, but so many where their views have them.
+LEAST_DIRECTIONS = 16
 # Steps of k-means, which end early where nothing changes; and of EM: more change the likelihood of other photos little.
-_KMEANS_STEPS, _EM_STEPS = 10, 3
-# Share of the mean variance that each feature has at least while likelihoods are compared: a feature that is 0 in all
-# photos would decide alone.
+_KMEANS_STEPS, _EM_STEPS = 10, 5
+# Share of the mean variance that each direction has at least while Gaussians are found and compared: one in which
+# photos hardly differ would decide alone.
 _FLOOR = 0.05
-# Components are found and compared in so many principal directions of all photos of a memory: an eighth of the time.
-_SUBSPACE = 128
-# Numbers of components are compared with as many directions together, this many times those of one; then each has
-# those that it is to have, or its share if that is more.
-_SHARED = 4
-# Responsibilities below this are 0: they change nothing, and arithmetic with the smallest numbers is slow.
-_LEAST_SHARE = 1e-4
+# Gaussians are found and compared in so many of the leading directions.
+_COMPARED_IN = 64
 # Directions that a randomised decomposition computes beyond those asked for, and its power iterations (Halko et al.
 # 2011, arXiv 0909.4061, section 1.3). Up to so many vectors or dimensions the decomposition is exact.
 _OVERSAMPLED, _POWER_STEPS, _EXACT_UP_TO = 16, 3, 192
+# Directions are kept as whole numbers up to this: a quarter of float32, and accuracy does not change.
+_LARGEST = 127
 
 
 class Memory(NamedTuple):
-    """A mixture of K Gaussians of features, and the number of photos that it is of.
+    """A mixture of K Gaussians of features in q directions, and the number of photos that it is of.
 
     weights: ``[K]`` float32, which sum to 1
-    means: ``[K, D]`` float16
-    directions: ``[K, r, D]`` float16, the rows of W_k^T
-    deviations: ``[K, D]`` float16, s_k
+    mean: ``[D]`` float16, m
+    centres: ``[K, q]`` float16, the means of the Gaussians as coordinates along the directions, from m
+    spread: ``[q]`` float16, l, the standard deviation of each Gaussian along each direction
+    directions: ``[q, D]`` int8, the rows of B, each up to a factor that makes it as long as 1
+    deviations: ``[D]`` float16, s, the standard deviation of what the directions leave of each feature
     photos: ``[]`` int64
     """
 
     weights: Tensor
-    means: Tensor
+    mean: Tensor
+    centres: Tensor
+    spread: Tensor
     directions: Tensor
     deviations: Tensor
     photos: Tensor
@@ -74,121 +78,107 @@ class Memory(NamedTuple):
         """Bytes of all tensors."""
         return sum(value.nbytes for value in self)
 
+    @property
+    def basis(self) -> Tensor:
+        """Directions of length 1, ``[q, D]`` float32."""
+        return F.normalize(self.directions.float(), dim=1)
+
     def moments(self) -> tuple[Tensor, Tensor]:
         """Return the mean ``[D]`` and the variance of each feature ``[D]`` of the whole mixture, float32."""
-        means, weights = self.means.float(), self.weights[:, None]
-        variance = self.directions.float().square().sum(1) + self.deviations.float().square()
-        mean = (weights * means).sum(0)
-        return mean, (weights * (variance + (means - mean).square())).sum(0)
+        means = self.centres.float() @ self.basis
+        middle = self.weights @ means
+        between = self.weights @ (means - middle).square()
+        within = self.spread.float().square() @ self.basis.square() + self.deviations.float().square()
+        return self.mean.float() + middle, between + within
 
 
-class Components(NamedTuple):
-    """The components of a mixture while it is fitted, float32: ``[K]``, ``[K, D]``, ``[K, r, D]``, ``[K, D]``."""
+class Mixed(NamedTuple):
+    """Gaussians of one covariance while they are fitted, float32: weights ``[K]``, means ``[K, q]``, ``[q, q]``."""
 
     weights: Tensor
     means: Tensor
-    directions: Tensor
-    variances: Tensor
+    covariance: Tensor
 
     @classmethod
-    def of(cls, vectors: Tensor, shares: Tensor, rank: int, seed: int) -> Self:
-        """Fit each component to all ``vectors`` ``[N, D]``, weighted by ``shares`` ``[N, K]`` (the M step)."""
-        counts = shares.sum(0)
-        fitted = []
-        for place, (column, count) in enumerate(zip(shares.T, counts, strict=True)):
-            own = column > 0
-            part = derive_seed(seed, "directions", place)
-            fitted.append(_principal_directions(vectors[own], column[own] / count, rank, part))
-        # A component of few vectors has fewer directions than the others: the rest are zero.
-        rank = max(len(directions) for _, directions, _ in fitted)
-        fitted = [
-            (mean, F.pad(directions, (0, 0, 0, rank - len(directions))), variance)
-            for mean, directions, variance in fitted
-        ]
-        means, directions, variances = (torch.stack(parts) for parts in zip(*fitted, strict=True))
-        return cls(counts / counts.sum(), means, directions, variances)
+    def of(cls, vectors: Tensor, shares: Tensor) -> Self:
+        """Fit them to ``vectors`` ``[N, q]``, of which each has its ``shares`` ``[N, K]`` (the M step)."""
+        weights = shares.mean(0)
+        means = shares.T @ vectors / shares.sum(0)[:, None]
+        # sum_k R_nk = 1: the mean square less that of the means.
+        covariance = vectors.T @ vectors / len(vectors) - means.T @ (weights[:, None] * means)
+        return cls(weights, means, covariance)
 
     def log_joint(self, vectors: Tensor, floor: Tensor) -> Tensor:
-        """Return log pi_k N(z_n; mu_k, Sigma_k) ``[N, K]``; ``floor``: least variance of a feature.
-
-        By the identities of Woodbury and Sylvester, with M = I + W^T S^-1 W: no D x D matrix is inverted.
-        """
-        columns = []
-        for weight, mean, directions, variances in zip(*self, strict=True):
-            variance = variances + floor
-            scaled = directions / variance
-            root = torch.linalg.cholesky(torch.eye(len(directions)) + scaled @ directions.T)
-            centred = vectors - mean
-            inner = torch.linalg.solve_triangular(root, scaled @ centred.T, upper=False)
-            distance = (centred.square() / variance).sum(1) - inner.square().sum(0)
-            log_determinant = variance.log().sum() + 2 * root.diagonal().log().sum()
-            columns.append(weight.log() - 0.5 * (distance + log_determinant + len(mean) * math.log(2 * math.pi)))
-        return torch.stack(columns, dim=1)
+        """Return log pi_k N(z_n; mu_k, Sigma) ``[N, K]``; ``floor``: variance added to each direction."""
+        depth = len(self.covariance)
+        root = torch.linalg.cholesky(self.covariance + floor * torch.eye(depth))
+        white, means = (torch.linalg.solve_triangular(root, rows.T, upper=False).T for rows in (vectors, self.means))
+        # Differences, not inner products: those of vectors far from 0 would lose what tells them apart.
+        distance = (white[:, None] - means).square().sum(2)
+        log_determinant = 2 * root.diagonal().log().sum()
+        likelihood: Tensor = -0.5 * (distance + log_determinant + depth * math.log(2 * math.pi))
+        return self.weights.log() + likelihood
 
 
 def fit_memory(features: Tensor, digests: Tensor, components: int, rank: int) -> Memory:
     """Fit a memory to the features ``[N, V, D]`` of V views of each of N photos, in the order of their digests.
 
     digests: ``[N, 32]`` uint8, SHA-256 of each photo
-    components: the most that it may have: 1, 2, 4 ... are compared by the likelihood of photos that were left out
-    rank: directions of each component; of fewer than `_SHARED` components each has more, so many times rank together
+    components: the most Gaussians: 1, 2, 4 ... are compared by the likelihood of photos that were left out
+    rank: the most directions; of fewer photos than these as many as photos
     """
     count, views, depth = features.shape
     seed = derive_seed(int.from_bytes(hashlib.sha256(digests.numpy().tobytes()).digest()[:8]), "memory", 0)
     vectors = features.float().reshape(count * views, depth)
+    mean = vectors.mean(0)
     with fork_rng(torch.device("cpu")):
-        shares = _find_components(vectors, digests.repeat_interleave(views, 0), components, rank, seed)
-        found = Components.of(vectors, shares, max(rank, _SHARED * rank // shares.shape[1]), seed)
+        basis = _principal_directions(vectors - mean, min(rank, max(count, LEAST_DIRECTIONS)), seed)
+        small = (vectors - mean) @ basis.T
+        shares = _find_components(small[:, :_COMPARED_IN], digests.repeat_interleave(views, 0), components, seed)
+    found = Mixed.of(small, shares)
+    variances, turned = torch.linalg.eigh(found.covariance.double())
+    directions = turned.float().T @ basis
+    left = vectors - mean - small @ basis
     return Memory(
         found.weights,
-        found.means.half(),
-        found.directions.half(),
-        found.variances.sqrt().half(),
+        mean.half(),
+        (found.means @ turned.float()).half(),
+        variances.clamp_min(0).sqrt().half(),
+        (directions / directions.abs().amax(1, keepdim=True) * _LARGEST).round().to(torch.int8),
+        left.square().mean(0).sqrt().half(),
         torch.tensor(count),
     )
 
 
-def _find_components(vectors: Tensor, digests: Tensor, most: int, rank: int, seed: int) -> Tensor:
-    """Return each component's share of each vector, ``[N, K]``; K has the best likelihood of left-out photos.
+def _find_components(vectors: Tensor, digests: Tensor, most: int, seed: int) -> Tensor:
+    """Return each Gaussian's share of each vector, ``[N, K]``; K has the best likelihood of left-out photos.
 
     In two folds, by the digest of each vector's photo.
     """
     fold = digests[:, 0] % 2 == 1
     photos = [len(torch.unique(digests[part], dim=0)) for part in (fold, ~fold)]
     choices = [k for k in (2**power for power in range(most.bit_length())) if k * PHOTOS_PER_COMPONENT <= min(photos)]
-    if len(choices) < 2:
+    if len(choices) < 2 or vectors.shape[1] == 0:
         return torch.ones(len(vectors), 1)
-    mean, directions, _ = _principal_directions(
-        vectors, torch.full((len(vectors),), 1 / len(vectors)), min(_SUBSPACE, len(vectors) - 1), seed
-    )
-    small = (vectors - mean) @ F.normalize(directions, dim=1).T
+    floor = (_FLOOR * vectors.var(0, correction=0).mean()).clamp_min(1e-8)
     scores = []
     for count in choices:
         score = 0.0
         for held_out in (fold, ~fold):
-            fitted, _ = _fit(small[~held_out], count, _SHARED * rank // count, seed)
-            score += float(fitted.log_joint(small[held_out], _floor(small)).logsumexp(1).sum())
+            fitted = Mixed.of(vectors[~held_out], _fit_shares(vectors[~held_out], count, floor, seed))
+            score += float(fitted.log_joint(vectors[held_out], floor).logsumexp(1).sum())
         scores.append(score)
-    best = choices[scores.index(max(scores))]
-    return _fit(small, best, _SHARED * rank // best, seed)[1]
+    return _fit_shares(vectors, choices[scores.index(max(scores))], floor, seed)
 
 
-def _fit(vectors: Tensor, count: int, rank: int, seed: int) -> tuple[Components, Tensor]:
-    """Fit ``count`` components, or fewer where vectors are equal; return them and their shares ``[N, K]``."""
+def _fit_shares(vectors: Tensor, count: int, floor: Tensor, seed: int) -> Tensor:
+    """Return the shares ``[N, K]`` of ``count`` Gaussians, or of fewer where vectors are equal."""
     shares = F.one_hot(_cluster(vectors, count, seed)).float()
-    found = Components.of(vectors, shares, rank, seed)
-    for step in range(_EM_STEPS if shares.shape[1] > 1 else 0):
-        shares = found.log_joint(vectors, _floor(vectors)).softmax(1)
-        shares = torch.where(shares < _LEAST_SHARE, 0.0, shares)
-        # A component of less than two vectors has no covariance.
-        shares = shares[:, shares.sum(0) >= 2]
-        shares = shares / shares.sum(1, keepdim=True).clamp_min(_LEAST_SHARE)
-        found = Components.of(vectors, shares, rank, derive_seed(seed, "step", step))
-    return found, shares
-
-
-def _floor(vectors: Tensor) -> Tensor:
-    return (_FLOOR * vectors.var(0, correction=0).mean()).clamp_min(1e-8)
+    for _ in range(_EM_STEPS if shares.shape[1] > 1 else 0):
+        shares = Mixed.of(vectors, shares).log_joint(vectors, floor).softmax(1)
+        # A Gaussian of less than one vector goes.
+        shares = F.normalize(shares[:, shares.sum(0) >= 1], p=1, dim=1)
+    return shares
 
 
 def _cluster(vectors: Tensor, count: int, seed: int) -> Tensor:
@@ -214,32 +204,30 @@ def _cluster(vectors: Tensor, count: int, seed: int) -> Tensor:
     return cast(Tensor, torch.unique(nearest, return_inverse=True)[1])
 
 
-def _principal_directions(vectors: Tensor, weights: Tensor, rank: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean ``[D]``, directions ``[rank, D]`` and the variances that they leave ``[D]`` of weighted vectors.
+def _principal_directions(rows: Tensor, rank: int, seed: int) -> Tensor:
+    """Return the leading principal directions ``[q, D]`` of centred rows ``[N, D]``, of length 1, by their variance.
 
-    weights: ``[N]``, which sum to 1
+    q is ``rank``, or less where rows have a spread along fewer directions.
     """
-    mean = weights @ vectors
-    rows = (vectors - mean) * weights.sqrt()[:, None]
-    variance = rows.square().sum(0)
-    rank = min(rank, len(rows) - 1)
+    count, depth = rows.shape
+    rank = min(rank, count - 1, depth)
     if rank == 0:
-        return mean, rows.new_zeros(0, len(mean)), variance
-    if len(mean) <= min(len(rows), _EXACT_UP_TO):
+        return rows.new_zeros(0, depth)
+    if depth <= min(count, _EXACT_UP_TO):
         directions = _leading(rows.T @ rows, rank).T
-        lengths = (rows @ directions.T).norm(dim=0)
-        directions = directions * lengths[:, None]
-    elif len(rows) <= _EXACT_UP_TO:
-        # The left singular vectors, from the N x N matrix of inner products.
+    elif count <= _EXACT_UP_TO:
+        # By the left singular vectors, from the N x N matrix of inner products.
         directions = _leading(rows @ rows.T, rank).T @ rows
     else:
         torch.manual_seed(seed)
-        basis = rows @ torch.randn(len(mean), rank + _OVERSAMPLED)
+        basis = rows @ torch.randn(depth, rank + _OVERSAMPLED)
         for _ in range(_POWER_STEPS):
             basis = rows @ (rows.T @ torch.linalg.qr(basis).Q)
         small = torch.linalg.qr(basis).Q.T @ rows
         directions = _leading(small @ small.T, rank).T @ small
-    return mean, directions, (variance - directions.square().sum(0)).clamp_min(0)
+    lengths = (rows @ F.normalize(directions, dim=1).T).norm(dim=0)
+    # Where rows are equal, or lie in fewer dimensions, the last directions are rounding errors, and not orthogonal.
+    return F.normalize(directions[lengths > 1e-4 * lengths.max()], dim=1)
 
 
 def _leading(matrix: Tensor, rank: int) -> Tensor:

@@ -1,11 +1,11 @@
 """Memories of photographs: for each condition a mixture of low-rank Gaussians of features, fitted in closed form.
 
 No training, milliseconds a class, any number of photos from one on. Where photos are few their spread is that of all
-memories rather than their own: a component of n photos draws
+memories rather than their own: a memory of n photos draws
 
-    z = mu + sqrt(1 - a) e + sqrt(a) e',        a = v / (n + v),
+    z = mu_k + sqrt(1 - a) e + sqrt(a) e',        a = v / (n + v),
 
-where e is drawn from its own covariance and e' from that of another component, chosen at random: the covariance is
+where e is drawn from its own covariance and e' from that of a memory chosen at random: the covariance is
 (1 - a) Sigma + a mean_j Sigma_j. What is stored of a memory does not change by it.
 """
 
@@ -26,7 +26,7 @@ from scholars.settings import MixtureSettings
 from scholars.storage.weights import check_tensors
 from scholars.training.loop import Trainee
 
-# v: with so many photos a component draws half of its spread from the others (docs/photographs.md).
+# v: with so many photos a memory draws half of its spread from the others (docs/photographs.md).
 PRIOR_PHOTOS = 2.0
 # The most photos that a memory may say that it is of: numbers in files may be anything.
 _MAX_PHOTOS = 2**40
@@ -75,21 +75,23 @@ class Mixture(Generator):
         What is drawn does not depend on which number a condition has, but on its memory and on the other memories.
         """
         ranks = torch.tensor(self.ranks)[conditions.cpu()]
-        drawn = torch.empty(len(ranks), self.memories[0].means.shape[1])
+        drawn = torch.empty(len(ranks), len(self.memories[0].mean))
         shared = torch.empty(len(ranks), 1)
         for memory, rows in self._by_rank(ranks):
+            share = PRIOR_PHOTOS / (float(memory.photos) + PRIOR_PHOTOS)
+            shared[rows] = share
             component = torch.multinomial(memory.weights, len(rows), replacement=True)
-            share = PRIOR_PHOTOS / (memory.weights * memory.photos + PRIOR_PHOTOS)
-            shared[rows] = share[component, None]
-            spread = (1 - shared[rows]).sqrt() * _spread(memory, component)
-            drawn[rows] = memory.means.float()[component] + spread
+            coordinates = memory.centres.float()[component] + (1 - share) ** 0.5 * _along_directions(memory, len(rows))
+            drawn[rows] = (
+                memory.mean.float() + coordinates @ memory.basis + (1 - share) ** 0.5 * _left(memory, len(rows))
+            )
         return (drawn + shared.sqrt() * self._common_spread(len(ranks))).to(conditions.device)
 
     def _common_spread(self, count: int) -> Tensor:
-        """Draw deviations from the mean of components of memories, each of a random one, ``[count, D]``."""
-        drawn = torch.empty(count, self.memories[0].means.shape[1])
+        """Draw deviations from the means of Gaussians, each of a random memory, ``[count, D]``."""
+        drawn = torch.empty(count, len(self.memories[0].mean))
         for memory, rows in self._by_rank(torch.randint(len(self.memories), (count,))):
-            drawn[rows] = _spread(memory, torch.multinomial(memory.weights, len(rows), replacement=True))
+            drawn[rows] = _along_directions(memory, len(rows)) @ memory.basis + _left(memory, len(rows))
         return drawn
 
     def _by_rank(self, ranks: Tensor) -> Iterator[tuple[Memory, Tensor]]:
@@ -110,14 +112,15 @@ class Mixture(Generator):
         """
         expected: dict[str, tuple[object, ...]] = {}
         for index in range(conditions):
-            means, directions = (tensors.get(f"parts.{index}.{name}") for name in ("means", "directions"))
-            k = means.shape[0] if means is not None and means.ndim == 2 and len(means) else 1
-            r = directions.shape[1] if directions is not None and directions.ndim == 3 else 0
+            centres = tensors.get(f"parts.{index}.centres")
+            k, q = centres.shape if centres is not None and centres.ndim == 2 and len(centres) else (1, 0)
             expected |= {
                 f"parts.{index}.weights": (torch.float32, k),
-                f"parts.{index}.means": (torch.float16, k, depth),
-                f"parts.{index}.directions": (torch.float16, k, r, depth),
-                f"parts.{index}.deviations": (torch.float16, k, depth),
+                f"parts.{index}.mean": (torch.float16, depth),
+                f"parts.{index}.centres": (torch.float16, k, q),
+                f"parts.{index}.spread": (torch.float16, q),
+                f"parts.{index}.directions": (torch.int8, q, depth),
+                f"parts.{index}.deviations": (torch.float16, depth),
                 f"parts.{index}.photos": (torch.int64,),
             }
         check_tensors(tensors, expected, where)
@@ -125,19 +128,19 @@ class Mixture(Generator):
         for index, memory in enumerate(memories):
             finite = all(bool(value.isfinite().all()) for value in memory)
             weights = finite and bool((memory.weights >= 0).all()) and 0.99 < float(memory.weights.sum()) < 1.01
-            if not weights or not 1 <= int(memory.photos) <= _MAX_PHOTOS or bool((memory.deviations < 0).any()):
+            negative = bool((memory.deviations < 0).any()) or bool((memory.spread < 0).any())
+            if not weights or negative or not 1 <= int(memory.photos) <= _MAX_PHOTOS:
                 raise InputError(
                     f"{where}: memory {index} holds numbers that are not finite or out of range; take an earlier copy"
                 )
         return cls(memories)
 
 
-def _spread(memory: Memory, component: Tensor) -> Tensor:
-    """Draw deviations from the mean of the given components ``[B]``, ``[B, D]``."""
-    drawn = torch.empty(len(component), memory.means.shape[1])
-    for index in torch.unique(component).tolist():
-        rows = component == index
-        count, directions = int(rows.sum()), memory.directions[index].float()
-        noise = torch.randn(count, drawn.shape[1]) * memory.deviations[index].float()
-        drawn[rows] = torch.randn(count, len(directions)) @ directions + noise
-    return drawn
+def _along_directions(memory: Memory, count: int) -> Tensor:
+    """Draw what a Gaussian varies along its directions, ``[count, q]``."""
+    return torch.randn(count, len(memory.spread)) * memory.spread.float()
+
+
+def _left(memory: Memory, count: int) -> Tensor:
+    """Draw what the directions leave of features, ``[count, D]``."""
+    return torch.randn(count, len(memory.deviations)) * memory.deviations.float()

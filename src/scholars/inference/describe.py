@@ -60,9 +60,7 @@ def _describe_memories(scholar: Scholar) -> dict[str, Any] | None:
         "count": len(known),
         "photos": sum(int(memory.photos) for _, memory in known),
         "bytes": sum(memory.nbytes for _, memory in known),
-        "feature_bytes": sum(
-            2 * int(memory.photos) * views[task] * memory.means.shape[1] for (task, _), memory in known
-        ),
+        "feature_bytes": sum(2 * int(memory.photos) * views[task] * len(memory.mean) for (task, _), memory in known),
         "classes": [
             {
                 "task": scholar.lineage[task].name,

@@ -22,17 +22,19 @@ from scholars.generators import Generator, Mixture
 from scholars.generators.sampling import sample_features
 from scholars.learning.arguments import LearnArgs
 from scholars.learning.dreams import CurrentDataReplay, dream_bank
-from scholars.learning.heads import FeatureSet, fine_tune_head, fit_head
+from scholars.learning.heads import FeatureSet, fine_tune_head, fit_head, head_steps
 from scholars.learning.mixture import generator_share
 from scholars.learning.networks import train_generator
-from scholars.settings import MixtureSettings
+from scholars.settings import HeadSettings, MixtureSettings
 from scholars.solvers import Solver
 from scholars.tasks.task import Task
 from scholars.training.batches import Mix, Pool, new_data_ratio
 from scholars.training.loop import Session
 
-# Dreams that a solver is taught by; each class has as many as any other, and each memory at least so many.
-DREAMS, LEAST_DREAMS = 20_000, 20
+# Each class has as many dreams as any other, and each memory at least so many.
+LEAST_DREAMS = 20
+# Dreams of a solver in closed form.
+CLOSED_FORM_DREAMS = 20_000
 # Dreams drawn at a time.
 _CHUNK = 4096
 
@@ -119,7 +121,12 @@ def draw_dreams(args: LearnArgs, generator: Generator, seed: int) -> FeatureSet:
     )
     outputs = torch.tensor([condition.output for condition in ordered])
     of_class = torch.bincount(outputs)[outputs]
-    counts = (DREAMS // (len(classes) * of_class)).clamp_min(LEAST_DREAMS)
+    chosen = args.settings.solver
+    # Of a trained head each is seen about once: from repeated ones it learns them rather than what they are drawn from.
+    total = CLOSED_FORM_DREAMS
+    if isinstance(chosen, HeadSettings):
+        total = chosen.batch * head_steps(chosen, photos, len(classes))
+    counts = (total // (len(classes) * of_class)).clamp_min(LEAST_DREAMS)
     conditions = torch.tensor([condition.number for condition in ordered]).repeat_interleave(counts)
     drawn = []
     with fork_rng(device_for(args.settings.compute).device):

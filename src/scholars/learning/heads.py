@@ -1,5 +1,6 @@
 """Teach a head: a classifier of features, trained by steps or computed in closed form."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,7 +23,9 @@ from scholars.training.loop import Descent, Session, fit
 _LEAST_STEPS, _STEPS_PER_CLASS, _PHOTOS_PER_STEP, _MOST_STEPS = 200, 10, 5, 600
 # Of each feature: one that never varies has no spread to divide by.
 _LEAST_VARIANCE = 1e-6
-# Vectors by which the temperature is chosen, and the range of its logarithm.
+# Shrinkage of the discriminants that are added to a trained head.
+_SHRINKAGE = 0.3
+# Vectors by which a temperature is chosen, and the range of its logarithm.
 _CALIBRATED_ON, _LOG_TEMPERATURES = 4000, (-3.0, 6.0)
 
 
@@ -105,7 +108,9 @@ def fit_head(
 ) -> Head:
     """Return a head taught from a fresh start: by descent, linear discriminant analysis, or nearest class means.
 
-    Its temperature is the one with which its probabilities fit what it was taught by best.
+    A hidden layer's logits are added to those of a linear discriminant analysis: the one follows what dreams and photos
+    tell of classes' shapes, the other relies on means and one covariance, and they are wrong about different photos.
+    The temperature is the one with which probabilities fit what the head was taught by best.
     """
     chosen, count = settings.solver, len(classes)
     with fork_rng(fabric.device):
@@ -119,22 +124,56 @@ def fit_head(
         # photos, tell least of.
         source = Noisy(taught_by.pool(count), found.noise(chosen.noise))
         _descend(head, source, chosen, head_steps(chosen, taught_by.photos, count), seed, fabric, session)
+        if head.linear is not None:
+            _add_discriminants(head, head.linear, taught_by, source, seed)
     else:
-        means = taught_by.class_means(count)
-        weight = means
-        if isinstance(chosen, LDASettings):
-            # w_k = S^-1 m_k, b_k = -m_k S^-1 m_k / 2, S = (1 - e) S_within + e tr(S_within) / D I (Hayes & Kanan 2020)
-            spread = taught_by.covariance(means)
-            shrunk = (1 - chosen.shrinkage) * spread
-            shrunk.diagonal().add_(chosen.shrinkage * spread.diagonal().mean().clamp_min(_LEAST_VARIANCE))
-            weight = torch.linalg.solve(shrunk, means.T).T
-        with torch.no_grad():
-            head.last.weight.copy_(weight)
-            head.last.bias.copy_(-0.5 * (weight * means).sum(1))
+        shrinkage = chosen.shrinkage if isinstance(chosen, LDASettings) else 1
+        _set_linear(head.last, *_discriminants(taught_by, count, shrinkage))
         to_device(head, fabric.device)
     _calibrate(head, taught_by, seed, fabric)
     check_finite(head, "solver")
     return head
+
+
+def _discriminants(taught_by: FeatureSet, classes: int, shrinkage: float) -> tuple[Tensor, Tensor]:
+    """Return weight ``[K, D]`` and bias ``[K]`` of a linear discriminant analysis, all classes alike.
+
+    w_k = S^-1 m_k, b_k = -m_k S^-1 m_k / 2, S = (1 - e) S_within + e tr(S_within) / D I (Hayes & Kanan 2020); with
+    e = 1 the nearest class mean, whose S is as well I.
+    """
+    means = taught_by.class_means(classes)
+    weight = means
+    if shrinkage < 1:
+        spread = (1 - shrinkage) * taught_by.covariance(means)
+        spread.diagonal().add_(shrinkage / (1 - shrinkage) * spread.diagonal().mean().clamp_min(_LEAST_VARIANCE))
+        weight = torch.linalg.solve(spread, means.T).T
+    return weight, -0.5 * (weight * means).sum(1)
+
+
+@torch.no_grad()
+def _add_discriminants(head: Head, linear: nn.Linear, taught_by: FeatureSet, source: BatchSource, seed: int) -> None:
+    """Add the logits of a linear discriminant analysis to those of the trained layers, which were trained without.
+
+    The sum is the geometric mean of both probabilities, up to the temperature (Hinton 2002, eq. 1: a product of
+    experts). Each is calibrated on what the head was trained on.
+    """
+    weight, bias = _discriminants(taught_by, linear.out_features, _SHRINKAGE)
+    # Of standardised features x' = (x - m) s: w x + b = (w / s) x' + w m + b.
+    mean, scale = head.mean.cpu(), head.scale.cpu()
+    _set_linear(linear, weight / scale, weight @ mean + bias)
+    with fork_rng(torch.device("cpu")):
+        torch.manual_seed(derive_seed(seed, "discriminants", 0))
+        batch = source.draw(_CALIBRATED_ON)
+    seen = head.features(batch.inputs.to(head.mean.device))
+    for part, layer in ((nn.Sequential(head.body, head.last), head.last), (linear, linear)):
+        temperature = _best_temperature(part(seen).cpu(), batch.labels)
+        _set_linear(layer, layer.weight / temperature, layer.bias / temperature)
+
+
+@torch.no_grad()
+def _set_linear(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+    layer.weight.copy_(weight)
+    layer.bias.copy_(bias)
 
 
 def fine_tune_head(
@@ -147,7 +186,10 @@ def fine_tune_head(
     fabric: Fabric,
     session: Session,
 ) -> Head:
-    """Return the previous scholar's head, with outputs for new classes, trained on ``source``."""
+    """Return the previous scholar's head, with outputs for new classes, trained on ``source``.
+
+    Without discriminants: they are computed from all classes, and steps on the new ones hardly change them.
+    """
     chosen = settings.feature_solver
     if not isinstance(chosen, HeadSettings) or not isinstance(previous.solver, Head):
         raise InputError("only solver.kind=head can be trained further")
@@ -164,8 +206,8 @@ def fine_tune_head(
         head.body.load_state_dict(before.body.state_dict())
         head.mean.copy_(before.mean)
         head.scale.copy_(before.scale)
-        head.last.weight[places] = (before.last.weight / before.temperature).cpu()
-        head.last.bias[places] = (before.last.bias / before.temperature).cpu()
+        head.last.weight[places] = before.last.weight.cpu()
+        head.last.bias[places] = before.last.bias.cpu()
     steps = head_steps(chosen, new.photos, len(classes))
     deviation = new.moments(len(classes)).noise(chosen.noise)
     _descend(head, Noisy(source, deviation), chosen, steps, seed, fabric, session)
@@ -187,6 +229,8 @@ def _descend(
         targets = (1 - settings.smoothing) * batch.targets + settings.smoothing / batch.targets.shape[1]
         return distillation(model(batch.inputs).float(), targets, batch.temperatures)
 
+    if head.linear is not None:
+        head.linear.requires_grad_(False)
     trainee = Descent(fabric, head, loss, rate=settings.rate, weight_decay=settings.weight_decay)
     fit(
         trainee,
@@ -205,12 +249,23 @@ def _calibrate(head: Head, taught_by: FeatureSet, seed: int, fabric: Fabric) -> 
     with fork_rng(fabric.device):
         torch.manual_seed(derive_seed(seed, "temperature", 0))
         batch = replace(taught_by, conditions=None).pool(head.last.out_features).draw(_CALIBRATED_ON)
-    logits = torch.cat([head.eval()(part.to(fabric.device)).cpu() for part in torch.split(batch.inputs, 1024)]).double()
-    labels = batch.labels
-
-    def loss(log_temperature: float) -> float:
-        return float(F.cross_entropy(logits / float(torch.tensor(log_temperature).exp()), labels))
-
+    logits = torch.cat([head.eval()(part.to(fabric.device)).cpu() for part in torch.split(batch.inputs, 1024)])
     if head.last.out_features > 1:
-        best = minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded", options={"xatol": 1e-3})
-        head.temperature.fill_(float(torch.tensor(best.x).exp()))
+        head.temperature.fill_(_best_temperature(logits, batch.labels))
+
+
+def _best_temperature(logits: Tensor, labels: Tensor) -> float:
+    """Return the temperature with the least mean cross-entropy of logits ``[N, K]`` divided by it.
+
+    One label of the N counts as unknown: where all are told apart, no temperature would be too low without.
+    """
+    found = logits.double()
+    best = minimize_scalar(
+        lambda log_temperature: float(
+            F.cross_entropy(found / math.exp(log_temperature), labels, label_smoothing=1 / len(labels))
+        ),
+        bounds=_LOG_TEMPERATURES,
+        method="bounded",
+        options={"xatol": 1e-3},
+    )
+    return math.exp(best.x)

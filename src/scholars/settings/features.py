@@ -45,10 +45,10 @@ class MixtureSettings(Section):
         description="the most Gaussians for a class of a task: of 1, 2, 4 ... as many as fit left-out photos best",
     )
     rank: int = Field(
-        16,
+        128,
         ge=0,
-        le=512,
-        description="directions kept of each Gaussian; of fewer than four Gaussians four times as many in all",
+        le=4096,
+        description="the most directions that are kept of the photos of a class of a task; of fewer photos, fewer",
     )
 
     @property

@@ -1,6 +1,4 @@
-"""A classifier of features: linear, or with one hidden layer; trained, or in closed form."""
-
-from typing import cast
+"""A classifier of features: linear, or with one hidden layer beside a linear one; trained, or in closed form."""
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +12,7 @@ class Head(Solver):
 
     Features are standardised by the mean and spread of what it was taught, and logits divided by a temperature, so
     that its probabilities on what it was taught are calibrated (Guo et al. 2017, arXiv 1706.04599, section 4.2).
+    Logits are those of the last layer; with a hidden layer, and those of a linear classifier of the features.
     """
 
     def __init__(self, settings: FeatureSolverSettings, features: int, classes: int) -> None:
@@ -27,11 +26,19 @@ class Head(Solver):
         self.register_buffer("temperature", torch.ones(()))
         self.body: nn.Module = nn.Sequential(nn.Linear(features, hidden), nn.ReLU()) if hidden else nn.Identity()
         self.last = nn.Linear(hidden or features, classes)
+        self.linear: nn.Linear | None = None
+        if hidden:
+            self.linear = nn.Linear(features, classes)
+            nn.init.zeros_(self.linear.weight)
+            nn.init.zeros_(self.linear.bias)
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the last layer's input for features ``[B, D]``."""
-        return cast(Tensor, self.body((images.float() - self.mean) * self.scale))
+        """Return features ``[B, D]``, standardised."""
+        return (images.float() - self.mean) * self.scale
 
     def classify(self, features: Tensor) -> Tensor:
-        """Return the logits ``[B, K]`` of the last layer's input."""
-        return cast(Tensor, self.last(features)) / self.temperature
+        """Return the logits ``[B, K]`` of standardised features ``[B, D]``."""
+        logits: Tensor = self.last(self.body(features))
+        if self.linear is not None:
+            logits = logits + self.linear(features)
+        return logits / self.temperature
