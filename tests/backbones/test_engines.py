@@ -101,7 +101,7 @@ def exporting(patch: pytest.MonkeyPatch) -> list[int]:
     exported: list[int] = []
     export = engines._export
 
-    def counted(encoder: nn.Module, size: int) -> bytes | None:
+    def counted(encoder: Encoder, size: int) -> bytes | None:
         exported.append(size)
         return export(encoder, size)
 

@@ -23,6 +23,10 @@ from scholars.tasks.decoding import read_file
 from scholars.tasks.folder import iter_image_files
 
 
+# Photographs at a time.
+_PHOTOS = 64
+
+
 @dataclass(frozen=True)
 class Prediction:
     """The predicted classes of one image.
@@ -138,7 +142,8 @@ class _Chunk:
 
 def _decoded(files: Sequence[Path], scholar: Scholar) -> Iterator[_Chunk]:
     """Yield the decoded files in the scholar's shape; the next ones are decoded while these are in use."""
-    shape, count = scholar.settings.image, scholar.chunk_size
+    # A backbone takes milliseconds an image: chunks are so small that all threads have some.
+    shape, count = scholar.settings.image, _PHOTOS if scholar.backbone else scholar.chunk_size
 
     def decode_some(chunk: Sequence[Path]) -> _Chunk:
         results = decode(read_file, [str(file) for file in chunk], shape, scholar.backbone)
