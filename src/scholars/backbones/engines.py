@@ -5,12 +5,10 @@ Either looks at one fixed number of images at a time: bits differ between batch 
 
 import copy
 import hashlib
-import logging
 import threading
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import onnxruntime
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from scholars.backbones.networks import Encoder, fold_norms, probe_images
 from scholars.compute.device import to_device
+from scholars.compute.onnx_graph import export_graph
 from scholars.storage.files import atomic_write
 from scholars.storage.records import BackboneRecord
 from scholars.tasks.array_cache import resolve_cache_folder
@@ -135,29 +134,11 @@ def _export(encoder: Encoder, size: int) -> bytes | None:
     # Half of the time: fewer layers to translate.
     folded = copy.deepcopy(encoder.eval())
     folded.network = fold_norms(folded.network, images[:2].float() / 255)
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            # The exporter warns of its own internals.
-            warnings.simplefilter("ignore")
-            program: Any = torch.onnx.export(
-                folded,
-                (images,),
-                dynamo=True,
-                input_names=["images"],
-                output_names=["features"],
-                verbose=False,
-            )
-            graph: bytes = program.model_proto.SerializeToString()
-            found = OnnxEngine(graph).run(images).numpy()
+        graph: bytes = export_graph(folded, images, "features").SerializeToString()
+        found = OnnxEngine(graph).run(images).numpy()
     except Exception:  # whatever the exporter raises about a network that it cannot express
         return None
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
     with torch.inference_mode():
         expected = encoder(images).numpy()
     return graph if bool(np.abs(found - expected).max() <= _MAX_DIFFERENCE * np.abs(expected).max()) else None

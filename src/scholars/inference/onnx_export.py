@@ -2,10 +2,7 @@
 
 import copy
 import json
-import logging
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -18,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from scholars.compute.onnx_graph import export_graph
 from scholars.errors import InputError, ScholarsError, one_line
 from scholars.inference.resize_in_graph import CentreSquare
 from scholars.scholar import Scholar
@@ -115,37 +113,10 @@ def _export(model: Classifier, images: Tensor, resizes: bool) -> Any:
         dynamic |= {1: torch.export.Dim("height", min=1), 2: torch.export.Dim("width", min=1)}
         # A size of its own for each: the exporter takes equal ones for the same.
         images = F.pad(images, (0, 0, 0, 1, 0, 2))
-    with _quiet():
-        try:
-            program = torch.onnx.export(
-                model,
-                (images,),
-                dynamo=True,
-                input_names=["images"],
-                output_names=["probabilities"],
-                dynamic_shapes=(dynamic,),
-                verbose=False,
-            )
-        except Exception as error:  # whatever the exporter raises about a network that it cannot express
-            raise InputError(f"ONNX cannot express this scholar's networks: {one_line(error)[:300]}") from error
-    assert program is not None  # only the older exporter returns None
-    return program.model_proto
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporter, which warns of its own internals."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        return export_graph(model, images, "probabilities", dynamic)
+    except Exception as error:  # whatever the exporter raises about a network that it cannot express
+        raise InputError(f"ONNX cannot express this scholar's networks: {one_line(error)[:300]}") from error
 
 
 def _metadata(scholar: Scholar) -> dict[str, str]:

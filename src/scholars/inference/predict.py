@@ -22,7 +22,6 @@ from scholars.storage.files import expand_user
 from scholars.tasks.decoding import read_file
 from scholars.tasks.folder import iter_image_files
 
-
 # Photographs at a time.
 _PHOTOS = 64
 
