@@ -131,10 +131,10 @@ def test_a_worker_that_fails_names_what_it_was_about(
         Image.fromarray(pixels).save(path)
     decode, worst = decoding.open_upright, (tmp_path / "photos" / "b" / "3.png").read_bytes()
 
-    def strained(content: bytes) -> object:
+    def strained(content: bytes, least: int | None) -> object:
         if content == worst:
             raise MemoryError
-        return decode(content)
+        return decode(content, least)
 
     monkeypatch.setattr(decoding, "open_upright", strained)
     with pytest.raises(InputError, match=r"1 of 10 images cannot be read(.|\n)*b/3\.png: MemoryError"):

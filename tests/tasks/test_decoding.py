@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from scholars.errors import InputError
+from scholars.tasks import decoding, image_formats
+from scholars.tasks.image_formats import image_suffixes
 from scholars.tasks.open import open_task
 from scholars.tasks.resize import resize_images
 
@@ -233,3 +235,136 @@ def test_nothing_is_printed_or_warned(alone: Path, capfd: pytest.CaptureFixture[
         open_task(alone)
     assert caught == []
     assert capfd.readouterr() == ("", "")
+
+
+# Large JPEGs
+
+
+def jpeg(width: int, height: int, colour: bool = True) -> bytes:
+    """A smooth picture: a ramp from left to right, red at the top."""
+    x = np.linspace(0, 255, width)[None].repeat(height, 0)
+    y = np.linspace(255, 0, height)[:, None].repeat(width, 1)
+    pixels = np.stack([y, x, np.full_like(x, 90)], axis=2).astype(np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(pixels if colour else pixels[..., 1]).save(content, "JPEG", quality=95)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size", "least", "decoded"),
+    [
+        ((1600, 800), 100, (200, 100)),
+        ((1600, 800), 101, (400, 200)),
+        ((1600, 800), 500, (1600, 800)),
+        ((1600, 800), None, (1600, 800)),
+        ((90, 60), 100, (90, 60)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_at_a_fraction(
+    size: tuple[int, int], least: int | None, decoded: tuple[int, int]
+) -> None:
+    picture = decoding.open_upright(jpeg(*size), least)
+    assert picture.size == decoded
+    whole = decoding.open_upright(jpeg(*size))
+    close = np.asarray(picture.resize((30, 30)), np.int16) - np.asarray(whole.resize((30, 30)), np.int16)
+    assert np.abs(close).max() <= 4
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_squares_of_large_jpegs_look_as_by_all_pixels(colour: bool) -> None:
+    content = jpeg(900, 700, colour)
+    (found,) = decoding.decode_squares(lambda _: content, ["x"], 32)
+    expected = decoding.as_square(decoding.open_upright(content), 32)
+    assert not isinstance(found, str)
+    assert found.shape == expected.shape == ((3 if colour else 1), 32, 32)
+    assert np.abs(found.astype(np.int16) - expected).max() <= 4
+
+
+def test_a_panorama_is_no_bomb_and_a_bomb_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's limit is that of what is decoded; a JPEG may be larger before."""
+    content = jpeg(1600, 800)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200_000)
+    assert decoding.open_upright(content, 100).size == (200, 100)
+    (header,) = decoding.read_headers(lambda _: content, ["x"])
+    assert not isinstance(header, str)
+    assert header.side == 800
+    with pytest.raises(Image.DecompressionBombError, match=r"has 1,600 x 800 pixels, more than 200,000"):
+        decoding.open_upright(content)
+    monkeypatch.setattr(decoding, "_MAX_JPEG_PIXELS", 1_000_000)
+    for found in (
+        decoding.read_headers(lambda _: content, ["x"]),
+        decoding.decode_squares(lambda _: content, ["x"], 8),
+    ):
+        assert found == ["has 1,600 x 800 pixels, more than 1,000,000"]
+
+
+def test_jfif_and_avif_are_read(alone: Path) -> None:
+    NOISE.save(alone / "train" / "x" / "a.jfif", "JPEG")
+    count = 1
+    if ".avif" in image_suffixes():
+        NOISE.save(alone / "train" / "x" / "b.avif", quality=90)
+        count = 2
+    task = open_task(alone)
+    assert (len(task.train), task.skipped) == (count, ())
+
+
+def test_heic_is_read_with_its_package_and_named_without(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    NOISE.save(alone / "train" / "x" / "0.png")
+    (alone / "train" / "x" / "IMG_1.HEIC").write_bytes(b"ftypheic")
+    for cached in (image_formats.image_formats, image_formats.image_suffixes):
+        cached.cache_clear()
+    monkeypatch.setattr(image_formats, "find_spec", lambda name: None)
+    try:
+        (left,) = open_task(alone).skipped
+    finally:
+        for cached in (image_formats.image_formats, image_formats.image_suffixes):
+            cached.cache_clear()
+    assert (left.ending, left.count) == (".heic", 1)
+    assert "pip install 'scholars[heic]'" in left.reason
+
+
+# Damage
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """Two classes, among them a truncated, an empty and an HTML file."""
+    for name in "ab":
+        for number in range(6):
+            put(tmp_path / name / f"{number}.jpg", NOISE.rotate(30 * number + ord(name)).resize((90, 60)))
+    whole = (tmp_path / "a" / "0.jpg").read_bytes()
+    (tmp_path / "a" / "0.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "a" / "1.jpg").write_bytes(b"")
+    (tmp_path / "b" / "2.jpg").write_text("<html>gone</html>")
+    return tmp_path
+
+
+@pytest.mark.parametrize("decode", [True, False])
+def test_all_files_that_cannot_be_read_are_in_one_list(damaged: Path, decode: bool) -> None:
+    with pytest.raises(InputError, match=r"3 of 12 images cannot be read") as caught:
+        open_task(damaged, decode=decode)
+    lines = str(caught.value).splitlines()[1:]
+    assert sorted(line.split(":")[0].strip() for line in lines) == ["a/0.jpg", "a/1.jpg", "b/2.jpg"]
+
+
+@pytest.mark.parametrize("decode", [True, False])
+def test_files_that_cannot_be_read_can_be_skipped(damaged: Path, decode: bool) -> None:
+    task = open_task(damaged, decode=decode, skip_unreadable=True)
+    assert len(task.train) + len(task.test) == 9
+    (left,) = task.skipped
+    assert (left.ending, left.count, left.reason) == (".jpg", 3, "cannot be read")
+
+
+def test_a_truncated_file_alone_is_found_when_files_are_skipped(damaged: Path) -> None:
+    """Its header is whole."""
+    for name in ("a/1.jpg", "b/2.jpg"):
+        (damaged / name).unlink()
+    (left,) = open_task(damaged, decode=False, skip_unreadable=True).skipped
+    assert (left.count, left.example) == (1, "a/0.jpg")
+
+
+def test_a_class_of_unreadable_files_is_refused(damaged: Path) -> None:
+    for number in range(6):
+        (damaged / "b" / f"{number}.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match="no image of class 'b' can be read"):
+        open_task(damaged, skip_unreadable=True)

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from scholars.errors import InputError, ScholarsWarning
+from scholars.tasks.image_formats import image_suffixes
 from scholars.tasks.open import open_task
+from scholars.tasks.task import Task
 
 from .image_folders import fill, levels, put
 
@@ -90,7 +92,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "train without test": (("train/a/0.png", "train/a/1.png"), "'train' but none called 'test'"),
     "test without train": (("test/a/0.png", "b/0.png"), r"'test' but none called 'train' \(there is: b, test\)"),
     "flat train": (("train/0.png", "test/a/0.png"), r"train: holds images, but not in a folder"),
-    "parts of other names": (("training/a/0.png", "validation/a/0.png"), "training and validation are names of parts"),
+    "parts of other names": (("dev/a/0.png", "validation/a/0.png"), "dev and validation are names of parts"),
     "one part twice": (("train/a/0.png", "Train/a/0.png", "test/a/0.png"), "Train and train, which are one part"),
     "test class unknown": (("train/a/0.png", "test/a/0.png", "test/c/0.png"), "train does not have: c"),
     "one image": (("a/0.png", "a/1.png", "b/0.png"), "class 'b' holds only one image"),
@@ -204,3 +206,94 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(fill(tmp_path) / "a" / "pipe.png")
     with pytest.raises(InputError, match=r"a/pipe\.png: is no file"):
         open_task(tmp_path)
+
+
+def said(task: Task) -> str:
+    return " | ".join(task.remarks)
+
+
+def test_every_file_that_is_left_out_is_counted(tmp_path: Path) -> None:
+    fill(tmp_path)
+    for name in ("a/1.HEIC" if ".heic" not in image_suffixes() else "a/1.cr2", "a/2.mp4", "b/3.mp4", "a/deep/4.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    for name in ("a/.DS_Store", "a/Thumbs.db", "b/desktop.ini"):
+        (tmp_path / name).write_bytes(b"x")
+    put(tmp_path / "cover.png", 77)
+    task = open_task(tmp_path)
+    counted = {each.ending: (each.count, each.reason) for each in task.skipped}
+    first = ".cr2" if ".heic" in image_suffixes() else ".heic"
+    assert set(counted) == {first, ".mp4", ".txt", ".png"}
+    assert counted[".mp4"] == (2, "videos")
+    assert counted[".txt"] == (1, "no images")
+    assert counted[".png"] == (1, "beside the class folders")
+    assert "left out 5 files: " in said(task) and "2 .mp4 (videos)" in said(task)
+    assert {each.example for each in task.skipped} >= {"a/deep/4.txt", "cover.png"}
+    assert task.inverted().skipped == task.skipped
+
+
+def test_nothing_left_out_is_nothing_said(tmp_path: Path) -> None:
+    assert open_task(fill(tmp_path)).remarks == ()
+
+
+def test_a_folder_of_other_files_says_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for number in range(3):
+        (tmp_path / "a" / f"{number}.nef").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"no image in a .*3 \.nef \(a camera's raw files: save them as JPEG\)"):
+        open_task(tmp_path)
+
+
+def test_validation_is_the_test_part_where_there_is_no_other(tmp_path: Path) -> None:
+    for part, level in (("train", 0), ("valid", 10)):
+        put(tmp_path / part / "cat" / "0.png", level)
+        put(tmp_path / part / "dog" / "0.png", level + 1)
+    task = open_task(tmp_path)
+    assert levels(task, "test") == [(10, "cat"), (11, "dog")]
+    assert said(task) == "valid is the test part: there is no other"
+
+
+def test_parts_that_are_not_used_are_counted(tmp_path: Path) -> None:
+    for part, level in (("train", 0), ("test", 10), ("val", 20)):
+        put(tmp_path / part / "cat" / "0.png", level)
+        put(tmp_path / part / "dog" / "0.png", level + 1)
+    put(tmp_path / "readme.png", 30)
+    task = open_task(tmp_path)
+    assert levels(task, "train") == [(0, "cat"), (1, "dog")]
+    assert levels(task, "test") == [(10, "cat"), (11, "dog")]
+    assert {(each.count, each.reason) for each in task.skipped} == {
+        (2, "in the folder val, beside test and train"),
+        (1, "beside the folders test and train"),
+    }
+
+
+NESTED = {
+    "an outer folder": (("p25/cat/0.png", "p25/cat/1.png", "p25/dog/2.png", "p25/dog/3.png"), "p25", "cat, dog"),
+    "an outer folder of one class": (("p25/cat/0.png", "p25/cat/1.png"), "p25", "cat"),
+    "groups": (("pets/cat/0.png", "pets/dog/1.png", "cars/0.png", "cars/1.png"), "pets", "cat, dog"),
+}
+
+
+@pytest.mark.parametrize(("files", "outer", "inner"), NESTED.values(), ids=NESTED.keys())
+def test_a_class_folder_of_folders_may_be_a_mistake(
+    tmp_path: Path, files: tuple[str, ...], outer: str, inner: str
+) -> None:
+    for level, file in enumerate(files):
+        put(tmp_path / file, level)
+    with pytest.raises(
+        InputError, match=f"holds no image of its own but the folders? {inner}: is it one class"
+    ) as caught:
+        open_task(tmp_path)
+    assert f"give {tmp_path / outer}" in str(caught.value)
+    assert "--classes " in str(caught.value)
+    classes = sorted({file.split("/")[0] for file in files})
+    task = open_task(tmp_path, classes=classes)
+    assert len(task.train) + len(task.test) == len(files)
+    assert f"class {outer!r} is of the images in the folders {inner}" in said(task)
+
+
+def test_folders_in_class_folders_are_read_where_classes_are_clear(tmp_path: Path) -> None:
+    """A folder for each year in one class, and a class with images of its own."""
+    for level, file in enumerate(("cat/2024/0.png", "cat/2024/1.png", "dog/2.png", "dog/old/3.png", "dog/older/4.png")):
+        put(tmp_path / file, level)
+    assert open_task(tmp_path).classes == ("cat", "dog")

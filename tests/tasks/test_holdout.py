@@ -83,5 +83,5 @@ def test_names_do_not_move_the_split(tmp_path_factory: pytest.TempPathFactory, o
     folder = tmp_path_factory.mktemp("images")
     for number, level in enumerate(order):
         put(folder / "a" / str(number % 3) / f"{number}.png", level)
-    held_out = [level for level, _ in levels(open_task(folder), "test")]
+    held_out = [level for level, _ in levels(open_task(folder, classes=["a"]), "test")]
     assert held_out == [level for level, _ in levels(open_task(fill(folder / "b", "a", 20)), "test")]

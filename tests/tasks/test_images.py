@@ -41,9 +41,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     plain = decoding.open_upright
 
-    def counted(content: bytes) -> Image.Image:
+    def counted(content: bytes, least: int | None) -> Image.Image:
         found.append(1)
-        return plain(content)
+        return plain(content, least)
 
     monkeypatch.setattr(decoding, "open_upright", counted)
     monkeypatch.setattr(image_files, "open_upright", counted)
@@ -125,13 +125,15 @@ def test_the_digest_of_files_says_what_was_done_to_them(folder: Path) -> None:
 def test_transforms_are_applied_in_their_order_before_the_picture_is_resized(folder: Path) -> None:
     part = open_task(folder, decode=False).train.transformed(grey()).transformed(invert())
     assert part.files is not None
-    sizes, bad = part.map_pictures(lambda picture, digest: (picture.mode, picture.size, digest))
+    sizes, bad = part.map_pictures(lambda picture, digest: (picture.mode, picture.size, digest), 8)
     assert bad == []
     assert [size for _, size, _ in sizes] == [Image.open(folder / key).size for key in part.files.keys]
     assert {mode for mode, *_ in sizes} == {"L"}
     assert [digest for *_, digest in sizes] == [digest.tobytes() for digest in part.digests]
-    plain = open_task(folder, decode=False).train.map_pictures(lambda picture, _: np.asarray(picture.convert("L")))[0]
-    changed = part.map_pictures(lambda picture, _: np.asarray(picture))[0]
+    plain = open_task(folder, decode=False).train.map_pictures(lambda picture, _: np.asarray(picture.convert("L")), 8)[
+        0
+    ]
+    changed = part.map_pictures(lambda picture, _: np.asarray(picture), 8)[0]
     assert all(np.array_equal(255 - a, b) for a, b in zip(plain, changed, strict=True))
 
 
@@ -184,7 +186,7 @@ def test_unreadable_files_are_listed(folder: Path) -> None:
     with pytest.raises(InputError, match=r"photos: 2 of 10 images cannot be read; replace or remove:") as caught:
         part.images  # noqa: B018
     assert all(f"\n  train/{name}/1.png: " in str(caught.value) for name in ("a", "b"))
-    found, bad = part.map_pictures(lambda picture, digest: digest)
+    found, bad = part.map_pictures(lambda picture, digest: digest, 8)
     assert len(found) == 8
     assert sorted(line.split(":")[0] for line in bad) == ["  train/a/1.png", "  train/b/1.png"]
 
@@ -192,7 +194,7 @@ def test_unreadable_files_are_listed(folder: Path) -> None:
 def test_a_file_that_is_gone_is_listed(folder: Path) -> None:
     task = open_task(folder, decode=False)
     (folder / "test" / "a" / "0.png").unlink()
-    found, bad = task.test.map_pictures(lambda picture, digest: digest)
+    found, bad = task.test.map_pictures(lambda picture, digest: digest, 8)
     assert len(found) == 3
     assert bad == ["  test/a/0.png: is no file, or a link that leads nowhere"]
 

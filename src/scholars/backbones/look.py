@@ -19,6 +19,7 @@ from scholars.backbones.backbone import Backbone
 from scholars.backbones.feature_cache import cached_features, forget_features
 from scholars.backbones.views import draw_views
 from scholars.errors import InputError, Interrupted
+from scholars.tasks.decoding import least_side
 from scholars.tasks.image_files import unreadable
 from scholars.tasks.images import Images
 from scholars.tasks.task import Task
@@ -140,7 +141,7 @@ def _in_threads(
         def drawn(picture: Image.Image, digest: bytes) -> npt.NDArray[np.uint8]:
             return draw_views(picture, digest, views, record.size, record.interpolation)
 
-        pictures, bad = some.map_pictures(drawn)
+        pictures, bad = some.map_pictures(drawn, least_side(record.size))
         if bad:
             return bad
         images = torch.from_numpy(np.concatenate(pictures))

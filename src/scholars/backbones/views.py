@@ -8,7 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from scholars.compute.device import derive_seed
-from scholars.tasks.decoding import RESAMPLING, Interpolation, map_files, open_upright, resize_square
+from scholars.tasks.decoding import RESAMPLING, Interpolation, least_side, map_files, open_upright, resize_square
 from scholars.tasks.image_files import unreadable
 from scholars.tasks.images import Images
 from scholars.tasks.resize import ImageLike, as_picture, check_images
@@ -49,7 +49,9 @@ def _crop(shape: tuple[int, int], rng: np.random.Generator) -> tuple[float, floa
 
 def squares(images: Images, size: int, interpolation: Interpolation) -> npt.NDArray[np.uint8]:
     """Return the plain views ``[N, 3, size, size]`` of all images. Raises InputError for unreadable files."""
-    drawn, bad = images.map_pictures(lambda picture, digest: draw_views(picture, digest, 0, size, interpolation))
+    drawn, bad = images.map_pictures(
+        lambda picture, digest: draw_views(picture, digest, 0, size, interpolation), least_side(size)
+    )
     if bad:
         raise unreadable(images.files.where if images.files is not None else "the images", bad, len(images))
     return _joined(drawn, size)
@@ -62,7 +64,12 @@ def decode_plain_views(
 
     read: key -> bytes of the file
     """
-    return map_files(read, keys, lambda content: draw_views(open_upright(content), b"", 0, size, interpolation)[0])
+
+    def draw(content: bytes) -> npt.NDArray[np.uint8]:
+        (view,) = draw_views(open_upright(content, least_side(size)), b"", 0, size, interpolation)
+        return np.asarray(view)
+
+    return map_files(read, keys, draw)
 
 
 def convert_squares(images: ImageLike, size: int, interpolation: Interpolation) -> npt.NDArray[np.uint8]:

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from scholars.errors import InputError, shortlist
-from scholars.tasks.decoding import IMAGE_SUFFIXES
 from scholars.tasks.folder import SPLIT_NAMES
+from scholars.tasks.image_formats import is_image_name
 from scholars.tasks.npz import check_compression
 from scholars.tasks.task import nfc
 
@@ -52,7 +52,7 @@ class UploadExtractor:
             raise InputError(f"the name {name!r} leads out of the archive")
         if not _is_storable(path):
             raise InputError(f"the name {name[:100]!r} is too long, too deep or not valid for a file here")
-        if any(part.startswith((".", "__MACOSX")) for part in path.parts) or path.suffix.lower() not in IMAGE_SUFFIXES:
+        if any(part.startswith((".", "__MACOSX")) for part in path.parts) or not is_image_name(path.name):
             return None
         if len(path.parts) < 2:
             raise InputError(f"{name!r} is in no folder: put the images of each class into a folder named after it")

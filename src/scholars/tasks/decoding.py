@@ -13,24 +13,19 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from scholars.errors import one_line
+from scholars.tasks.image_formats import image_formats
 from scholars.tasks.transforms import Transform
 
-# Pillow's format -> file name endings. Only these: some of Pillow's other readers start programs.
-_FORMATS = {
-    "PNG": (".png",),
-    "JPEG": (".jpg", ".jpeg"),
-    "WEBP": (".webp",),
-    "BMP": (".bmp",),
-    "TIFF": (".tif", ".tiff"),
-    "GIF": (".gif",),
-}
-IMAGE_SUFFIXES = frozenset(suffix for suffixes in _FORMATS.values() for suffix in suffixes)
-
-# Bytes of one image file. What it is decoded to is bounded by Pillow: 89 million pixels.
+# Bytes of one image file.
 MAX_FILE_BYTES = 2**28
+# Pixels of a JPEG, which can be decoded at a fraction of its size: panoramas and the largest cameras have 200 million.
+# What any image is decoded to is bounded by Pillow: 89 million.
+_MAX_JPEG_PIXELS = 400_000_000
+# How a JPEG begins.
+_JPEG = b"\xff\xd8\xff"
 # Files up to this many bytes are decoded by one thread, larger ones by several; each takes so many files at a time.
 _SMALL_FILE_BYTES, _FILES_PER_JOB = 8192, 64
 
@@ -56,6 +51,19 @@ class ImageHeader:
     digest: bytes
 
 
+def check_files(read: Callable[[str], bytes], keys: Sequence[str]) -> list[ImageHeader | str]:
+    """Return the header of each image file, all of which was decoded, or why it cannot be read.
+
+    read: key -> bytes of the file
+    """
+
+    def check(content: bytes) -> ImageHeader:
+        open_upright(content, 1)
+        return _read_header(content)
+
+    return map_files(read, keys, check)
+
+
 def read_headers(read: Callable[[str], bytes], keys: Sequence[str]) -> list[ImageHeader | str]:
     """Return the header of each image file, or why it cannot be read.
 
@@ -78,8 +86,10 @@ def decode_squares(
     transforms: applied before, in this order
     """
 
+    least = None if transforms else least_side(size)
+
     def decode(content: bytes) -> npt.NDArray[np.uint8]:
-        picture = open_upright(content)
+        picture = open_upright(content, least)
         for transform in transforms:
             picture = transform.apply(picture)
         return as_square(picture, size)
@@ -113,17 +123,32 @@ def resize_square(image: Image.Image, size: int, interpolation: Interpolation = 
     return image.resize((size, size), RESAMPLING[interpolation], box=(left, top, left + side, top + side))
 
 
-def open_upright(content: bytes) -> Image.Image:
+def least_side(size: int) -> int:
+    """Return how many pixels of a picture's shorter side are enough for views of ``size`` pixels a side.
+
+    Twice as many: a view may show a part of the picture, and what is made smaller by half looks as if by all.
+    """
+    return 2 * size
+
+
+def open_upright(content: bytes, least: int | None = None) -> Image.Image:
     """Return the picture in the bytes of a file, upright by its EXIF, of mode L or RGB.
+
+    least: pixels of the shorter side that are enough: a larger JPEG is decoded at a half, a quarter or an eighth of its
+        size, in less time and memory; None: at its own
 
     Raises what Pillow raises for a file that it cannot read, ValueError if the range of its values is not known.
     """
-    with _open(content) as image:
+    with _open(content, least) as image:
         return upright(image)
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Return a picture, upright by its EXIF, as one of mode L or RGB. Raises ValueError for values of unknown range."""
+    """Return a picture, upright by its EXIF, as one of mode L or RGB.
+
+    Raises ValueError for values of unknown range, DecompressionBombError for more pixels than Pillow's limit.
+    """
+    _check_pixels(image, Image.MAX_IMAGE_PIXELS)
     return _to_8_bits(ImageOps.exif_transpose(image))
 
 
@@ -160,13 +185,29 @@ def _try(read: Callable[[str], bytes], key: str, function: Callable[[bytes], T])
         content = read(key)
         return function(content)
     except UnidentifiedImageError:
-        return f"is no image in one of the formats {', '.join(_FORMATS)}" if content else "is empty"
+        return f"is no image in one of the formats {', '.join(image_formats())}" if content else "is empty"
     except Exception as error:  # Pillow's readers raise whatever the damage leads to
         return one_line(error)
 
 
-def _open(content: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(content), formats=tuple(_FORMATS))
+def _open(content: bytes, least: int | None = None) -> Image.Image:
+    if not content.startswith(_JPEG):
+        return Image.open(io.BytesIO(content), formats=tuple(image_formats()))
+    # `Image.open` refuses by the size that is saved, before a smaller one can be asked for.
+    try:
+        image = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
+    except Exception as error:  # whatever the damage of its header leads to
+        raise UnidentifiedImageError from error
+    _check_pixels(image, _MAX_JPEG_PIXELS)
+    if least is not None:
+        image.draft(None, (least, least))
+    return image
+
+
+def _check_pixels(image: Image.Image, most: int | None) -> None:
+    """Raise DecompressionBombError for an image of more pixels."""
+    if most is not None and image.width * image.height > most:
+        raise Image.DecompressionBombError(f"has {image.width:,} x {image.height:,} pixels, more than {most:,}")
 
 
 def _read_header(content: bytes) -> ImageHeader:

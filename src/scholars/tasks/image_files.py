@@ -57,17 +57,19 @@ class ImageFiles:
         """Return the same files, with one more transform of their images."""
         return replace(self, transforms=(*self.transforms, transform))
 
-    def map_pictures(self, function: Callable[[Image.Image, bytes], T]) -> tuple[list[T], list[str]]:
+    def map_pictures(self, function: Callable[[Image.Image, bytes], T], least: int) -> tuple[list[T], list[str]]:
         """Return the function's result for each picture, upright, of mode L or RGB, transformed, and its digest.
 
         And a line about each file that cannot be read.
+
+        least: pixels of the shorter side that are enough, where nothing transforms the pictures
         """
         results: list[T] = []
         bad: list[str] = []
         for key, digest in zip(self.keys, self.digests, strict=True):
 
             def apply(content: bytes, digest: bytes = digest.tobytes()) -> T:
-                picture = open_upright(content)
+                picture = open_upright(content, None if self.transforms else least)
                 for transform in self.transforms:
                     picture = transform.apply(picture)
                 return function(picture, digest)

@@ -144,13 +144,15 @@ class Images:
         changed = [convert_channels(as_array(transform.apply(as_picture(image))), channels) for image in self.pixels]
         return Images(np.stack(changed), self.labels, files=files)
 
-    def map_pictures(self, function: Callable[[Image.Image, bytes], T]) -> tuple[list[T], list[str]]:
+    def map_pictures(self, function: Callable[[Image.Image, bytes], T], least: int) -> tuple[list[T], list[str]]:
         """Return the function's result for each picture, of mode L or RGB, and its digest; files are decoded for it.
 
         And a line about each file that cannot be read.
+
+        least: pixels of the shorter side that are enough
         """
         if self.files is not None:
-            return self.files.map_pictures(function)
+            return self.files.map_pictures(function, least)
         pairs = zip(self.images, self.digests, strict=True)
         return [function(as_picture(image), digest.tobytes()) for image, digest in pairs], []
 

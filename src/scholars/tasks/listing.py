@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from scholars.errors import InputError
+from scholars.tasks.skipped import Skipped, SkippedFiles, merge_skipped
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class ImageListing:
     keys: ``[N]``, what ``read`` takes and messages show; first those of the train part, then those of the test part
     read: key -> bytes of the image file
     train_count: how many images are for training; None: hold out about 20 % of each class, by content
+    skipped: files of the source that are left out
+    notes: what was decided while the source was read, a line each for people
     """
 
     name: str
@@ -33,6 +36,8 @@ class ImageListing:
     keys: Sequence[str]
     read: Callable[[str], bytes]
     train_count: int | None
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -43,6 +48,8 @@ class ImageListing:
         train: Iterable[tuple[str, str]],
         test: Iterable[tuple[str, str]] | None,
         read: Callable[[str], bytes],
+        skipped: tuple[Skipped, ...] = (),
+        notes: tuple[str, ...] = (),
     ) -> ImageListing:
         """Return the listing of the images of ``classes``.
 
@@ -60,6 +67,23 @@ class ImageListing:
             keys=[key for key, _ in kept],
             read=read,
             train_count=None if test is None else len(parts[0]),
+            skipped=skipped,
+            notes=notes,
+        )
+
+    def without(self, unreadable: Collection[int]) -> ImageListing:
+        """Return the listing without the images at these places, which are counted as skipped."""
+        skipped = SkippedFiles()
+        for place in sorted(unreadable):
+            skipped.add(self.keys[place], "cannot be read")
+        kept = [place for place in range(len(self.keys)) if place not in unreadable]
+        train_count = self.train_count
+        return replace(
+            self,
+            labels=self.labels[kept],
+            keys=[self.keys[place] for place in kept],
+            train_count=None if train_count is None else sum(place < train_count for place in kept),
+            skipped=merge_skipped(self.skipped, skipped.counts()),
         )
 
 
@@ -70,12 +94,14 @@ class DecodeOptions:
     channels: 1 (grey) or 3 (RGB); None: grey if no image shows any colour, however it is saved
     size: side of the square images; None: the shortest side of all the images, but at most 64
     decode: whether to decode them now; if not, when they are needed
+    skip_unreadable: whether files that cannot be read are left out, and counted; each is decoded to find out
     on_progress: called with (images decoded, all images)
     """
 
     channels: int | None = None
     size: int | None = None
     decode: bool = True
+    skip_unreadable: bool = False
     on_progress: Callable[[int, int], None] = field(default=lambda done, total: None)
 
     def __post_init__(self) -> None:

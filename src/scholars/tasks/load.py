@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from scholars.errors import InputError
 from scholars.tasks.decode_cache import decode_all
-from scholars.tasks.decoding import read_headers
+from scholars.tasks.decoding import ImageHeader, check_files, read_headers
 from scholars.tasks.holdout import choose_test_images, warn_about_duplicates
 from scholars.tasks.image_files import ImageFiles, unreadable
 from scholars.tasks.images import Images
@@ -14,12 +15,9 @@ from scholars.tasks.task import Task
 def load_listing(listing: ImageListing, options: DecodeOptions) -> Task:
     """Return the task of a listing; its images are decoded now, memory-mapped, if ``options.decode``, else when needed.
 
-    Raises InputError, listing them, for files that cannot be read.
+    Raises InputError, listing them, for files that cannot be read, unless they are to be skipped.
     """
-    results = read_headers(listing.read, listing.keys)
-    if bad := [f"  {key}: {why}" for key, why in zip(listing.keys, results, strict=True) if isinstance(why, str)]:
-        raise unreadable(listing.where, bad, len(listing.keys))
-    headers = [header for header in results if not isinstance(header, str)]
+    listing, headers = _read_all(listing, options.skip_unreadable)
     digests = [header.digest for header in headers]
     is_test = choose_test_images(listing, digests)
     warn_about_duplicates(listing, digests, is_test)
@@ -36,4 +34,27 @@ def load_listing(listing: ImageListing, options: DecodeOptions) -> Task:
     pixels = decode_all(files, options) if options.decode else None
     everything = Images(pixels, listing.labels[order], files=files)
     train_count = int((~is_test).sum())
-    return Task(listing.name, listing.classes, everything[:train_count], everything[train_count:])
+    return Task(
+        listing.name,
+        listing.classes,
+        everything[:train_count],
+        everything[train_count:],
+        skipped=listing.skipped,
+        notes=listing.notes,
+    )
+
+
+def _read_all(listing: ImageListing, skip_unreadable: bool) -> tuple[ImageListing, list[ImageHeader]]:
+    """Return the listing of the files that can be read, and their headers."""
+    found = read_headers(listing.read, listing.keys)
+    if skip_unreadable or any(isinstance(each, str) for each in found):
+        # One file that cannot be read: people want to know of all at once, and damage shows when files are decoded.
+        found = check_files(listing.read, listing.keys)
+    bad = {place: why for place, why in enumerate(found) if isinstance(why, str)}
+    if bad and not skip_unreadable:
+        lines = [f"  {listing.keys[place]}: {why}" for place, why in bad.items()]
+        raise unreadable(listing.where, lines, len(listing.keys))
+    left = listing.without(bad)
+    if gone := [name for label, name in enumerate(listing.classes) if label not in left.labels]:
+        raise InputError(f"{listing.where}: no image of class {gone[0]!r} can be read; replace them, or leave it out")
+    return left, [header for header in found if not isinstance(header, str)]

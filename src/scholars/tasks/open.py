@@ -24,6 +24,7 @@ def open_task(
     size: int | None = None,
     channels: int | None = None,
     decode: bool = True,
+    skip_unreadable: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Task:
     """Open a task.
@@ -39,11 +40,12 @@ def open_task(
         image shows any colour. The decoded images are kept as a memory-mapped array in ``$SCHOLARS_CACHE``, else in the
         user's cache directory, for as long as the source is there
     decode: whether images in files are decoded now; if not, when they are needed: a backbone looks at the files
+    skip_unreadable: whether image files that cannot be read are left out, and counted in the task's ``skipped``
     on_progress: called with (images decoded, all images)
 
     Raises InputError if there is no such name or file, or if it cannot be used.
     """
-    options = DecodeOptions(channels, size, decode, on_progress)
+    options = DecodeOptions(channels, size, decode, skip_unreadable, on_progress)
     if isinstance(source, str) and source.startswith(PREFIX):
         return read_hub(source, options, classes)
     if isinstance(source, str) and source in NAMES:

@@ -15,6 +15,7 @@ from scholars.errors import InputError, did_you_mean, printable
 from scholars.tasks import transforms
 from scholars.tasks.images import Images
 from scholars.tasks.resize import CHUNK
+from scholars.tasks.skipped import Skipped, describe_skipped, merge_skipped
 
 
 def nfc(name: str) -> str:
@@ -43,6 +44,8 @@ class Task:
     classes: class names; label i means ``classes[i]``
     train, test: the two parts; ``test`` is never trained on
     native_bytes: bytes of an image before it was resized; None: it was not
+    skipped: files of its source that were left out
+    notes: what was decided while its source was read, a line each for people
     """
 
     name: str
@@ -50,6 +53,8 @@ class Task:
     train: Images
     test: Images
     native_bytes: int | None = None
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Task {self.name!r}: {', '.join(self.classes)}; train {self.train}, test {self.test}>"
@@ -78,6 +83,11 @@ class Task:
             digest.update(data.content_digest)
             digest.update(data.labels.tobytes())
         return digest.hexdigest()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was decided while its source was read, and which files were left out: a line each for people."""
+        return (*self.notes, describe_skipped(self.skipped)) if self.skipped else self.notes
 
     @property
     def look_seconds(self) -> float:
@@ -130,7 +140,12 @@ class Task:
                     f"{did_you_mean(name, self.classes)}"
                 )
         new_labels = np.array([self.classes.index(name) for name in other.classes])
-        return replace(self, test=replace(other.test, labels=new_labels[other.test.labels]))
+        return replace(
+            self,
+            test=replace(other.test, labels=new_labels[other.test.labels]),
+            skipped=merge_skipped(self.skipped, other.skipped),
+            notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
+        )
 
     def with_validation_split(self, share: float) -> Task:
         """Return the task with a share of each class's training images, always the same, in place of its test part.
