@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from command_line import scholars
 
-from scholars.cli.console import hoist_quiet, messages, repeat_options
+from scholars.cli.console import hoist_quiet, messages, repeat_options, split_list
 
 COMMAND = [sys.executable, "-m", "scholars"]
 
@@ -89,3 +90,16 @@ def test_no_color_is_respected_on_a_terminal(tmp_path: Path) -> None:
 
     assert b"\x1b[31m" in on_a_terminal()  # red
     assert b"\x1b[3" not in on_a_terminal(NO_COLOR="1")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a,b, c", ["a", "b", "c"]),
+        ('a, "b, c",d', ["a", "b, c", "d"]),
+        ('"5"" nails",x', ['5" nails', "x"]),
+        (" , ", []),
+    ],
+)
+def test_a_list_is_a_line_of_csv(text: str, parts: list[str]) -> None:
+    assert split_list(text) == parts

@@ -351,3 +351,23 @@ with pytest.raises(SystemExit):
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ((), b"\\u0142\xf3d\\u017a \\u5e8a \xff"),
+        (("--json",), "łódź 床 ".encode() + b"\xff"),
+        (("--csv",), "łódź 床 ".encode() + b"\xff"),
+    ],
+)
+def test_text_that_the_output_has_no_characters_for(option: tuple[str, ...], expected: bytes) -> None:
+    """As Windows redirects it; the last character is a byte of a file's name that is no text."""
+    code = "from scholars.cli import main as m; m.app = lambda: print('łódź 床 \\udcff'); m.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *option],
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, expected), done.stderr

@@ -15,6 +15,7 @@ from PIL import Image
 from scholars.errors import InputError
 from scholars.inference.predict import FORMS, Prediction, find_images, predict_files
 from scholars.scholar.scholar import CHUNK, Scholar
+from scholars.tasks.skipped import Skipped, SkippedFiles
 from scholars.tasks.task import Task
 
 
@@ -76,7 +77,7 @@ def test_the_forms_in_which_a_prediction_is_written() -> None:
 
     def written(form: str) -> str:
         out = io.StringIO()
-        FORMS[form](found, out)
+        FORMS[form](found, out, (Skipped(".txt", "no images", 2, "a.txt"),))
         return out.getvalue().replace("\r\n", "\n")
 
     assert written("text") == "a.png: cat 75.0 %, dog 25.0 % (unfamiliar)\nb.png: dog 100.0 %\nc.png: dog 100.0 %\n"
@@ -88,6 +89,8 @@ def test_the_forms_in_which_a_prediction_is_written() -> None:
     ]
     rows = json.loads(written("json"))["predictions"]
     assert [row["unfamiliar"] for row in rows] == [True, False, None]
+    left_out = {"ending": ".txt", "reason": "no images", "count": 2, "example": "a.txt"}
+    assert json.loads(written("json"))["skipped"] == [left_out]
     assert rows[0]["guesses"] == [{"class": "cat", "probability": 0.75}, {"class": "dog", "probability": 0.25}]
 
 
@@ -124,3 +127,17 @@ def test_all_others_are_named_first(files: list[Path], one: Scholar, tmp_path: P
         for prediction in found:
             named.append(prediction.file)
     assert named == files * 2
+
+
+def test_files_in_folders_that_are_no_images_are_counted(files: list[Path], tmp_path: Path) -> None:
+    for name in ("notes.txt", "IMG_1.CR2", "IMG_2.cr2", ".hidden"):
+        (tmp_path / name).write_bytes(b"x")
+    skipped = SkippedFiles()
+    assert list(find_images([str(tmp_path)], skipped)) == files
+    assert [(each.ending, each.count) for each in skipped.counts()] == [(".cr2", 2), (".txt", 1)]
+
+
+def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "clip.mov").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"the folder holds none \(left out 1 file: 1 \.mov \(videos\)\)"):
+        list(find_images([str(tmp_path)]))

@@ -1,5 +1,6 @@
 """Consoles, warnings and errors of the command line, and rewriting of its arguments."""
 
+import csv
 import os
 import re
 import sys
@@ -102,5 +103,5 @@ def repeat_options(words: list[str]) -> list[str]:
 
 
 def split_list(text: str) -> list[str]:
-    """Return the parts of ``a,b, c``: ``[a, b, c]``."""
-    return [word.strip() for word in text.split(",") if word.strip()]
+    """Return the parts of ``a,b, "c, d"``: ``[a, b, "c, d"]``, as a line of CSV has them."""
+    return [word.strip() for row in csv.reader([text], skipinitialspace=True) for word in row if word.strip()]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from scholars.cli.app import Address, AsJson, ScholarFolder, app, fast_imports
-from scholars.cli.console import explain_resume, messages, out, print_line, progress_counter
+from scholars.cli.console import explain_resume, messages, out, print_line, progress_counter, urgent
 from scholars.errors import InputError, Interrupted
 
 
@@ -35,6 +35,7 @@ def predict(
     with fast_imports():
         from scholars.inference.predict import FORMS, find_images, predict_files
         from scholars.scholar import Scholar
+        from scholars.tasks.skipped import SkippedFiles, describe_skipped
 
     if as_json and as_csv:
         raise InputError("--json and --csv cannot be combined: choose one")
@@ -44,8 +45,12 @@ def predict(
     if path is None:
         if address:
             raise InputError("--address is for many images: give --out, a folder for their predictions")
-        predictions = predict_files(Scholar.load(scholar), list(find_images(names)), among=among, top=top)
-        FORMS["json" if as_json else "csv" if as_csv else "text"](predictions, out.file)
+        skipped = SkippedFiles()
+        files = list(find_images(names, skipped))
+        if others := skipped.counts():
+            print_line(describe_skipped(others), urgent)
+        predictions = predict_files(Scholar.load(scholar), files, among=among, top=top)
+        FORMS["json" if as_json else "csv" if as_csv else "text"](predictions, out.file, others)
         return
     if as_json:
         raise InputError("--out writes .csv files: leave out --json")

@@ -17,6 +17,7 @@ from scholars.cli.app import (
     Nodes,
     SaveEvery,
     ScholarFolder,
+    SkipUnreadable,
     app,
     fast_imports,
 )
@@ -38,11 +39,12 @@ def learn_task(
         ),
     ],
     name: Annotated[str | None, typer.Option(help="The task's name; default: the source's.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Use only these classes: a,b,c.")] = None,
+    classes: Annotated[str | None, typer.Option(help='Use only these classes: a,b,"c, d".')] = None,
     test: Annotated[str | None, typer.Option(help="Take the test part from this source instead.")] = None,
     origin: Annotated[Path | None, typer.Option("--from", help="Start from a copy of this scholar.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the previous generation, as SCHOLAR.gen-N.")] = False,
     data_dir: DataDir = None,
+    skip_unreadable: SkipUnreadable = False,
     seed: Annotated[int, typer.Option(help="The seed: equal seeds give equal scholars.")] = 0,
     generator: GeneratorKind = None,
     backbone: BackboneName = None,
@@ -73,17 +75,18 @@ def learn_task(
     settings = settings_of(scholar, origin, changed, backbone)
     first: Task | None = None
     if settings is None:  # whether a new scholar has a backbone is for its images to say
-        first = open_task_with_progress(messages, source, None, data_dir, only)
+        first = open_task_with_progress(messages, source, None, data_dir, only, skip_unreadable)
         settings = settings_of(scholar, origin, changed, backbone, first)
         assert settings
     with explain_resume("the same command resumes it"), distributed(settings.compute, devices, nodes):
         task = first
         if task is None or not settings.backbone:
-            task = open_task_with_progress(messages, source, settings, data_dir, only)
+            task = open_task_with_progress(messages, source, settings, data_dir, only, skip_unreadable)
         if name:
             task = replace(task, name=name)
         if test:
-            task = task.with_test_part(open_task_with_progress(messages, test, settings, data_dir, only))
+            tests = open_task_with_progress(messages, test, settings, data_dir, only, skip_unreadable)
+            task = task.with_test_part(tests)
         with show_progress(messages, events) as callbacks:
             taught = teach(
                 scholar,
@@ -115,7 +118,8 @@ def evaluate(
             autocompletion=completion.complete_source,
         ),
     ],
-    classes: Annotated[str | None, typer.Option(help="Use only these classes: a,b,c.")] = None,
+    classes: Annotated[str | None, typer.Option(help='Use only these classes: a,b,"c, d".')] = None,
+    skip_unreadable: SkipUnreadable = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -129,10 +133,11 @@ def evaluate(
         from scholars.cli.progress import open_tests
         from scholars.evaluation.accuracy import by_class, evaluate
         from scholars.scholar import Scholar
+        from scholars.tasks.skipped import skipped_rows
 
     opened = Scholar.load(scholar)
     only = split_list(classes) if classes else None
-    tasks = open_tests(messages, sources, opened.settings, data_dir, only)
+    tasks = open_tests(messages, sources, opened.settings, data_dir, only, skip_unreadable)
     evaluations = [(task, evaluate(opened, task)) for task in tasks]
     if as_json:
         rows = [
@@ -141,6 +146,8 @@ def evaluate(
                 "accuracy": evaluation.accuracy,
                 "images": len(task.test),
                 "classes": [asdict(row) for row in by_class(evaluation, opened.classes)],
+                "notes": task.notes,
+                "skipped": skipped_rows(task.skipped),
             }
             for task, evaluation in evaluations
         ]

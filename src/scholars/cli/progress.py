@@ -45,12 +45,25 @@ def show_progress(console: Console, events: Path | None = None) -> Iterator[Call
 
 
 def open_tests(
-    console: Console, sources: Sequence[str], settings: Settings, data_dir: Path | None, classes: Sequence[str] | None
+    console: Console,
+    sources: Sequence[str],
+    settings: Settings,
+    data_dir: Path | None,
+    classes: Sequence[str] | None,
+    skip_unreadable: bool = False,
 ) -> list[Task]:
-    """Open each source, with progress bars. Tasks of one name are named by their sources: 2025/new, 2026/new."""
+    """Open each source, with progress bars, and say which files are left out.
+
+    Tasks of one name are named by their sources: 2025/new, 2026/new.
+    """
     if repeated := [source for source, count in Counter(sources).items() if count > 1]:
         raise InputError(f"{repeated[0]} is given twice: give each source once")
-    tasks = [open_task_with_progress(console, source, settings, data_dir, classes) for source in sources]
+    tasks = [
+        open_task_with_progress(console, source, settings, data_dir, classes, skip_unreadable) for source in sources
+    ]
+    for task in tasks:
+        for remark in task.remarks:
+            print_line(f"{task.name}: {remark}", urgent)
     names = Counter(task.name for task in tasks)
     return [
         task if names[task.name] == 1 else replace(task, name=source)
@@ -59,7 +72,12 @@ def open_tests(
 
 
 def open_task_with_progress(
-    console: Console, source: str, settings: Settings | None, data_dir: Path | None, classes: Sequence[str] | None
+    console: Console,
+    source: str,
+    settings: Settings | None,
+    data_dir: Path | None,
+    classes: Sequence[str] | None,
+    skip_unreadable: bool = False,
 ) -> Task:
     """Open a source in a scholar's image shape, with a progress bar while images are decoded.
 
@@ -75,6 +93,7 @@ def open_task_with_progress(
             size=shape.size if shape else None,
             channels=shape.channels if shape else None,
             decode=shape is not None,
+            skip_unreadable=skip_unreadable,
             on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
 

@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,13 +18,14 @@ from typing import IO, Any
 import torch
 
 from scholars.compute.ray_cluster import check_reachable
-from scholars.errors import InputError
+from scholars.errors import InputError, ScholarsWarning
 from scholars.generators.sampling import check_class_found
 from scholars.inference.predict import find_images, predict_files, write_csv
 from scholars.inference.shards import SHARD, MakeShard, ShardedOutput, description_digest, run_shards
 from scholars.scholar import Scholar
 from scholars.storage import files
 from scholars.storage.image_files import class_folder_names, write_images
+from scholars.tasks.skipped import SkippedFiles, describe_skipped
 
 # Unreadable files in a message; ``unreadable.csv`` has all.
 _MAX_LISTED = 5
@@ -265,7 +267,8 @@ def _write_file_lists(words: Iterable[str], folder: Path, shard: int) -> tuple[i
     """Write the names of the images, ``shard`` in each list; return the numbers of images and lists, and a digest."""
     (folder / _LISTS).mkdir()
     digest, count, shards = hashlib.sha256(), 0, 0
-    names = (str(file) for file in find_images(words))
+    skipped = SkippedFiles()
+    names = (str(file) for file in find_images(words, skipped))
     while part := list(islice(names, shard)):
         text = json.dumps(part)
         # With absolute paths: from another directory the same relative names are other files.
@@ -274,6 +277,8 @@ def _write_file_lists(words: Iterable[str], folder: Path, shard: int) -> tuple[i
         count, shards = count + len(part), shards + 1
     if not count:
         raise InputError("no image is given")
+    if others := skipped.counts():
+        warnings.warn(describe_skipped(others), ScholarsWarning, stacklevel=2)
     return count, shards, digest.hexdigest()
 
 

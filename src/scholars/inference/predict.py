@@ -21,6 +21,7 @@ from scholars.scholar.inputs import decode
 from scholars.storage.files import expand_user
 from scholars.tasks.decoding import read_file
 from scholars.tasks.folder import iter_image_files
+from scholars.tasks.skipped import Skipped, SkippedFiles, describe_skipped, skipped_rows
 
 # Photographs at a time.
 _PHOTOS = 64
@@ -63,22 +64,27 @@ def predict_images(
         yield Prediction(None, guesses, unfamiliar)
 
 
-def find_images(words: Iterable[str]) -> Iterator[Path]:
+def find_images(words: Iterable[str], skipped: SkippedFiles | None = None) -> Iterator[Path]:
     """Yield the image files that ``words`` name: files, folders and what is in them, or patterns such as ``*.png``.
+
+    skipped: counts the files in folders that are left out, by their endings
 
     Raises InputError on reaching a word that names none.
     """
+    left_out = SkippedFiles() if skipped is None else skipped
     for word in words:
         path = expand_user(word)
         if path.is_dir():
-            files = iter_image_files(path)
+            files = iter_image_files(path, left_out)
         elif path.exists():
             files = iter([path])
         else:
             files = iter(_matching(path))
         first = next(files, None)
         if first is None:
-            raise InputError(f"no image at {word}: " + ("the folder holds none" if path.is_dir() else "no such file"))
+            others = left_out.counts()
+            none = f"the folder holds none{f' ({describe_skipped(others)})' if others else ''}"
+            raise InputError(f"no image at {word}: {none if path.is_dir() else 'no such file'}")
         yield first
         yield from files
 
@@ -167,7 +173,7 @@ def _decoded(files: Sequence[Path], scholar: Scholar) -> Iterator[_Chunk]:
             yield ready.result()
 
 
-def write_text(found: Iterable[Prediction], out: IO[str]) -> None:
+def write_text(found: Iterable[Prediction], out: IO[str], skipped: Sequence[Skipped] = ()) -> None:
     """Write one line per image, for people."""
     for p in found:
         guesses = ", ".join(f"{name} {100 * value:.1f} %" for name, value in p.guesses)
@@ -175,7 +181,7 @@ def write_text(found: Iterable[Prediction], out: IO[str]) -> None:
         out.write(f"{name}: {guesses}{' (unfamiliar)' if p.unfamiliar else ''}\n")
 
 
-def write_csv(found: Iterable[Prediction], out: IO[str]) -> None:
+def write_csv(found: Iterable[Prediction], out: IO[str], skipped: Sequence[Skipped] = ()) -> None:
     """Write CSV: a header, and one line per guess."""
     writer = csv.writer(out)
     writer.writerow(["file", "class", "probability", "unfamiliar"])
@@ -184,13 +190,14 @@ def write_csv(found: Iterable[Prediction], out: IO[str]) -> None:
         writer.writerows([p.file, name, f"{value:.6f}", strange] for name, value in p.guesses)
 
 
-def write_json(found: Iterable[Prediction], out: IO[str]) -> None:
-    """Write one JSON document, when all predictions are made."""
+def write_json(found: Iterable[Prediction], out: IO[str], skipped: Sequence[Skipped] = ()) -> None:
+    """Write one JSON document, when all predictions are made; with the files that were left out."""
     rows = [{"file": str(p.file), **p.to_json()} for p in found]
-    out.write(json.dumps({"predictions": rows}, ensure_ascii=False, indent=1) + "\n")
+    document = {"predictions": rows, "skipped": skipped_rows(skipped)}
+    out.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
 
 
-FORMS: dict[str, Callable[[Iterable[Prediction], IO[str]], None]] = {
+FORMS: dict[str, Callable[[Iterable[Prediction], IO[str], Sequence[Skipped]], None]] = {
     "text": write_text,
     "csv": write_csv,
     "json": write_json,

@@ -82,7 +82,7 @@ def teach(
             return previous
         if origin is not None:
             _check_absent(folder)
-        for note in _task_warnings(task, previous):
+        for note in (*task.remarks, *_task_warnings(task, previous)):
             on_note(note)
         args = LearnArgs(task, previous, "dreams", settings, seed)
         learned = _learn(args, seer, work, session, on_note)

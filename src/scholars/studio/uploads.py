@@ -10,8 +10,9 @@ from typing import BinaryIO
 
 from scholars.errors import InputError, shortlist
 from scholars.tasks.folder import SPLIT_NAMES
-from scholars.tasks.image_formats import is_image_name
+from scholars.tasks.image_formats import is_image_name, why_not_read
 from scholars.tasks.npz import check_compression
+from scholars.tasks.skipped import SkippedFiles, describe_skipped
 from scholars.tasks.task import nfc
 
 # Limits of one task; `scholars learn` takes more. A zip file without the zip64 extension lists as many files.
@@ -35,6 +36,7 @@ class UploadExtractor:
         self.folder = folder
         self._files = self._bytes = self._file_bytes = 0
         self._stopped = False
+        self._skipped = SkippedFiles()
 
     def stop(self) -> None:
         """Let every further `write` fail."""
@@ -52,7 +54,11 @@ class UploadExtractor:
             raise InputError(f"the name {name!r} leads out of the archive")
         if not _is_storable(path):
             raise InputError(f"the name {name[:100]!r} is too long, too deep or not valid for a file here")
-        if any(part.startswith((".", "__MACOSX")) for part in path.parts) or not is_image_name(path.name):
+        if any(part.startswith((".", "__MACOSX")) for part in path.parts):
+            return None
+        if not is_image_name(path.name):
+            if why := why_not_read(path.name):
+                self._skipped.add(path, why)
             return None
         if len(path.parts) < 2:
             raise InputError(f"{name!r} is in no folder: put the images of each class into a folder named after it")
@@ -81,15 +87,16 @@ class UploadExtractor:
         file.write(data)
 
     def find_root(self, known: Collection[str] = ()) -> tuple[Path, str | None]:
-        """Return the folder that holds the class folders, and a note for the user where that is not obvious.
+        """Return the folder that holds the class folders, and a note where that is not obvious, or files were left out.
 
         known: classes of the scholar. A single outer folder holds the class folders, unless it is called like one of
             these: then it is that class, with all images in it.
 
         Raises InputError where the outer folder may be either, and where there is no image.
         """
+        left_out = describe_skipped(counts) if (counts := self._skipped.counts()) else None
         if not self.folder.is_dir():
-            raise InputError("the upload holds no image")
+            raise InputError(f"the upload holds no image{f' ({left_out})' if left_out else ''}")
         root, note, entries = self.folder, None, list(self.folder.iterdir())
         while len(entries) == 1 and entries[0].is_dir() and nfc(entries[0].name) not in known:
             inside = list(entries[0].iterdir())
@@ -106,7 +113,7 @@ class UploadExtractor:
                 note = None
             else:
                 note = f"the classes are the folders in {root.name!r}: {shortlist(folders, ', ')}"
-        return root, note
+        return root, "; ".join(filter(None, (note, left_out))) or None
 
 
 def unpack(archive: Path, extractor: UploadExtractor) -> None:
