@@ -46,7 +46,7 @@ def test_a_column_says_what_is_for_the_test(tmp_path: Path) -> None:
     ("lines", "said"),
     [
         ([""], "has no column path and no label"),
-        (["path,class", "0.png,a"], r"no column label \(its first line has: path, class\)"),
+        (["path,name", "0.png,a"], r"no column label \(its first line has: path, name\)"),
         (["path,label"], "no line after its header"),
         (["path,label", "0.png,"], "line 2: has no label"),
         (["path,label", "0.png,a", ",a"], "line 3: has no path"),
@@ -80,6 +80,48 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
-    path.write_bytes(b"path,label\n\xff\xfe,a\n")
-    with pytest.raises(InputError, match="cannot be read as CSV in UTF-8"):
+    path.write_bytes(b"path,label\n\x81\x8d,a\n")
+    with pytest.raises(InputError, match="cannot be read as CSV"):
         open_task(path)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "delimiter", "noted"),
+    [
+        ("utf-8-sig", ";", ""),
+        ("utf-8", "\t", ""),
+        ("utf-16", "\t", ""),
+        ("cp1252", ";", "pets.csv is not UTF-8, and was read as cp1252: check the letters with accents"),
+    ],
+)
+def test_tables_as_spreadsheets_on_windows_write_them(
+    tmp_path: Path, encoding: str, delimiter: str, noted: str
+) -> None:
+    """Other names of columns, backslashes, parts of other names, and a class with an accent."""
+    lines = [delimiter.join(("FileName", "Class", "Set"))]
+    rows = [("Kätzchen", "Training"), ("dog", "training"), ("dog", "TEST"), ("dog", "val")]
+    for level, (label, part) in enumerate(rows):
+        picture(tmp_path, f"photos/{level}.png", level)
+        lines.append(delimiter.join((f"photos\\{level}.png", label, part)))
+    task = open_task(table(tmp_path, lines, encoding))
+    assert task.classes == ("dog", "Kätzchen")
+    assert sorted(levels(task, "train")) == [(0, "Kätzchen"), (1, "dog")]
+    assert levels(task, "test") == [(2, "dog")]
+    assert task.notes == ((noted,) if noted else ())
+    (left,) = task.skipped
+    assert (left.count, left.reason) == (1, "of the validation part, beside train and test")
+
+
+def test_validation_is_the_test_part_where_there_is_no_other(tmp_path: Path) -> None:
+    lines = ["path,label,split"]
+    for level, part in enumerate(["train", "train", "valid"]):
+        lines.append(f"{picture(tmp_path, f'{level}.png', level)},a,{part}")
+    task = open_task(table(tmp_path, lines))
+    assert levels(task, "test") == [(2, "a")]
+    assert task.notes == ("validation is the test part: there is no other",)
+
+
+def test_backslashes_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:
+    picture(tmp_path, "outside.png", 9)
+    with pytest.raises(InputError, match="leaves the folder"):
+        open_task(table(tmp_path / "home", ["path,label", "..\\outside.png,a"]))

@@ -320,7 +320,7 @@ def test_heic_is_read_with_its_package_and_named_without(alone: Path, monkeypatc
         for cached in (image_formats.image_formats, image_formats.image_suffixes):
             cached.cache_clear()
     assert (left.ending, left.count) == (".heic", 1)
-    assert "pip install 'scholars[heic]'" in left.reason
+    assert "pip install '.[heic]'" in left.reason
 
 
 # Damage
@@ -368,3 +368,12 @@ def test_a_class_of_unreadable_files_is_refused(damaged: Path) -> None:
         (damaged / "b" / f"{number}.jpg").write_bytes(b"")
     with pytest.raises(InputError, match="no image of class 'b' can be read"):
         open_task(damaged, skip_unreadable=True)
+
+
+def test_heic_as_phones_write_it(alone: Path) -> None:
+    pytest.importorskip("pillow_heif")
+    smooth = Image.open(io.BytesIO(jpeg(90, 60)))
+    smooth.save(alone / "train" / "x" / "IMG_1.HEIC", format="HEIF", quality=95)
+    task = open_task(alone)
+    assert (len(task.train), task.skipped) == (1, ())
+    assert np.abs(task.train.images[0].astype(np.int16) - decoding.as_square(smooth, 60)).max() < 12

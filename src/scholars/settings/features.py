@@ -39,7 +39,7 @@ class MixtureSettings(Section):
 
     kind: Literal["mixture"] = "mixture"
     components: int = Field(
-        8,
+        16,
         ge=1,
         le=64,
         description="the most Gaussians for a class of a task: of 1, 2, 4 ... as many as fit left-out photos best",
@@ -68,7 +68,7 @@ class HeadSettings(Section):
     batch: BatchSize = Field(128, description="dreams a step")
     rate: Rate = Field(1e-3, description="peak learning rate of the one-cycle schedule")
     noise: float = Field(
-        0.4,
+        0.3,
         ge=0,
         lt=1,
         description="noise on what it is taught by: its share of the variance within classes, noise included",

@@ -19,7 +19,7 @@ _ALWAYS = {
 _AVIF, _HEIF = (".avif",), (".heic", ".heif", ".hif")
 # Ending -> what such files are, and what to do. First those that may hold photos.
 _OTHERS = {
-    **dict.fromkeys(_HEIF, "HEIC photos: pip install 'scholars[heic]' reads them"),
+    **dict.fromkeys(_HEIF, "HEIC photos: read with the extra 'heic', pip install '.[heic]'"),
     **dict.fromkeys(_AVIF, "AVIF images: a newer Pillow reads them"),
     **dict.fromkeys(
         (".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw"),
