@@ -421,3 +421,18 @@ def test_the_cost_of_an_interrupted_attempt_counts(tmp_path: Path) -> None:
     spent.write_text(json.dumps({"seconds": before + 1000}))
     run(plan, tmp_path / "out", resume=True)
     assert 1000 < results(tmp_path / "out")["runs"][0]["seconds_per_task"][0] < 1000 + 600
+
+
+def test_files_of_a_source_that_are_left_out_are_said_once(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for label in range(4):
+        for number in range(4):
+            file = photos / f"c{label}" / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8), 40 * label + number).save(file)
+    (photos / "c0" / "clip.mp4").write_bytes(b"x")
+    notes: list[str] = []
+    callbacks = Callbacks(on_note=lambda position, note: notes.append(note))
+    plan = recipe(tasks=[], split={"source": str(photos), "tasks": 2}, methods=["naive"], export_dreams=False)
+    run(plan, tmp_path / "out", callbacks=callbacks)
+    assert [note for note in notes if "left out" in note] == ["left out 1 file: 1 .mp4 (videos)"]

@@ -70,6 +70,9 @@ def run(
         # The note first: at any time the folder says which run it belongs to.
         folder.begin()
         work.mkdir(exist_ok=True)
+        # Parts of one source have the same.
+        for remark in dict.fromkeys(remark for task in tasks for remark in task.remarks):
+            callbacks.on_note(Position(recipe.seeds[0], "all methods", recipe.name), remark)
         _warn_of_another_environment(work / "environment.json", describe_environment(recipe.compute))
         save_samples(out, tasks)
         settings, backbone = resolve_backbone(None, recipe.settings())
