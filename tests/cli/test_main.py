@@ -177,11 +177,26 @@ def test_a_scholars_life(tmp_path: Path) -> None:
     pictures = sorted((tmp_path / "many").rglob("*.png"))
     assert len(pictures) == 30
 
+    (tmp_path / "many" / "clip.mp4").write_bytes(b"x")
     predicted = scholars("predict", "s", "many", "--top", "2", "--json", cwd=tmp_path)
     rows = json.loads(predicted.stdout)["predictions"]
+    assert [each["ending"] for each in json.loads(predicted.stdout)["skipped"]] == [".mp4"]
+    assert "left out 1 file: 1 .mp4 (videos)" in predicted.stderr
     assert len(rows) == 30
     # A dream is in the folder of the class that the solver takes it for.
     assert all(Path(row["file"]).parent.name == row["guesses"][0]["class"] for row in rows)
+    broken = pictures[0].parent / "broken.png"
+    broken.write_bytes(b"")
+    refused = scholars("evaluate", "s", "many", cwd=tmp_path)
+    assert (refused.returncode, "broken.png: is empty" in refused.stderr) == (2, True)
+    scored = scholars("evaluate", "s", "many", "--skip-unreadable", "--json", cwd=tmp_path)
+    assert scored.returncode == 0, scored.stderr
+    (result,) = json.loads(scored.stdout)["results"]
+    assert {(each["ending"], each["reason"]) for each in result["skipped"]} == {
+        (".mp4", "videos"),
+        (".png", "cannot be read"),
+    }
+    broken.unlink()
     lines = scholars("predict", "s", str(pictures[0]), "--among", "low", "--csv", cwd=tmp_path).stdout.splitlines()
     assert lines[0] == "file,class,probability,unfamiliar"
     assert lines[1].split(",")[1] in "01234"

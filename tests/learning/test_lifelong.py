@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings
 from scholars.storage import files
 from scholars.tasks.images import Images
+from scholars.tasks.skipped import Skipped
 from scholars.tasks.task import Task
 
 CHANGES = flat(TINY)
@@ -194,6 +196,16 @@ def test_what_is_odd_is_said(home: Path, low: Task) -> None:
     assert any("was learned before" in note for note in notes)
     assert any("differ only in case, spaces or Unicode" in note for note in notes)
     assert sum("one and the same colour" in note for note in notes) == 2
+
+
+def test_what_is_left_out_is_said_before_anything_is_learned(home: Path, high: Task) -> None:
+    notes: list[str] = []
+    seen: list[int] = []
+    task = replace(high, skipped=(Skipped(".mp4", "videos", 2, "a.mp4"),), notes=("val is the test part",))
+    callbacks = Callbacks(on_note=noting(notes), on_tick=lambda *_: seen.append(len(notes)))
+    teach(home, task, changes={"solver.steps": 3}, callbacks=callbacks)
+    assert notes[:2] == ["val is the test part", "left out 2 files: 2 .mp4 (videos)"]
+    assert min(seen) >= 2
 
 
 def test_what_cannot_be_learned_leaves_the_scholar_as_it_is(home: Path, high: Task, one: Scholar) -> None:

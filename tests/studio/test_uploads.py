@@ -69,6 +69,21 @@ def test_where_the_classes_are(
     assert (words or "") in (note or "")
 
 
+def test_files_that_are_left_out_are_noted(tmp_path: Path) -> None:
+    intake = UploadExtractor(tmp_path / "images")
+    names = ("cat/a.png", "dog/b.png", "cat/clip.mov", "notes.txt", "cat/.DS_Store", "dog/Thumbs.db")
+    unpack(archive(tmp_path, *((name, b"1") for name in names)), intake)
+    _, note = intake.find_root()
+    assert note == "left out 2 files: 1 .mov (videos), 1 .txt (no images)"
+
+
+def test_an_upload_of_other_files_says_what_they_are(tmp_path: Path) -> None:
+    intake = UploadExtractor(tmp_path / "images")
+    unpack(archive(tmp_path, ("cat/clip.mov", b"1")), intake)
+    with pytest.raises(InputError, match=r"holds no image \(left out 1 file: 1 \.mov \(videos\)\)"):
+        intake.find_root()
+
+
 def test_a_folder_that_may_be_a_class_or_hold_them_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is it a class, or are they"):
         taken(tmp_path, ("photos/cover.png", b"1"), ("photos/cat/a.png", b"2"))

@@ -297,3 +297,13 @@ def test_folders_in_class_folders_are_read_where_classes_are_clear(tmp_path: Pat
     for level, file in enumerate(("cat/2024/0.png", "cat/2024/1.png", "dog/2.png", "dog/old/3.png", "dog/older/4.png")):
         put(tmp_path / file, level)
     assert open_task(tmp_path).classes == ("cat", "dog")
+
+
+def test_a_folder_of_folders_called_like_a_known_class_is_that_class(tmp_path: Path) -> None:
+    for level, file in enumerate(("cat/2025/0.png", "cat/2025/1.png", "cat/2026/2.png")):
+        put(tmp_path / file, level)
+    task = open_task(tmp_path, known=("cat", "dog"))
+    assert task.classes == ("cat",)
+    assert said(task) == "class 'cat' is of the images in the folders 2025, 2026"
+    with pytest.raises(InputError, match="is it one class, or are they"):
+        open_task(tmp_path, known=("dog",))

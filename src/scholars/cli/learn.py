@@ -68,10 +68,10 @@ def learn_task(
 
     from scholars.cli.progress import open_task_with_progress, show_progress
     from scholars.compute.processes import distributed
-    from scholars.learning.lifelong import settings_of, teach
+    from scholars.learning.lifelong import known_classes, settings_of, teach
     from scholars.tasks.task import Task
 
-    only = split_list(classes) if classes else None
+    only, known = split_list(classes) if classes else None, known_classes(scholar, origin)
     settings = settings_of(scholar, origin, changed, backbone)
     first: Task | None = None
     if settings is None:  # whether a new scholar has a backbone is for its images to say
@@ -81,11 +81,11 @@ def learn_task(
     with explain_resume("the same command resumes it"), distributed(settings.compute, devices, nodes):
         task = first
         if task is None or not settings.backbone:
-            task = open_task_with_progress(messages, source, settings, data_dir, only, skip_unreadable)
+            task = open_task_with_progress(messages, source, settings, data_dir, only, skip_unreadable, known)
         if name:
             task = replace(task, name=name)
         if test:
-            tests = open_task_with_progress(messages, test, settings, data_dir, only, skip_unreadable)
+            tests = open_task_with_progress(messages, test, settings, data_dir, only, skip_unreadable, known)
             task = task.with_test_part(tests)
         with show_progress(messages, events) as callbacks:
             taught = teach(
@@ -137,7 +137,7 @@ def evaluate(
 
     opened = Scholar.load(scholar)
     only = split_list(classes) if classes else None
-    tasks = open_tests(messages, sources, opened.settings, data_dir, only, skip_unreadable)
+    tasks = open_tests(messages, sources, opened.settings, data_dir, only, skip_unreadable, opened.classes)
     evaluations = [(task, evaluate(opened, task)) for task in tasks]
     if as_json:
         rows = [

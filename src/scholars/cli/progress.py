@@ -51,6 +51,7 @@ def open_tests(
     data_dir: Path | None,
     classes: Sequence[str] | None,
     skip_unreadable: bool = False,
+    known: Sequence[str] = (),
 ) -> list[Task]:
     """Open each source, with progress bars, and say which files are left out.
 
@@ -59,7 +60,8 @@ def open_tests(
     if repeated := [source for source, count in Counter(sources).items() if count > 1]:
         raise InputError(f"{repeated[0]} is given twice: give each source once")
     tasks = [
-        open_task_with_progress(console, source, settings, data_dir, classes, skip_unreadable) for source in sources
+        open_task_with_progress(console, source, settings, data_dir, classes, skip_unreadable, known)
+        for source in sources
     ]
     for task in tasks:
         for remark in task.remarks:
@@ -78,6 +80,7 @@ def open_task_with_progress(
     data_dir: Path | None,
     classes: Sequence[str] | None,
     skip_unreadable: bool = False,
+    known: Sequence[str] = (),
 ) -> Task:
     """Open a source in a scholar's image shape, with a progress bar while images are decoded.
 
@@ -90,6 +93,7 @@ def open_task_with_progress(
             source,
             data_dir=data_dir,
             classes=classes,
+            known=known,
             size=shape.size if shape else None,
             channels=shape.channels if shape else None,
             decode=shape is not None,

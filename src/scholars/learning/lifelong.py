@@ -156,6 +156,12 @@ def settings_of(
     return _choose(previous, changes, backbone, task).settings
 
 
+def known_classes(folder: Path, origin: Path | None) -> tuple[str, ...]:
+    """Return the classes that the scholar in ``folder`` knows, or will know when it is begun; none of a new one."""
+    previous = _previous(folder, origin)
+    return previous.classes if previous else ()
+
+
 def _choose(
     previous: Scholar | None, changes: Mapping[str, Any] | None, backbone: str | None, task: Task | None
 ) -> Choice:

@@ -60,9 +60,9 @@ def main(folder: str, source: str, name: str, parent: str, *plugins: str) -> int
     try:
         for plugin in plugins:
             load_plugin(plugin)
-        settings = Scholar.load(folder).settings
-        image = settings.image
-        task = open_task(Path(source), size=image.size, channels=image.channels, decode=settings.backbone is None)
+        before = Scholar.load(folder)
+        image, decode = before.settings.image, before.settings.backbone is None
+        task = open_task(Path(source), known=before.classes, size=image.size, channels=image.channels, decode=decode)
         scholar = teach(folder, replace(task, name=name), keep=True, callbacks=callbacks)
     except (ScholarsError, OSError) as error:
         report(error=str(error))

@@ -27,7 +27,9 @@ SPLIT_NAMES = frozenset(name for names in _PARTS.values() for name in names)
 _MAX_DEPTH = 100
 
 
-def read_folder(path: str | Path, options: DecodeOptions, classes: Sequence[str] | None) -> Task:
+def read_folder(
+    path: str | Path, options: DecodeOptions, classes: Sequence[str] | None, known: Sequence[str] = ()
+) -> Task:
     """Return the task of a folder of image files (of a moving image the first frame is read).
 
     The folder holds ``train/CLASS/*`` and ``test/CLASS/*``, in capitals or not, or ``CLASS/*`` alone. Then about 20 %
@@ -42,15 +44,16 @@ def read_folder(path: str | Path, options: DecodeOptions, classes: Sequence[str]
 
     options: how to decode the images. Class names are those of the folders, in natural order: "2" before "10"
     classes: read these only, in this order
+    known: classes that a scholar knows
 
     Raises InputError if the folder is not laid out like that, if a class folder holds nothing but folders, which may be
-    the classes, and ``classes`` does not name it; if a class has no image to spare for the test part, if a link leaves
-    the folder or leads in a circle, and if images cannot be read: then it lists them.
+    the classes, and neither ``classes`` nor ``known`` names it; if a class has no image to spare for the test part, if
+    a link leaves the folder or leads in a circle, and if images cannot be read: then it lists them.
     """
     root = Path(path)
     if not root.is_dir():
         raise InputError(f"{root}: is not a folder")
-    reader = _Reader(root, tuple(nfc(name) for name in classes or ()))
+    reader = _Reader(root, tuple(nfc(name) for name in classes or ()), tuple(known))
     parts = reader.find_parts()
     train = reader.list_classes(parts[0] if parts else root)
     test = reader.list_classes(parts[1]) if parts else {}
@@ -95,6 +98,7 @@ class _Reader:
     """Reads the names in an image folder, and notes what it leaves out.
 
     classes: those that were asked for; none: all
+    known: those that a scholar knows
     visited: the real paths of all folders that were read. Links to one folder from many, over and over, would never
         end, nor make two classes of one folder
     counted: the real paths of the folders whose files that are left out were counted
@@ -102,6 +106,7 @@ class _Reader:
 
     root: Path
     classes: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
     notes: list[str] = field(default_factory=list)
     visited: set[str] = field(default_factory=set)
@@ -176,14 +181,14 @@ class _Reader:
         return classes
 
     def _check_nesting(self, folder: Path, classes: dict[str, list[Path]]) -> None:
-        """Raise InputError for a class folder that holds nothing but folders, unless the class was asked for."""
+        """Raise InputError for a class folder of nothing but folders, unless the class is asked for or known."""
         for name, files in classes.items():
             inside = dict.fromkeys(nfc(file.relative_to(folder).parts[1]) for file in files)
             own = any(len(file.relative_to(folder).parts) == 2 for file in files)
             if own or (len(inside) == 1 and len(classes) > 1):
                 continue
             folders = shortlist(list(inside), ", ")
-            if name in self.classes:
+            if name in self.classes or name in self.known:
                 self.notes.append(f"class {name!r} is of the images in the folders {folders}")
                 continue
             if self.classes:

@@ -21,6 +21,7 @@ def open_task(
     *,
     data_dir: str | Path | None = None,
     classes: Sequence[str] | None = None,
+    known: Sequence[str] = (),
     size: int | None = None,
     channels: int | None = None,
     decode: bool = True,
@@ -35,6 +36,7 @@ def open_task(
     data_dir: where names are looked for and downloaded to; unless given, ``$SCHOLARS_DATA``, else the user's cache
         directory. ``digits`` and ``street`` need none.
     classes: these classes only, in this order
+    known: classes that a scholar knows: a folder of folders that is called so is that class, and no mistake
     size, channels: what the images of a folder, a ``.csv`` or the hub are decoded to: squares of ``size`` pixels a
         side, else of the shortest side of all the images, but at most 64; 1 channel (grey) or 3 (RGB), else grey if no
         image shows any colour. The decoded images are kept as a memory-mapped array in ``$SCHOLARS_CACHE``, else in the
@@ -52,11 +54,11 @@ def open_task(
         folder = None if source in NEED_NO_DATA else find_local(source, resolve_data_directory(data_dir))
         if folder is None or not folder.is_dir():
             return _select(_open_named(source, data_dir), classes)
-        return replace(read_folder(folder, options, classes), name=source)
+        return replace(read_folder(folder, options, classes, known), name=source)
     path = expand_user(source)
     # Path("") is the current folder, which nobody means by giving an empty name.
     if source != "" and path.exists():
-        return _read_path(path, options, classes)
+        return _read_path(path, options, classes, known)
     root, name = resolve_data_directory(data_dir), str(source)
     if (found := find_local(name, root)) is None:
         also = f" (nor {' or '.join(map(str, places(name, root)))})" if Path(name).name == name else ""
@@ -64,12 +66,12 @@ def open_task(
             f"{name!r} is neither a known task nor a file or folder that exists{also}. "
             f"{did_you_mean(name.lower(), NAMES)}"
         )
-    return replace(_read_path(found, options, classes), name=name)
+    return replace(_read_path(found, options, classes, known), name=name)
 
 
-def _read_path(path: Path, options: DecodeOptions, classes: Sequence[str] | None) -> Task:
+def _read_path(path: Path, options: DecodeOptions, classes: Sequence[str] | None, known: Sequence[str]) -> Task:
     if path.is_dir():
-        return read_folder(path, options, classes)
+        return read_folder(path, options, classes, known)
     match path.suffix.lower():
         case ".npz":
             return _select(read_npz(path), classes)
