@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.distributions import MultivariateNormal
 
 from scholars.generators import memories
-from scholars.generators.memories import Memory, Mixed, fit_memory
+from scholars.generators.memories import Memory, TiedMixture, fit_memory
 from scholars.settings import MixtureSettings
 
 
@@ -140,7 +140,7 @@ def test_log_joint_is_that_of_torch(seed: int, parts: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     weights = torch.rand(parts, generator=generator) + 0.1
     factor = torch.randn(5, 5, generator=generator)
-    fitted = Mixed(weights / weights.sum(), torch.randn(parts, 5, generator=generator), factor @ factor.T)
+    fitted = TiedMixture(weights / weights.sum(), torch.randn(parts, 5, generator=generator), factor @ factor.T)
     vectors, floor = torch.randn(11, 5, generator=generator), torch.tensor(0.05)
     found = fitted.log_joint(vectors, floor)
     for k in range(parts):
@@ -151,7 +151,7 @@ def test_log_joint_is_that_of_torch(seed: int, parts: int) -> None:
 def test_gaussians_are_fitted_to_their_shares_of_each_vector() -> None:
     """0, 1 and 6, of which the middle one is shared: means 1/3 and 13/3, variance 37/3 less that of the means."""
     shares = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
-    found = Mixed.of(torch.tensor([[0.0], [1.0], [6.0]]), shares)
+    found = TiedMixture.of(torch.tensor([[0.0], [1.0], [6.0]]), shares)
     assert found.weights.tolist() == [0.5, 0.5]
     assert torch.allclose(found.means, torch.tensor([[1 / 3], [13 / 3]]))
     assert float(found.covariance) == pytest.approx(37 / 3 - ((1 / 3) ** 2 + (13 / 3) ** 2) / 2)

@@ -147,7 +147,7 @@ def test_a_choice_of_classes_is_all_that_is_read(tmp_path: Path) -> None:
         open_task(tmp_path, classes=("a", "d"))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux allows file names that are not UTF-8")
 def test_a_class_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
     """It could not be written into the scholar, and that would be found out when all is learned."""
     for name in (b"caf\xe9", b"tea"):

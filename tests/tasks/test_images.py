@@ -159,9 +159,9 @@ def test_what_is_missing_is_said() -> None:
     labels = np.zeros(2, np.int64)
     features = Images(None, labels, features=np.zeros((2, 1, 4), np.float16))
     with pytest.raises(InputError, match="features without images"):
-        features.images  # noqa: B018
+        _ = features.images
     with pytest.raises(InputError, match="no backbone has looked"):
-        Images(np.zeros((2, 1, 4, 4), np.uint8), labels).feature_tensor  # noqa: B018
+        _ = Images(np.zeros((2, 1, 4, 4), np.uint8), labels).feature_tensor
     for wrong in (np.zeros((2, 1, 4, 4)), np.zeros((2, 2, 4, 4), np.uint8), np.zeros((2, 4, 4), np.uint8)):
         with pytest.raises(InputError, match="images must be uint8"):
             Images(wrong, labels)  # type: ignore[arg-type]
@@ -184,7 +184,7 @@ def broken(folder: Path) -> Task:
 def test_unreadable_files_are_listed(folder: Path) -> None:
     part = broken(folder).train
     with pytest.raises(InputError, match=r"photos: 2 of 10 images cannot be read; replace or remove:") as caught:
-        part.images  # noqa: B018
+        _ = part.images
     assert all(f"\n  train/{name}/1.png: " in str(caught.value) for name in ("a", "b"))
     found, bad = part.map_pictures(lambda picture, digest: digest, 8)
     assert len(found) == 8

@@ -131,10 +131,10 @@ def _keep(path: Path, graph: bytes) -> None:
 def _export(encoder: Encoder, size: int) -> bytes | None:
     """Return the graph for `_CPU_BATCH` images, compared with PyTorch; None where that fails."""
     images = probe_images(_CPU_BATCH, size)
-    # Half of the time: fewer layers to translate.
-    folded = copy.deepcopy(encoder.eval())
-    folded.network = fold_norms(folded.network, images[:2].float() / 255)
     try:
+        # Half of the time: fewer layers to translate.
+        folded = copy.deepcopy(encoder.eval())
+        folded.network = fold_norms(folded.network, images[:2].float() / 255)
         graph: bytes = export_graph(folded, images, "features").SerializeToString()
         found = OnnxEngine(graph).run(images).numpy()
     except Exception:  # whatever the exporter raises about a network that it cannot express

@@ -93,7 +93,7 @@ class Memory(NamedTuple):
         return self.mean.float() + middle, between + within
 
 
-class Mixed(NamedTuple):
+class TiedMixture(NamedTuple):
     """Gaussians of one covariance while they are fitted, float32: weights ``[K]``, means ``[K, q]``, ``[q, q]``."""
 
     weights: Tensor
@@ -136,7 +136,7 @@ def fit_memory(features: Tensor, digests: Tensor, components: int, rank: int) ->
         basis = _principal_directions(vectors - mean, min(rank, max(count, LEAST_DIRECTIONS)), seed)
         small = (vectors - mean) @ basis.T
         shares = _find_components(small[:, :_COMPARED_IN], digests.repeat_interleave(views, 0), components, seed)
-    found = Mixed.of(small, shares)
+    found = TiedMixture.of(small, shares)
     variances, turned = torch.linalg.eigh(found.covariance.double())
     directions = turned.float().T @ basis
     left = vectors - mean - small @ basis
@@ -166,7 +166,7 @@ def _find_components(vectors: Tensor, digests: Tensor, most: int, seed: int) -> 
     for count in choices:
         score = 0.0
         for held_out in (fold, ~fold):
-            fitted = Mixed.of(vectors[~held_out], _fit_shares(vectors[~held_out], count, floor, seed))
+            fitted = TiedMixture.of(vectors[~held_out], _fit_shares(vectors[~held_out], count, floor, seed))
             score += float(fitted.log_joint(vectors[held_out], floor).logsumexp(1).sum())
         scores.append(score)
     return _fit_shares(vectors, choices[scores.index(max(scores))], floor, seed)
@@ -176,7 +176,7 @@ def _fit_shares(vectors: Tensor, count: int, floor: Tensor, seed: int) -> Tensor
     """Return the shares ``[N, K]`` of ``count`` Gaussians, or of fewer where vectors are equal."""
     shares = F.one_hot(_cluster(vectors, count, seed)).float()
     for _ in range(_EM_STEPS if shares.shape[1] > 1 else 0):
-        shares = Mixed.of(vectors, shares).log_joint(vectors, floor).softmax(1)
+        shares = TiedMixture.of(vectors, shares).log_joint(vectors, floor).softmax(1)
         # A Gaussian of less than one vector goes.
         shares = F.normalize(shares[:, shares.sum(0) >= 1], p=1, dim=1)
     return shares

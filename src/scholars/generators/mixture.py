@@ -83,7 +83,7 @@ class Mixture(Generator):
             component = torch.multinomial(memory.weights, len(rows), replacement=True)
             coordinates = memory.centres.float()[component] + (1 - share) ** 0.5 * _along_directions(memory, len(rows))
             drawn[rows] = (
-                memory.mean.float() + coordinates @ memory.basis + (1 - share) ** 0.5 * _left(memory, len(rows))
+                memory.mean.float() + coordinates @ memory.basis + (1 - share) ** 0.5 * _residuals(memory, len(rows))
             )
         return (drawn + shared.sqrt() * self._common_spread(len(ranks))).to(conditions.device)
 
@@ -91,7 +91,7 @@ class Mixture(Generator):
         """Draw deviations from the means of Gaussians, each of a random memory, ``[count, D]``."""
         drawn = torch.empty(count, len(self.memories[0].mean))
         for memory, rows in self._by_rank(torch.randint(len(self.memories), (count,))):
-            drawn[rows] = _along_directions(memory, len(rows)) @ memory.basis + _left(memory, len(rows))
+            drawn[rows] = _along_directions(memory, len(rows)) @ memory.basis + _residuals(memory, len(rows))
         return drawn
 
     def _by_rank(self, ranks: Tensor) -> Iterator[tuple[Memory, Tensor]]:
@@ -141,6 +141,6 @@ def _along_directions(memory: Memory, count: int) -> Tensor:
     return torch.randn(count, len(memory.spread)) * memory.spread.float()
 
 
-def _left(memory: Memory, count: int) -> Tensor:
+def _residuals(memory: Memory, count: int) -> Tensor:
     """Draw what the directions leave of features, ``[count, D]``."""
     return torch.randn(count, len(memory.deviations)) * memory.deviations.float()

@@ -86,7 +86,7 @@ class Task:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What was decided while its source was read, and which files were left out: a line each for people."""
+        """Lines for people: what was decided while its source was read, and which files were left out."""
         return (*self.notes, describe_skipped(self.skipped)) if self.skipped else self.notes
 
     @property
