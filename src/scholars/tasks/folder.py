@@ -101,7 +101,6 @@ class _Reader:
     known: those that a scholar knows
     visited: the real paths of all folders that were read. Links to one folder from many, over and over, would never
         end, nor make two classes of one folder
-    counted: the real paths of the folders whose files that are left out were counted
     """
 
     root: Path
@@ -110,7 +109,6 @@ class _Reader:
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
     notes: list[str] = field(default_factory=list)
     visited: set[str] = field(default_factory=set)
-    counted: set[str] = field(default_factory=set)
 
     def find_parts(self) -> tuple[Path, Path] | None:
         """Return the folders of the train and the test part; None if the root holds class folders."""
@@ -140,6 +138,7 @@ class _Reader:
             raise InputError(f"{root}: has the folders {' and '.join(tests)}, which are one part; move them together")
         if not found["test"]:
             self.notes.append(f"{tests[0]} is the test part: there is no other")
+        self.skip_others(root)
         used = {found["train"][0], tests[0]}
         for entry in entries:
             if entry.is_dir() and entry.name not in used:
@@ -152,9 +151,12 @@ class _Reader:
     def list_classes(self, folder: Path) -> dict[str, list[Path]]:
         """Return the image files of each class folder in ``folder``, both in natural order."""
         entries = self.entries(folder)
+        self.skip_others(folder)
         found: dict[str, list[Path]] = {}
         for entry in entries:
-            if entry.is_dir() and entry.name not in not_classes(folder):
+            if entry.name in not_classes(folder):
+                self.notes.append(f"{entry.name} is left out: it is no class of this data set")
+            elif entry.is_dir():
                 check_name(entry.name, str(folder))
                 name = nfc(entry.name)
                 if name in found:
@@ -203,6 +205,12 @@ class _Reader:
         counts = self.skipped.counts()
         return f" ({describe_skipped(counts)})" if counts else ""
 
+    def skip_others(self, folder: Path) -> None:
+        """Count the files in a folder that are no images."""
+        for entry in folder.iterdir():
+            if (why := why_not_read(entry.name)) and not entry.is_dir():
+                self.skip(entry, why)
+
     def skip(self, file: Path, reason: str) -> None:
         """Count a file that is left out."""
         self.skipped.add(file.relative_to(self.root), reason)
@@ -220,14 +228,16 @@ class _Reader:
         if len(above) > _MAX_DEPTH:
             raise InputError(f"{folder}: is more than {_MAX_DEPTH} folders deep; move the images up")
         self.visited.add(real)
-        for entry in self.entries(folder):
+        entries = self.entries(folder)
+        self.skip_others(folder)
+        for entry in entries:
             if entry.is_dir():
                 yield from self.walk(entry, (*above, real))
             else:
                 yield entry
 
     def entries(self, folder: Path) -> list[Path]:
-        """Return the folders and image files in a folder, in natural order, and count its other files.
+        """Return the folders and image files in a folder, in natural order.
 
         Raises InputError for links out of the root.
         """
@@ -235,19 +245,13 @@ class _Reader:
             visible = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
         except OSError as error:
             raise InputError(f"{folder}: cannot be read: {error.strerror or error}") from error
-        entries = [entry for entry in visible if entry.is_dir() or is_image_name(entry.name)]
+        entries = [entry for entry in visible if is_image_name(entry.name) or entry.is_dir()]
         for entry in entries:
             if entry.is_symlink() and not Path(os.path.realpath(entry)).is_relative_to(os.path.realpath(self.root)):
                 raise InputError(
                     f"{entry}: is a link that leaves the folder, to {os.path.realpath(entry)}; copy the images in "
                     "instead"
                 )
-        # Each folder's files are counted once, when it is walked; those of the root by the first look at it.
-        if os.path.realpath(folder) not in self.counted:
-            self.counted.add(os.path.realpath(folder))
-            for entry in visible:
-                if not entry.is_dir() and (why := why_not_read(entry.name)):
-                    self.skip(entry, why)
         return sorted(entries, key=lambda entry: natural_key(entry.name))
 
 
