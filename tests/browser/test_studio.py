@@ -113,10 +113,14 @@ def hold(page: Page, pattern: str) -> list[Route]:
     """Where the next request of that pattern will be, unanswered."""
     held: list[Route] = []
 
-    def kept(route: Route) -> None:
-        held.append(route)
+    def keep_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
 
-    page.route(pattern, kept, times=1)
+    # Never with `times`: the browser then stops intercepting while it sends the next request, which may hang for ever.
+    page.route(pattern, keep_first)
     return held
 
 
