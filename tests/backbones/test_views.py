@@ -16,7 +16,6 @@ from PIL import Image
 from scholars.backbones.views import _crop, convert_squares, draw_views, squares
 from scholars.errors import InputError
 from scholars.tasks.images import Images
-from scholars.tasks.open import open_task
 
 PHOTO = photograph("disc", 1)
 ONE, OTHER = (hashlib.sha256(text).digest() for text in (b"one", b"other"))
@@ -93,8 +92,8 @@ def test_squares_of_images_arrays_and_pictures_are_equal(tmp_path: Path) -> None
 
 
 def test_squares_of_unreadable_files_are_listed(tmp_path: Path) -> None:
-    photo_task(tmp_path, ("box", "disc"), 3)
+    task = photo_task(tmp_path, ("box", "disc"), 3)
     file = tmp_path / "train" / "disc" / "1.jpg"
     file.write_bytes(file.read_bytes()[:700])
     with pytest.raises(InputError, match=r"1 of 6 images cannot be read; .*\n  train/disc/1\.jpg: "):
-        squares(open_task(tmp_path, decode=False).train, 16, "bicubic")
+        squares(task.train, 16, "bicubic")

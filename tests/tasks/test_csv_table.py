@@ -60,7 +60,6 @@ def test_a_column_says_what_is_for_the_test(tmp_path: Path) -> None:
         ),
         (["path,label,split", "0.png,a,train", "1.png,a,"], "split holds nothing and train; every line needs"),
         (["path,label", "0.png,a", '"1.png,a'], "cannot be read as CSV"),
-        (["path,label", "0.png,a", "0.png,a"], "'a' holds only one image, in 2 copies"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, lines: list[str], said: str) -> None:

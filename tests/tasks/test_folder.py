@@ -95,7 +95,6 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "parts of other names": (("dev/a/0.png", "validation/a/0.png"), "dev and validation are names of parts"),
     "one part twice": (("train/a/0.png", "Train/a/0.png", "test/a/0.png"), "Train and train, which are one part"),
     "test class unknown": (("train/a/0.png", "test/a/0.png", "test/c/0.png"), "train does not have: c"),
-    "one image": (("a/0.png", "a/1.png", "b/0.png"), "class 'b' holds only one image"),
     "nothing but empty classes": (("b/notes.txt", "c/.hidden.png"), "no image in b, c"),
 }
 

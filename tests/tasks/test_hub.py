@@ -63,7 +63,7 @@ def test_columns_and_splits_are_chosen(tmp_path: Path) -> None:
     source = stored(tmp_path / "pets", {"train": columns, "validation": columns, "extra": columns}, **kinds)
     with pytest.raises(InputError, match=r"which column is the label\? these could be: fine, coarse"):
         open_task(source)
-    with pytest.warns(ScholarsWarning, match="4 images are in both parts"):
+    with pytest.warns(ScholarsWarning, match="4 images, or near-duplicates of them, are in both parts"):
         task = open_task(f"{source}?label=coarse&test=extra")
     assert levels(task, "test") == [(0, "a"), (1, "a"), (2, "b"), (3, "b")]
     for wrong, said in [

@@ -41,7 +41,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     plain = decoding.open_upright
 
-    def counted(content: bytes, least: int | None) -> Image.Image:
+    def counted(content: bytes, least: int | None = None) -> Image.Image:
         found.append(1)
         return plain(content, least)
 
@@ -50,7 +50,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def test_nothing_is_decoded_before_it_is_needed(folder: Path, decoded: list[int]) -> None:
+def test_nothing_is_kept_decoded_before_it_is_needed(folder: Path, decoded: list[int]) -> None:
     task = open_task(folder, decode=False)
     changed = task.select_classes(("b", "a")).inverted().transformed(grey()).sampled(2, seed=0)
     changed = changed.with_validation_split(0.5).rotated(90)
@@ -62,15 +62,15 @@ def test_nothing_is_decoded_before_it_is_needed(folder: Path, decoded: list[int]
     assert task.digest != changed.digest
     assert task.train.nbytes == sum(file.stat().st_size for file in folder.glob("train/*/*"))
     assert repr(part) == "<2 images in files>"
-    assert decoded == []
+    assert len(decoded) == 14  # at a fraction, to find near-duplicates
     assert part.images.shape == (2, 1, 64, 64)
-    assert len(decoded) == 2
+    assert len(decoded) == 16
     assert part.images is part.images
 
 
 def test_decoded_now_or_later_they_are_the_same(folder: Path, decoded: list[int]) -> None:
     now, later = open_task(folder), open_task(folder, decode=False)
-    assert len(decoded) == 14
+    assert len(decoded) == 14 + 14 + 14
     assert now.train.pixels is not None
     assert np.array_equal(now.train.images, later.train.images)
     assert np.array_equal(now.train.labels, later.train.labels)
@@ -174,11 +174,14 @@ def test_what_is_missing_is_said() -> None:
 
 
 def broken(folder: Path) -> Task:
-    """Two files whose headers are whole."""
-    for name in ("a", "b"):
-        file = folder / "train" / name / "1.png"
+    """Two files that were damaged once they had been found whole."""
+    files = [folder / "train" / name / "1.png" for name in ("a", "b")]
+    for number, file in enumerate(files, start=1):  # of other content: that of the others is in the cache
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(file)
+    task = open_task(folder, decode=False)
+    for file in files:
         file.write_bytes(file.read_bytes()[:2000])
-    return open_task(folder, decode=False)
+    return task
 
 
 def test_unreadable_files_are_listed(folder: Path) -> None:

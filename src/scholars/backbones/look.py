@@ -113,7 +113,7 @@ def look_at(
         if bad:
             raise unreadable(part.files.where if part.files is not None else "the images", bad, len(part))
 
-    if not keep:
+    if not keep or not len(part):
         start = time.perf_counter()
         found = np.concatenate([np.empty((0, *shape[1:]), np.float16), *compute(0)])
         return replace(part, features=found, seen_by=backbone.record.key, seconds=time.perf_counter() - start)

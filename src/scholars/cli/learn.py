@@ -51,13 +51,22 @@ def learn_task(
     keep_cache: Annotated[
         bool, typer.Option("--keep-cache", help="Keep the features of the images for later.")
     ] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Once it is scored, also learn the images that Scholars itself held out.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be learned and how long it takes, and end.")
+    ] = False,
     changes: Changes = None,
     save_every: SaveEvery = 60,
     events: Events = None,
     devices: Devices = None,
     nodes: Nodes = None,
 ) -> None:
-    """Teach a scholar one more task. It replays dreams of earlier tasks; no old data is read."""
+    """Teach a scholar one more task. It replays dreams of earlier tasks; no old data is read.
+
+    Says first what it will learn: classes and counts, the test part, files that are left out, the time.
+    """
     from scholars.settings.overrides import parse_changes
 
     changed = parse_changes(changes or [])
@@ -68,25 +77,33 @@ def learn_task(
 
     from scholars.cli.progress import open_task_with_progress, show_progress
     from scholars.compute.processes import distributed
-    from scholars.learning.lifelong import known_classes, settings_of, teach
+    from scholars.learning.lifelong import known_classes, plan_lesson, settings_of, teach
     from scholars.tasks.task import Task
 
     only, known = split_list(classes) if classes else None, known_classes(scholar, origin)
     settings = settings_of(scholar, origin, changed, backbone)
     first: Task | None = None
     if settings is None:  # whether a new scholar has a backbone is for its images to say
-        first = open_task_with_progress(messages, source, None, data_dir, only, skip_unreadable)
+        first = open_task_with_progress(messages, source, None, data_dir, only, skip_unreadable, split=not test)
         settings = settings_of(scholar, origin, changed, backbone, first)
         assert settings
     with explain_resume("the same command resumes it"), distributed(settings.compute, devices, nodes):
         task = first
         if task is None or not settings.backbone:
-            task = open_task_with_progress(messages, source, settings, data_dir, only, skip_unreadable, known)
+            task = open_task_with_progress(
+                messages, source, settings, data_dir, only, skip_unreadable, known, split=not test
+            )
         if name:
             task = replace(task, name=name)
         if test:
-            tests = open_task_with_progress(messages, test, settings, data_dir, only, skip_unreadable, known)
+            tests = open_task_with_progress(
+                messages, test, settings, data_dir, only, skip_unreadable, known, split=False
+            )
             task = task.with_test_part(tests)
+        if dry_run:
+            for line in plan_lesson(scholar, task, origin=origin, changes=changed, backbone=backbone, refit=refit):
+                print_line(line)
+            return
         with show_progress(messages, events) as callbacks:
             taught = teach(
                 scholar,
@@ -97,14 +114,17 @@ def learn_task(
                 keep=keep,
                 backbone=backbone,
                 keep_cache=keep_cache,
+                refit=refit,
                 callbacks=callbacks,
                 save_every=save_every,
             )
     record = taught.lineage[-1]
-    print_line(
-        f"{scholar}: generation {taught.generation} knows {len(taught.classes)} classes; accuracy "
-        f"{_percent(record.accuracy, 1)} on the {record.test_count:,} test images of {record.name}"
-    )
+    score = f"accuracy {_percent(record.accuracy, 1)} on the {record.test_count:,} test images of {record.name}"
+    if record.accuracy is None:
+        score = f"{record.name} has no test image, so that its accuracy is unknown"
+    if record.refit:
+        score += ", which it has learned since"
+    print_line(f"{scholar}: generation {taught.generation} knows {len(taught.classes)} classes; {score}")
 
 
 @app.command()
@@ -114,47 +134,58 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Names, image folders, .npz or .csv files, or hf:owner/name; the test part of each.",
+            help="Names, image folders, .npz or .csv files, or hf:owner/name.",
             autocompletion=completion.complete_source,
         ),
     ],
     classes: Annotated[str | None, typer.Option(help='Use only these classes: a,b,"c, d".')] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Score all images, also those that it learned.")] = False,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Score what learning from the source holds out, learned or not.")
+    ] = False,
     skip_unreadable: SkipUnreadable = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a scholar's accuracy on real test images.
 
-    Lists the classes with the lowest accuracy, and what they are most often mistaken for; --json has all classes.
+    Of a source with a test part, that is scored; of any other, all images, or what learning held out of it. Lists the
+    classes with the lowest accuracy, and what they are most often mistaken for; --json has all classes.
     """
     with fast_imports():
         from dataclasses import asdict
 
-        from scholars.cli.progress import open_tests
+        from scholars.cli.progress import open_scored
+        from scholars.errors import InputError
         from scholars.evaluation.accuracy import by_class, evaluate
+        from scholars.evaluation.scored import Which
         from scholars.scholar import Scholar
         from scholars.tasks.skipped import skipped_rows
 
     opened = Scholar.load(scholar)
     only = split_list(classes) if classes else None
-    tasks = open_tests(messages, sources, opened.settings, data_dir, only, skip_unreadable, opened.classes)
-    evaluations = [(task, evaluate(opened, task)) for task in tasks]
+    if everything and held_out:
+        raise InputError("--all and --held-out contradict each other: leave one of them out")
+    which: Which = "all" if everything else "held out" if held_out else "auto"
+    chosen = open_scored(messages, sources, opened, data_dir, only, skip_unreadable, which)
+    evaluations = [(scored, evaluate(opened, scored.task)) for scored in chosen]
     if as_json:
         rows = [
             {
-                "task": task.name,
+                "task": scored.task.name,
                 "accuracy": evaluation.accuracy,
-                "images": len(task.test),
+                "images": len(scored.task.test),
+                "scored": {"which": scored.which, "of": scored.images, "learned_since": scored.learned_since},
                 "classes": [asdict(row) for row in by_class(evaluation, opened.classes)],
-                "notes": task.notes,
-                "skipped": skipped_rows(task.skipped),
+                "notes": [scored.note, *scored.task.notes],
+                "skipped": skipped_rows(scored.task.skipped),
             }
-            for task, evaluation in evaluations
+            for scored, evaluation in evaluations
         ]
         out.print_json(data={"results": rows})
         return
-    for task, evaluation in evaluations:
-        print_line(f"{task.name}: {_percent(evaluation.accuracy)} of {len(task.test):,} test images")
+    for scored, evaluation in evaluations:
+        print_line(f"{scored.task.name}: {_percent(evaluation.accuracy)} of {len(scored.task.test):,} test images")
         for row in by_class(evaluation, opened.classes)[:_WORST_SHOWN]:
             if row.mistaken_for:
                 share = f"{_percent(row.accuracy)} of {row.images:,}"
@@ -172,12 +203,12 @@ def inspect(
 ) -> None:
     """Show what a scholar knows. Its classes, lineage and networks, and the audits of its dreams."""
     with fast_imports():
-        from scholars.cli.progress import open_tests
+        from scholars.cli.progress import open_scored
         from scholars.inference.describe import describe, lineage_tree
         from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
-    tasks = open_tests(messages, tests or [], opened.settings, data_dir, None)
+    tasks = [scored.task for scored in open_scored(messages, tests or [], opened, data_dir)]
     description = describe(opened, scholar, tasks)
     if as_json:
         out.print_json(data=description)

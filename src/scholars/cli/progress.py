@@ -16,7 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from scholars.cli.console import print_line, urgent
 from scholars.cli.tensorboard import tensorboard_writer
 from scholars.errors import InputError
+from scholars.evaluation.scored import Scored, Which, choose_scored
 from scholars.learning.callbacks import Callbacks, Position
+from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks.open import open_task
 from scholars.tasks.task import Task
@@ -44,32 +46,35 @@ def show_progress(console: Console, events: Path | None = None) -> Iterator[Call
         yield Callbacks(on_tick, display.on_row, display.on_note, stop.is_set)
 
 
-def open_tests(
+def open_scored(
     console: Console,
     sources: Sequence[str],
-    settings: Settings,
+    scholar: Scholar,
     data_dir: Path | None,
-    classes: Sequence[str] | None,
+    classes: Sequence[str] | None = None,
     skip_unreadable: bool = False,
-    known: Sequence[str] = (),
-) -> list[Task]:
-    """Open each source, with progress bars, and say which files are left out.
+    which: Which = "auto",
+) -> list[Scored]:
+    """Open each source, with progress bars; say which of its images are scored, and which files are left out.
 
     Tasks of one name are named by their sources: 2025/new, 2026/new.
     """
     if repeated := [source for source, count in Counter(sources).items() if count > 1]:
         raise InputError(f"{repeated[0]} is given twice: give each source once")
-    tasks = [
-        open_task_with_progress(console, source, settings, data_dir, classes, skip_unreadable, known)
-        for source in sources
-    ]
-    for task in tasks:
-        for remark in task.remarks:
-            print_line(f"{task.name}: {remark}", urgent)
-    names = Counter(task.name for task in tasks)
+    settings, known = scholar.settings, scholar.classes
+    found = []
+    for source in sources:
+        task = open_task_with_progress(
+            console, source, settings, data_dir, classes, skip_unreadable, known, split=False
+        )
+        found.append(choose_scored(task, scholar.lineage, which))
+    for scored in found:
+        for remark in (scored.note, *scored.task.remarks):
+            print_line(f"{scored.task.name}: {remark}", urgent)
+    names = Counter(scored.task.name for scored in found)
     return [
-        task if names[task.name] == 1 else replace(task, name=source)
-        for task, source in zip(tasks, sources, strict=True)
+        scored if names[scored.task.name] == 1 else replace(scored, task=replace(scored.task, name=source))
+        for scored, source in zip(found, sources, strict=True)
     ]
 
 
@@ -81,6 +86,7 @@ def open_task_with_progress(
     classes: Sequence[str] | None,
     skip_unreadable: bool = False,
     known: Sequence[str] = (),
+    split: bool = True,
 ) -> Task:
     """Open a source in a scholar's image shape, with a progress bar while images are decoded.
 
@@ -98,6 +104,7 @@ def open_task_with_progress(
             channels=shape.channels if shape else None,
             decode=shape is not None,
             skip_unreadable=skip_unreadable,
+            split=split,
             on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
 

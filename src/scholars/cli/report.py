@@ -39,11 +39,11 @@ def report(
 
     only = folders[0] if len(folders) == 1 else None
     if only and (only / scholar_folder.DESCRIPTION).is_file():
-        from scholars.cli.progress import open_tests
+        from scholars.cli.progress import open_scored
         from scholars.report.scholar_page import write_scholar_page
         from scholars.scholar import Scholar
 
-        tasks = open_tests(messages, tests or [], Scholar.load(only).settings, data_dir, None)
+        tasks = [scored.task for scored in open_scored(messages, tests or [], Scholar.load(only), data_dir)]
         # Beside the scholar's folder: inside there is nothing but what its description names.
         named = only if only.name.strip(".") else only.resolve()
         page = write_scholar_page(only, path or named.with_name(f"{only.resolve().name}.html"), tasks)

@@ -27,6 +27,8 @@ def open_stream(recipe: Recipe, seed: int, data_dir: str | Path | None = None) -
         raise InputError(f"tasks need different names, got {', '.join(names)}: name them with 'name:'")
     for task in tasks:
         task.check_classes()
+        if not len(task.test):
+            raise InputError(f"task {task.name!r} has no test image: an experiment scores every task")
     if len(tasks[0].classes) < 2 and not recipe.backbone:
         raise InputError(f"task {names[0]!r} has one class only; the first task of a stream needs two or more")
     return [task.with_validation_split(recipe.validation) for task in tasks] if recipe.validation else tasks

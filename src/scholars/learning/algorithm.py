@@ -104,7 +104,7 @@ def learn(
         parents=(previous.generation - 1,) if previous else (),
         train_count=len(task.train),
         test_count=len(task.test),
-        accuracy=accuracy(scholar, args.task),
+        accuracy=accuracy(scholar, args.task) if len(task.test) else None,
         seed=seed,
         learned_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=({"features": round(args.task.look_seconds, 3)} if backbone else {}) | trained.seconds,
@@ -112,6 +112,8 @@ def learn(
         metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
         settings=settings,
         engine=backbone.engine.name if backbone else None,
+        source=task.source,
+        held_out=task.class_contents() if task.split == "held out" else {},
     )
     for before, after in zip((task, *stored), (args.task, *args.stored), strict=True):
         if backbone and before.train.features is None:

@@ -38,7 +38,8 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
 
     ``settings.audit.dreams`` are drawn, or one for each class of each task if that is more.
 
-    tasks: tasks of its lineage whose data is at hand; the more, the more is known. Nothing is learned from them.
+    tasks: tasks of its lineage whose data is at hand; the more, the more is known. Nothing is learned from them, and
+        one without test images tells nothing
 
     Raises InputError for a scholar that cannot dream, or a task that it never learned.
     """
@@ -49,7 +50,7 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
             raise InputError(f"cannot audit dreams of {task.name!r}: this scholar learned {', '.join(names)}")
     if not settings.audit.dreams:
         raise InputError("audit.dreams=0 means no audit: set how many dreams to look at")
-    tasks = [_in_shape(scholar, task) for task in tasks]
+    tasks = [_in_shape(scholar, task) for task in tasks if len(task.test)]
 
     # One of each class of each task at least: a class that was never drawn would seem to die out.
     count = max(settings.audit.dreams, len(scholar.conditions))

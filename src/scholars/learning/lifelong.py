@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from scholars.backbones import Backbone, forget_task
 from scholars.errors import InputError
 from scholars.learning.algorithm import learn
-from scholars.learning.arguments import LearnArgs, check_task, union_of_classes
+from scholars.learning.arguments import LearnArgs, check_task
 from scholars.learning.audit import audit
 from scholars.learning.callbacks import Callbacks, Position
 from scholars.learning.generations import keep_generation, kept_folder
@@ -24,14 +22,15 @@ from scholars.learning.looking import (
     look_at_task,
     resolve_backbone,
 )
+from scholars.learning.plan import describe_plan, task_warnings
+from scholars.learning.refit import check_refit, learn_held_out
 from scholars.learning.resume import already_learned, record_outcome, unfinished_work
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, Settings
 from scholars.settings.overrides import changed
 from scholars.storage import files, scholar_folder
 from scholars.storage.work import exclusive
-from scholars.tasks.images import Images
-from scholars.tasks.task import Task, nfc
+from scholars.tasks.task import Task
 from scholars.training.loop import SAVE_EVERY, Session
 
 
@@ -45,6 +44,7 @@ def teach(
     keep: bool = False,
     backbone: str | None = None,
     keep_cache: bool = False,
+    refit: bool = False,
     callbacks: Callbacks | None = None,
     save_every: float = SAVE_EVERY,
 ) -> Scholar:
@@ -54,6 +54,8 @@ def teach(
     changes: settings by dotted path, laid over those that the last task was learned with
     backbone: of a new scholar: a name, ``none``, or ``auto``, the default (see `scholars.learning.looking`)
     keep_cache: keep the features of the task's images in the user's cache
+    refit: learn once more when the accuracy is known, also from the test images that Scholars itself held out; takes
+        twice as long
     keep: leave the previous scholar beside the new one, as ``FOLDER.gen-N`` (see `scholars.learning.generations`)
     save_every: seconds between checkpoints of the unfinished work
 
@@ -68,24 +70,26 @@ def teach(
         work = scholar_folder.work_folder(folder)
         for path in (folder, work):
             files.remove_stale_temps(path)
+        check_task(task)
         previous = _previous(folder, origin)
-        chosen = _choose(previous, changes, backbone, task)
-        if not previous:
-            on_note(chosen.reason)
-        settings, seer = resolve_backbone(previous, chosen.settings)
+        settings, seer, lines = _prepare(previous, task, changes, backbone, refit)
+        for note in lines:
+            on_note(note)
         session = Session(work, partial(callbacks.on_tick, position), callbacks.stopping, save_every)
         if seer:
-            check_task(task)
             task = look_at_task(task, seer, settings, session)
-        if previous and already_learned(work, previous, task, settings, seed):
+        last = previous.lineage[-1] if previous else None
+        if previous and last and last.refit == refit and already_learned(work, previous, task, settings, seed):
             files.remove_folder(work)
             return previous
         if origin is not None:
             _check_absent(folder)
-        for note in (*task.remarks, *_task_warnings(task, previous)):
+        for note in task_warnings(task, previous):
             on_note(note)
         args = LearnArgs(task, previous, "dreams", settings, seed)
         learned = _learn(args, seer, work, session, on_note)
+        if refit:
+            learned = learn_held_out(learned, args, seer, session)
         if keep and previous and not origin:
             keep_generation(folder)
         record_outcome(work, learned)
@@ -94,6 +98,38 @@ def teach(
         if seer and not keep_cache:
             forget_task(task, seer)
     return learned
+
+
+def plan_lesson(
+    folder: str | Path,
+    task: Task,
+    *,
+    origin: str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+    backbone: str | None = None,
+    refit: bool = False,
+) -> list[str]:
+    """Return lines for people about what `teach` would do with these arguments; nothing is learned or written.
+
+    Raises InputError for what cannot be learned.
+    """
+    check_task(task)
+    previous = _previous(Path(folder), origin)
+    settings, _, lines = _prepare(previous, task, changes, backbone, refit)
+    LearnArgs(task, previous, "dreams", settings, 0).check()
+    return [*lines, *task_warnings(task, previous)]
+
+
+def _prepare(
+    previous: Scholar | None, task: Task, changes: Mapping[str, Any] | None, backbone: str | None, refit: bool
+) -> tuple[Settings, Backbone | None, Iterator[str]]:
+    """Return the settings and the backbone to learn with, and lines for people about what will be learned."""
+    if refit:
+        check_refit(task)
+    chosen = _choose(previous, changes, backbone, task)
+    settings, seer = resolve_backbone(previous, chosen.settings)
+    reason = [] if previous else [chosen.reason]
+    return settings, seer, chain(reason, describe_plan(task, previous, settings, seer, refit))
 
 
 def _learn(
@@ -193,33 +229,3 @@ def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:
 def _check_absent(folder: Path) -> None:
     if folder.exists():
         raise InputError(f"{folder} is there already; --from starts a new scholar: choose a folder that is not")
-
-
-def _task_warnings(task: Task, previous: Scholar | None) -> Iterator[str]:
-    known = previous.classes if previous else ()
-    if previous and task.name in [record.name for record in previous.lineage]:
-        yield f"a task called {task.name!r} was learned before; it is learned again, from this data"
-    alike: dict[str, str] = {}
-    for name in union_of_classes(known, task.classes):
-        other = alike.setdefault(" ".join(nfc(name).casefold().split()), name)
-        if other != name:
-            yield f"warning: classes {other!r} and {name!r} differ only in case, spaces or Unicode; they count as two"
-    if task.train.features is not None:
-        plain = task.train.features[:, 0]
-        for label, name in enumerate(task.classes):
-            own = plain[task.train.labels == label]
-            if len(own) > 1 and bool((own == own[0]).all()):
-                yield f"warning: to the backbone every training image of class {name!r} looks the same"
-        return
-    darkest, brightest = _extremes(task.train)
-    for label, name in enumerate(task.classes):
-        own_rows = task.train.labels == label
-        if own_rows.any() and darkest[own_rows].min() == brightest[own_rows].max():
-            yield f"warning: every training image of class {name!r} is of one and the same colour"
-
-
-def _extremes(data: Images) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Return the darkest and the brightest value of each image."""
-    extremes = [(piece.min(axis=(1, 2, 3)), piece.max(axis=(1, 2, 3))) for piece in data.chunks()]
-    darkest, brightest = zip(*extremes, strict=True)
-    return np.concatenate(darkest), np.concatenate(brightest)

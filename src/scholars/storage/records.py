@@ -123,6 +123,13 @@ class TaskRecord(Section):
     settings: Settings = Field(description="all settings that it was learned with")
     engine: str | None = Field(None, description="what ran the backbone: onnxruntime or torch; None without a backbone")
     audit: Audit | None = Field(None, description="audit of the dreams after this task")
+    source: str | None = Field(None, description="SHA-256 of the name or path that it was read from")
+    held_out: dict[str, str] = Field(
+        {},
+        description="the classes of which Scholars itself held out the test images, each with the digest of the "
+        "digests of all its images; empty where the test part was given",
+    )
+    refit: bool = Field(False, description="whether the held-out images were learned, too, once it was scored")
 
 
 class ScholarDescription(Section):

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from scholars.errors import one_line
 from scholars.tasks.image_formats import image_formats
+from scholars.tasks.near_duplicates import LEAST_SIDE, fingerprint
 from scholars.tasks.transforms import Transform
 
 # Bytes of one image file.
@@ -44,32 +45,33 @@ class ImageHeader:
     side: pixels of the shorter side
     size: bytes of the file
     digest: SHA-256 of the file
+    fingerprint: what near-duplicates are found by; None of a picture too small for it
     """
 
     side: int
     size: int
     digest: bytes
+    fingerprint: npt.NDArray[np.uint8] | None
 
 
-def check_files(read: Callable[[str], bytes], keys: Sequence[str]) -> list[ImageHeader | str]:
-    """Return the header of each image file, all of which was decoded, or why it cannot be read.
-
-    read: key -> bytes of the file
-    """
-
-    def check(content: bytes) -> ImageHeader:
-        open_upright(content, 1)
-        return _read_header(content)
-
-    return map_files(read, keys, check)
-
-
-def read_headers(read: Callable[[str], bytes], keys: Sequence[str]) -> list[ImageHeader | str]:
-    """Return the header of each image file, or why it cannot be read.
+def read_headers(read: Callable[[str], bytes], keys: Sequence[str], check: bool = False) -> list[ImageHeader | str]:
+    """Return the header of each image file, or why it cannot be read; photographs are decoded for it.
 
     read: key -> bytes of the file
+    check: whether small pictures are decoded, too: damage shows only then
     """
-    return map_files(read, keys, _read_header)
+
+    def read_header(content: bytes) -> ImageHeader:
+        with _open(content) as image:
+            side = min(image.size)
+        found = None
+        if side >= LEAST_SIDE:
+            found = fingerprint(open_upright(content, LEAST_SIDE))
+        elif check:
+            open_upright(content)
+        return ImageHeader(side, len(content), hashlib.sha256(content).digest(), found)
+
+    return map_files(read, keys, read_header)
 
 
 def decode_squares(
@@ -208,11 +210,6 @@ def _check_pixels(image: Image.Image, most: int | None) -> None:
     """Raise DecompressionBombError for an image of more pixels."""
     if most is not None and image.width * image.height > most:
         raise Image.DecompressionBombError(f"has {image.width:,} x {image.height:,} pixels, more than {most:,}")
-
-
-def _read_header(content: bytes) -> ImageHeader:
-    with _open(content) as image:
-        return ImageHeader(min(image.size), len(content), hashlib.sha256(content).digest())
 
 
 def _is_grey(pixels: npt.NDArray[np.int16]) -> bool:

@@ -26,6 +26,8 @@ class ImageFiles:
     keys: ``[N]``, what ``read`` takes and messages show
     read: key -> bytes of the image file
     digests: ``[N, 32]`` uint8, SHA-256 of each file
+    deciders: ``[N, 32]`` uint8, the digests that decide whether images are held out (`scholars.tasks.holdout`)
+    fingerprints: ``[N]``, what near-duplicates are found by (`scholars.tasks.near_duplicates`); None of small pictures
     sides: ``[N]`` int64, pixels of the shorter side
     sizes: ``[N]`` int64, bytes of each file
     transforms: applied to each image, in this order, before it is resized
@@ -35,6 +37,8 @@ class ImageFiles:
     keys: Sequence[str]
     read: Callable[[str], bytes]
     digests: npt.NDArray[np.uint8]
+    deciders: npt.NDArray[np.uint8]
+    fingerprints: Sequence[npt.NDArray[np.uint8] | None]
     sides: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int64]
     transforms: tuple[Transform, ...] = ()
@@ -49,6 +53,8 @@ class ImageFiles:
             self,
             keys=[self.keys[place] for place in chosen],
             digests=self.digests[index],
+            deciders=self.deciders[index],
+            fingerprints=[self.fingerprints[place] for place in chosen],
             sides=self.sides[index],
             sizes=self.sizes[index],
         )
@@ -56,6 +62,18 @@ class ImageFiles:
     def transformed(self, transform: Transform) -> ImageFiles:
         """Return the same files, with one more transform of their images."""
         return replace(self, transforms=(*self.transforms, transform))
+
+    def followed_by(self, other: ImageFiles) -> ImageFiles:
+        """Return these files and then those of ``other``, of the same source."""
+        return replace(
+            self,
+            keys=[*self.keys, *other.keys],
+            digests=np.concatenate([self.digests, other.digests]),
+            deciders=np.concatenate([self.deciders, other.deciders]),
+            fingerprints=[*self.fingerprints, *other.fingerprints],
+            sides=np.concatenate([self.sides, other.sides]),
+            sizes=np.concatenate([self.sizes, other.sizes]),
+        )
 
     def map_pictures(self, function: Callable[[Image.Image, bytes], T], least: int) -> tuple[list[T], list[str]]:
         """Return the function's result for each picture, upright, of mode L or RGB, transformed, and its digest.

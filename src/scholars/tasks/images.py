@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -21,6 +21,7 @@ from scholars.tasks.resize import CHUNK, as_array, as_picture, as_tensor, conver
 from scholars.tasks.transforms import Transform
 
 T = TypeVar("T")
+U = TypeVar("U", np.uint8, np.float16)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -101,6 +102,16 @@ class Images:
         found = [hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest() for image in self.images]
         return np.frombuffer(b"".join(found), np.uint8).reshape(-1, 32)
 
+    @property
+    def deciders(self) -> npt.NDArray[np.uint8]:
+        """The digests that decide whether images are held out, ``[N, 32]`` uint8 (`scholars.tasks.holdout`)."""
+        return self.files.deciders if self.files is not None else self.digests
+
+    @property
+    def fingerprints(self) -> Sequence[npt.NDArray[np.uint8] | None]:
+        """What near-duplicates are found by, ``[N]``: of photographs in files (`scholars.tasks.near_duplicates`)."""
+        return self.files.fingerprints if self.files is not None else [None] * len(self)
+
     @cached_property
     def content_digest(self) -> bytes:
         """SHA-256 of all images: of files that are not decoded, of their digests and what was done to them."""
@@ -143,6 +154,22 @@ class Images:
         channels = self.pixels.shape[1]
         changed = [convert_channels(as_array(transform.apply(as_picture(image))), channels) for image in self.pixels]
         return Images(np.stack(changed), self.labels, files=files)
+
+    def followed_by(self, other: Images) -> Images:
+        """Return these images and then those of ``other``, of the same source and with as much known of them."""
+
+        def both(one: npt.NDArray[U] | None, two: npt.NDArray[U] | None) -> npt.NDArray[U] | None:
+            return None if one is None or two is None else np.concatenate([one, two])
+
+        files = self.files.followed_by(other.files) if self.files is not None and other.files is not None else None
+        return replace(
+            self,
+            pixels=both(self.pixels, other.pixels),
+            labels=np.concatenate([self.labels, other.labels]),
+            features=both(self.features, other.features),
+            files=files,
+            seconds=self.seconds + other.seconds,
+        )
 
     def map_pictures(self, function: Callable[[Image.Image, bytes], T], least: int) -> tuple[list[T], list[str]]:
         """Return the function's result for each picture, of mode L or RGB, and its digest; files are decoded for it.

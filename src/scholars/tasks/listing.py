@@ -95,6 +95,7 @@ class DecodeOptions:
     size: side of the square images; None: the shortest side of all the images, but at most 64
     decode: whether to decode them now; if not, when they are needed
     skip_unreadable: whether files that cannot be read are left out, and counted; each is decoded to find out
+    split: whether a test part is held out where there is none; if not, all images are in both parts
     on_progress: called with (images decoded, all images)
     """
 
@@ -102,6 +103,7 @@ class DecodeOptions:
     size: int | None = None
     decode: bool = True
     skip_unreadable: bool = False
+    split: bool = True
     on_progress: Callable[[int, int], None] = field(default=lambda done, total: None)
 
     def __post_init__(self) -> None:

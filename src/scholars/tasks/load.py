@@ -4,8 +4,8 @@ import numpy as np
 
 from scholars.errors import InputError
 from scholars.tasks.decode_cache import decode_all
-from scholars.tasks.decoding import ImageHeader, check_files, read_headers
-from scholars.tasks.holdout import choose_test_images, warn_about_duplicates
+from scholars.tasks.decoding import ImageHeader, read_headers
+from scholars.tasks.holdout import choose_deciders, describe_split, group_copies, hold_out, warn_about_copies
 from scholars.tasks.image_files import ImageFiles, unreadable
 from scholars.tasks.images import Images
 from scholars.tasks.listing import DecodeOptions, ImageListing
@@ -18,29 +18,43 @@ def load_listing(listing: ImageListing, options: DecodeOptions) -> Task:
     Raises InputError, listing them, for files that cannot be read, unless they are to be skipped.
     """
     listing, headers = _read_all(listing, options.skip_unreadable)
-    digests = [header.digest for header in headers]
-    is_test = choose_test_images(listing, digests)
-    warn_about_duplicates(listing, digests, is_test)
+    labels, notes = listing.labels, list(listing.notes)
+    digests = np.frombuffer(b"".join(header.digest for header in headers), np.uint8).reshape(-1, 32)
+    fingerprints = [header.fingerprint for header in headers]
+    groups = group_copies(digests, fingerprints)
+    deciders = choose_deciders(labels, digests, groups)
+    whole = listing.train_count is None and not options.split
+    if listing.train_count is not None:
+        is_test = np.arange(len(headers)) >= listing.train_count
+    elif options.split:
+        is_test = hold_out(labels, deciders)
+        notes += describe_split(listing.classes, labels, digests, deciders, is_test)
+    else:
+        is_test = np.zeros(len(headers), np.bool_)
+    warn_about_copies(listing.where, listing.keys, labels, groups, is_test)
     # By content within each part: what files are called changes nothing, and is not decoded again.
-    order = sorted(range(len(headers)), key=lambda index: (bool(is_test[index]), digests[index]))
+    order = np.lexsort((*digests.T[::-1], is_test))
     files = ImageFiles(
         listing.where,
         [listing.keys[index] for index in order],
         listing.read,
-        digests=np.frombuffer(b"".join(digests[index] for index in order), np.uint8).reshape(-1, 32),
+        digests=digests[order],
+        deciders=deciders[order],
+        fingerprints=[fingerprints[index] for index in order],
         sides=np.array([headers[index].side for index in order], np.int64),
         sizes=np.array([headers[index].size for index in order], np.int64),
     )
     pixels = decode_all(files, options) if options.decode else None
-    everything = Images(pixels, listing.labels[order], files=files)
+    everything = Images(pixels, labels[order], files=files)
     train_count = int((~is_test).sum())
     return Task(
         listing.name,
         listing.classes,
         everything[:train_count],
-        everything[train_count:],
+        everything if whole else everything[train_count:],
         skipped=listing.skipped,
-        notes=listing.notes,
+        notes=tuple(notes),
+        split="given" if listing.train_count is not None else "none" if whole else "held out",
     )
 
 
@@ -48,8 +62,8 @@ def _read_all(listing: ImageListing, skip_unreadable: bool) -> tuple[ImageListin
     """Return the listing of the files that can be read, and their headers."""
     found = read_headers(listing.read, listing.keys)
     if skip_unreadable or any(isinstance(each, str) for each in found):
-        # One file that cannot be read: people want to know of all at once, and damage shows when files are decoded.
-        found = check_files(listing.read, listing.keys)
+        # One file that cannot be read: people want to know of all at once.
+        found = read_headers(listing.read, listing.keys, check=True)
     bad = {place: why for place, why in enumerate(found) if isinstance(why, str)}
     if bad and not skip_unreadable:
         lines = [f"  {listing.keys[place]}: {why}" for place, why in bad.items()]

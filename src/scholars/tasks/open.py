@@ -1,5 +1,6 @@
 """Open the task that a user names: a known name, an image folder, a file, or a name on the Hugging Face hub."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ def open_task(
     channels: int | None = None,
     decode: bool = True,
     skip_unreadable: bool = False,
+    split: bool = True,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Task:
     """Open a task.
@@ -43,22 +45,24 @@ def open_task(
         user's cache directory, for as long as the source is there
     decode: whether images in files are decoded now; if not, when they are needed: a backbone looks at the files
     skip_unreadable: whether image files that cannot be read are left out, and counted in the task's ``skipped``
+    split: whether about a fifth of the images is held out as the test part where the source has none; if not, both
+        parts are all images, to be scored, and the task's ``split`` is "none"
     on_progress: called with (images decoded, all images)
 
     Raises InputError if there is no such name or file, or if it cannot be used.
     """
-    options = DecodeOptions(channels, size, decode, skip_unreadable, on_progress)
+    options = DecodeOptions(channels, size, decode, skip_unreadable, split, on_progress)
     if isinstance(source, str) and source.startswith(PREFIX):
-        return read_hub(source, options, classes)
+        return _from(source, read_hub(source, options, classes))
     if isinstance(source, str) and source in NAMES:
         folder = None if source in NEED_NO_DATA else find_local(source, resolve_data_directory(data_dir))
         if folder is None or not folder.is_dir():
-            return _select(_open_named(source, data_dir), classes)
-        return replace(read_folder(folder, options, classes, known), name=source)
+            return _from(source, _select(_open_named(source, data_dir), classes))
+        return _from(source, replace(read_folder(folder, options, classes, known), name=source))
     path = expand_user(source)
     # Path("") is the current folder, which nobody means by giving an empty name.
     if source != "" and path.exists():
-        return _read_path(path, options, classes, known)
+        return _from(path.resolve(), _read_path(path, options, classes, known))
     root, name = resolve_data_directory(data_dir), str(source)
     if (found := find_local(name, root)) is None:
         also = f" (nor {' or '.join(map(str, places(name, root)))})" if Path(name).name == name else ""
@@ -66,7 +70,16 @@ def open_task(
             f"{name!r} is neither a known task nor a file or folder that exists{also}. "
             f"{did_you_mean(name.lower(), NAMES)}"
         )
-    return replace(_read_path(found, options, classes, known), name=name)
+    return _from(name, replace(_read_path(found, options, classes, known), name=name))
+
+
+def _from(place: str | Path, task: Task) -> Task:
+    """Return the task as one that was read from a place: a name, or a path.
+
+    A digest, for scholars are passed on, and where photos lie is nobody's business.
+    """
+    kind = "name" if isinstance(place, str) else "path"
+    return replace(task, source=hashlib.sha256(f"{kind} {place}".encode(errors="replace")).hexdigest())
 
 
 def _read_path(path: Path, options: DecodeOptions, classes: Sequence[str] | None, known: Sequence[str]) -> Task:

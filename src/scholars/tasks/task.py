@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import torch
 
-from scholars.errors import InputError, did_you_mean, printable
+from scholars.errors import InputError, ScholarsWarning, did_you_mean, printable, shortlist
 from scholars.tasks import transforms
+from scholars.tasks.holdout import class_content, group_copies
 from scholars.tasks.images import Images
 from scholars.tasks.resize import CHUNK
 from scholars.tasks.skipped import Skipped, describe_skipped, merge_skipped
+
+Split = Literal["given", "held out", "none"]
 
 
 def nfc(name: str) -> str:
@@ -46,6 +51,9 @@ class Task:
     native_bytes: bytes of an image before it was resized; None: it was not
     skipped: files of its source that were left out
     notes: what was decided while its source was read, a line each for people
+    split: where the test part comes from: it was "given"; it was "held out" by Scholars, and may be empty; or there is
+        "none", and both parts are all images: these can be scored, not learned
+    source: SHA-256 of the place that it was read from, by which a scholar knows it again; None: it was made
     """
 
     name: str
@@ -55,6 +63,8 @@ class Task:
     native_bytes: int | None = None
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    split: Split = "given"
+    source: str | None = None
 
     def __repr__(self) -> str:
         return f"<Task {self.name!r}: {', '.join(self.classes)}; train {self.train}, test {self.test}>"
@@ -66,6 +76,8 @@ class Task:
         if len(set(self.classes)) != len(self.classes):
             raise InputError(f"task {self.name!r}: class names repeat: {', '.join(self.classes)}")
         for part, data in (("train", self.train), ("test", self.test)):
+            if part == "test" and len(data) == 0 and self.split == "held out":
+                continue
             if len(data) == 0:
                 raise InputError(f"task {self.name!r}: the {part} part holds no image")
             low, high = int(data.labels.min()), int(data.labels.max())
@@ -113,10 +125,20 @@ class Task:
         return replace(resized, native_bytes=self.image_bytes)
 
     def check_classes(self) -> None:
-        """Raise InputError for a class without training images."""
+        """Raise InputError for a class without training images, and where there is no test part."""
+        if self.split == "none":
+            raise InputError(f"task {self.name!r} has no test part: open it with one, or take that of another task")
         if empty := set(range(len(self.classes))) - set(self.train.labels.tolist()):
             missing = self.classes[min(empty)]
             raise InputError(f"task {self.name!r}: class {missing!r} has no training image; leave it out")
+
+    def class_contents(self) -> dict[str, str]:
+        """Return a digest of all images of each class, of both parts, by which they are known again."""
+        parts = (self.train, self.test)
+        return {
+            name: class_content(np.concatenate([part.digests[part.labels == label] for part in parts]))
+            for label, name in enumerate(self.classes)
+        }
 
     def select_classes(self, classes: Sequence[str]) -> Task:
         """Return the task of these classes alone, with labels in their order. Raises InputError."""
@@ -132,7 +154,11 @@ class Task:
         return replace(self, classes=classes, train=select(self.train), test=select(self.test))
 
     def with_test_part(self, other: Task) -> Task:
-        """Return the task with the test part of ``other``. Raises InputError if that has a class which this has not."""
+        """Return the task with the test part of ``other``.
+
+        Warns of its images that are in the train part, too, or nearly so. Raises InputError if it has a class which
+        this task has not.
+        """
         for name in other.classes:
             if name not in self.classes:
                 raise InputError(
@@ -140,12 +166,31 @@ class Task:
                     f"{did_you_mean(name, self.classes)}"
                 )
         new_labels = np.array([self.classes.index(name) for name in other.classes])
+        self._warn_of_known(other)
         return replace(
             self,
             test=replace(other.test, labels=new_labels[other.test.labels]),
             skipped=merge_skipped(self.skipped, other.skipped),
             notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
+            split="given",
         )
+
+    def _warn_of_known(self, other: Task) -> None:
+        """Warn where test images of another task are trained on here, or near-duplicates of them."""
+        parts = (self.train, other.test)
+        groups = group_copies(
+            np.concatenate([part.digests for part in parts]), [each for part in parts for each in part.fingerprints]
+        )
+        known = np.isin(groups[len(self.train) :], groups[: len(self.train)])
+        if known.any():
+            text = (
+                f"{int(known.sum()):,} of the {len(other.test):,} test images of {other.name!r} are trained on, or are "
+                f"near-duplicates of such: their accuracy says too much; take them out of {self.name!r}"
+            )
+            if other.test.files is not None:
+                keys = other.test.files.keys
+                text += ":\n" + shortlist([f"  {keys[place]}" for place in np.flatnonzero(known).tolist()], "\n")
+            warnings.warn(text, ScholarsWarning, stacklevel=3)
 
     def with_validation_split(self, share: float) -> Task:
         """Return the task with a share of each class's training images, always the same, in place of its test part.
@@ -158,7 +203,7 @@ class Task:
         for label in range(len(self.classes)):
             own = rng.permutation(np.flatnonzero(self.train.labels == label))
             held_out[own[: min(max(1, round(share * len(own))), max(0, len(own) - 1))]] = True
-        return replace(self, train=self.train[~held_out], test=self.train[held_out])
+        return replace(self, train=self.train[~held_out], test=self.train[held_out], split="given")
 
     def inverted(self) -> Task:
         """Return the task with dark and bright swapped."""
