@@ -101,9 +101,12 @@ def learn_task(
                 save_every=save_every,
             )
     record = taught.lineage[-1]
+    accuracy = _percent(record.accuracy, 1)
+    if record.is_uneven:
+        accuracy += f" (mean over classes {_percent(record.mean_class_accuracy, 1)})"
     print_line(
-        f"{scholar}: generation {taught.generation} knows {len(taught.classes)} classes; accuracy "
-        f"{_percent(record.accuracy, 1)} on the {record.test_count:,} test images of {record.name}"
+        f"{scholar}: generation {taught.generation} knows {len(taught.classes)} classes; accuracy {accuracy} on the "
+        f"{record.test_count:,} test images of {record.name}"
     )
 
 
@@ -144,6 +147,10 @@ def evaluate(
             {
                 "task": task.name,
                 "accuracy": evaluation.accuracy,
+                "mean_class_accuracy": evaluation.mean_class_accuracy,
+                # The same under both names: the short one is that of the contract, the other the field's.
+                "calibration_error": evaluation.expected_calibration_error,
+                "expected_calibration_error": evaluation.expected_calibration_error,
                 "images": len(task.test),
                 "classes": [asdict(row) for row in by_class(evaluation, opened.classes)],
                 "notes": task.notes,
@@ -154,7 +161,8 @@ def evaluate(
         out.print_json(data={"results": rows})
         return
     for task, evaluation in evaluations:
-        print_line(f"{task.name}: {_percent(evaluation.accuracy)} of {len(task.test):,} test images")
+        mean = f"; mean over classes {_percent(evaluation.mean_class_accuracy)}" if evaluation.is_uneven else ""
+        print_line(f"{task.name}: {_percent(evaluation.accuracy)} of {len(task.test):,} test images{mean}")
         for row in by_class(evaluation, opened.classes)[:_WORST_SHOWN]:
             if row.mistaken_for:
                 share = f"{_percent(row.accuracy)} of {row.images:,}"
