@@ -148,7 +148,7 @@ def evaluate(
                 "task": task.name,
                 "accuracy": evaluation.accuracy,
                 "mean_class_accuracy": evaluation.mean_class_accuracy,
-                # The same under both names: the short one is that of the contract, the other the field's.
+                # Under two names: scripts read the short one, and the other is the field's.
                 "calibration_error": evaluation.expected_calibration_error,
                 "expected_calibration_error": evaluation.expected_calibration_error,
                 "images": len(task.test),

@@ -81,7 +81,10 @@ class Pool:
         first_condition: int = 0,
         balance: Balance = "none",
     ) -> Pool:
-        """Make a pool of real data: label i is the output ``outputs[i]`` and the condition ``first_condition + i``."""
+        """Make a pool of real data: label i is the output ``outputs[i]`` and the condition ``first_condition + i``.
+
+        balance: classes: every class is drawn equally often; none: every image
+        """
         labels = data.label_tensor
         return cls(
             data.tensor,
