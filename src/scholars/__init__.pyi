@@ -5,7 +5,9 @@ from scholars.errors import InputError as InputError
 from scholars.errors import Interrupted as Interrupted
 from scholars.errors import ScholarsError as ScholarsError
 from scholars.errors import ScholarsWarning as ScholarsWarning
+from scholars.evaluation.accuracy import Evaluation as Evaluation
 from scholars.evaluation.accuracy import accuracy as accuracy
+from scholars.evaluation.accuracy import evaluate as evaluate
 from scholars.experiments.recipe import Recipe as Recipe
 from scholars.experiments.recipe import read_recipe as read_recipe
 from scholars.experiments.run import run as run

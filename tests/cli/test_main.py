@@ -167,7 +167,7 @@ def test_a_scholars_life(tmp_path: Path) -> None:
     assert result["accuracy"] * result["images"] == pytest.approx(sum(shares))
     printed = scholars("evaluate", "s", "digits", "--classes", "0,1", cwd=tmp_path).stdout
     first, *worst = printed.splitlines()
-    assert re.fullmatch(r"digits: \d+\.\d\d % of \d+ test images", first)
+    assert re.fullmatch(r"digits: \d+\.\d\d % of \d+ images", first)
     assert all(re.fullmatch(r"  [01]: \d+\.\d\d % of \d+, most often mistaken for \d", line) for line in worst)
 
     sheet = scholars("dream", "s", "-n", "9", "--out", "nine.png", cwd=tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +111,20 @@ def test_the_embedded_backbone_is_listed_with_its_speed(home: Path) -> None:
     assert found["at_hand"] and found["images_per_second"] > 1
     nothing = scholars("backbones", "no-such-*", cwd=home)
     assert (nothing.returncode, "no backbone matches" in nothing.stderr) == (2, True)
+
+
+def test_means_over_classes_are_said_where_classes_have_different_numbers_of_test_photos(home: Path) -> None:
+    for thing in ("leaf", "ring"):
+        photo_folder(home / "uneven", (thing,), 4, first=300)
+    for file in sorted((home / "uneven" / "test" / "ring").iterdir())[1:]:
+        file.unlink()
+    learned = scholars("learn", "small", "uneven", *QUICK, cwd=home)
+    assert learned.returncode == 0, learned.stderr
+    mean = r"\(mean over classes \d+\.\d %\)"
+    assert re.search(rf"accuracy \d+\.\d % {mean} on the 5 test images of uneven", learned.stdout)
+    even, uneven = scholars("evaluate", "my-scholar", "july", "uneven", cwd=home).stdout.split("uneven: ")
+    assert "mean over classes" not in even
+    assert re.match(r"\d+\.\d\d % of 5 images; mean over classes \d+\.\d\d %", uneven)
+    (row,) = json.loads(scholars("evaluate", "my-scholar", "uneven", "--json", cwd=home).stdout)["results"]
+    assert row["mean_class_accuracy"] == pytest.approx(sum(one["accuracy"] for one in row["classes"]) / 2)
+    assert 0 <= row["calibration_error"] <= 1

@@ -60,14 +60,14 @@ def test_a_folder_that_was_never_learned_is_the_test(photos: Path, tmp_path: Pat
     put(photos / "c" / "only.png", 200)
     other = learned(open_task(fill(tmp_path / "other", "ab", 5)))
     found, seen = scored(photos, other)
-    assert (found.which, found.images, found.learned_since, len(seen)) == ("all", 41, False, 41)
+    assert (found.part, len(seen)) == ("all", 41)
     assert found.note == "all 41 images are scored: this scholar did not learn from here"
 
 
 def test_of_the_folder_that_it_learned_what_was_held_out_is_scored(photos: Path, tmp_path: Path) -> None:
     task = open_task(photos)
     found, seen = scored(photos, learned(task))
-    assert (found.which, found.images) == ("held out", 40)
+    assert found.part == "held-out"
     assert seen == digests(task)
     assert found.note == f"{len(seen)} of 40 images are scored, those that learning held out"
     # It is known by its content wherever it is.
@@ -81,7 +81,7 @@ def test_of_a_folder_that_has_changed_what_cannot_have_been_trained_on_is_scored
     for level in range(100, 140):
         put(photos / "a" / f"{level}.png", level)
     found, seen = scored(photos, learned(task))
-    assert found.which == "held out"
+    assert found.part == "held-out"
     assert not seen & trained
     # Of class b nothing has changed; of class a there are new ones.
     assert digests(task) <= seen
@@ -92,13 +92,13 @@ def test_of_a_folder_that_has_changed_what_cannot_have_been_trained_on_is_scored
 def test_another_folder_with_some_of_its_classes_is_scored_whole(photos: Path, tmp_path: Path) -> None:
     held = fill(tmp_path / "held", "ab", 3)
     put(held / "a" / "new.png", 250)
-    assert scored(held, learned(open_task(photos)))[0].which == "all"
+    assert scored(held, learned(open_task(photos)))[0].part == "all"
 
 
 def test_all_or_what_would_be_held_out_is_scored_where_that_is_asked_for(photos: Path) -> None:
     task = open_task(photos)
     found, seen = scored(photos, learned(task), which="all")
-    assert (found.which, len(seen)) == ("all", 40)
+    assert (found.part, len(seen)) == ("learned", 40)
     assert found.note == "all 40 images are scored, with those that this scholar was trained on"
     found, seen = scored(photos, which="held out")
     assert seen == digests(task)
@@ -107,16 +107,16 @@ def test_all_or_what_would_be_held_out_is_scored_where_that_is_asked_for(photos:
 
 def test_a_refitted_scholar_has_learned_what_is_scored(photos: Path) -> None:
     found, seen = scored(photos, learned(open_task(photos), refit=True))
-    assert found.learned_since
+    assert found.part == "learned"
     assert len(seen) < 40
-    assert found.note.endswith("but the scholar was refitted, and has learned them since")
+    assert found.note.endswith("but this scholar has learned them, too")
 
 
 def test_a_test_part_is_scored_as_it_is(tmp_path: Path) -> None:
     for part in ("train", "test"):
         put(tmp_path / part / "a" / "0.png", len(part))
     found, seen = scored(tmp_path)
-    assert (found.which, found.images, len(seen), found.note) == ("test part", 2, 1, "the test part is scored")
+    assert (found.part, len(seen), found.note) == ("test", 1, "the test part is scored, 1 images")
     with pytest.raises(InputError, match="has a test part of its own"):
         scored(tmp_path, which="all")
 
@@ -139,5 +139,5 @@ def test_a_source_is_known_by_its_name(photos: Path, monkeypatch: pytest.MonkeyP
     moved = photos.parent.rename(photos.parent.with_name("elsewhere"))
     whole = open_task("photos", data_dir=moved, split=False)
     found = choose_scored(whole, [learned(task)])
-    assert found.which == "held out"
-    assert choose_scored(replace(whole, source="other"), [learned(task)]).which == "all"
+    assert found.part == "held-out"
+    assert choose_scored(replace(whole, source="other"), [learned(task)]).part == "all"

@@ -75,6 +75,13 @@ def test_the_contract(done: Path) -> None:
         assert [len(row) for row in rows] == ([2] if entry["method"] == "joint" else [1, 2])
         assert all(0 <= value <= 1 for row in rows for value in row)
         assert entry["average_accuracy"] == pytest.approx(sum(rows[-1]) / 2)
+        means = entry["mean_class_accuracy"]
+        assert [len(row) for row in means] == [len(row) for row in rows]
+        # The digits have 34 to 37 test images each.
+        for row, mean_row in zip(rows, means, strict=True):
+            assert mean_row == pytest.approx(row, abs=0.05)
+        assert means != rows
+        assert entry["average_mean_class_accuracy"] == pytest.approx(sum(means[-1]) / 2)
         if entry["method"] == "joint":
             assert entry["forgetting"] is entry["backward_transfer"] is None
         else:

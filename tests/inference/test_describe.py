@@ -6,14 +6,18 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from photographs import photo_task, quick
 from rich.console import Console
 
+from scholars.evaluation.accuracy import evaluate
 from scholars.inference.describe import describe, lineage_tree
 from scholars.learning.algorithm import learn
 from scholars.learning.audit import audit
 from scholars.scholar import Scholar
+from scholars.storage.records import TaskRecord
+from scholars.tasks.task import Task
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,26 @@ def test_the_tree_shows_them(seeing: Scholar, tmp_path: Path) -> None:
     assert "generator" not in text.partition("lineage")[0].replace("generation", "")
     assert "its solver, trained on dreams only, is right on" in text
     assert "may be copies of features of training images" in text
+
+
+def test_the_mean_over_classes_is_shown_where_it_is_another_figure(one: Scholar, low: Task, tmp_path: Path) -> None:
+    """Of the first digit all test images, of the others five; and a record from before such means were kept."""
+    assert one.lineage[0].test_counts == tuple(np.bincount(low.test.labels).tolist())
+    assert one.lineage[0].mean_class_accuracy == evaluate(one, low).mean_class_accuracy
+    rows = [np.flatnonzero(low.test.labels == label)[: None if label == 0 else 5] for label in range(5)]
+    few = replace(low, name="few", test=low.test[np.concatenate(rows)])
+    record = one.lineage[0].model_copy(update={"accuracy": 0.9, "mean_class_accuracy": 0.5})
+    known = replace(one, lineage=(record,))
+    known.save(tmp_path)
+    found = describe(known, tmp_path, [few])
+    expected = evaluate(one, few)
+    assert found["accuracy_now"] == {"few": expected.accuracy}
+    assert found["mean_class_accuracy_now"] == {"few": expected.mean_class_accuracy}
+    assert found["lineage"][0]["mean_class_accuracy"] == 0.5
+    assert "90.0 % (mean over classes 50.0 %) right on its test part when learned" in shown(known, tmp_path)
+    old = TaskRecord.model_validate(record.model_dump(exclude={"mean_class_accuracy", "test_counts"}))
+    assert (old.mean_class_accuracy, old.test_counts, old.is_uneven) == (None, (), False)
+    assert "90.0 % right on its test part when learned" in shown(replace(one, lineage=(old,)), tmp_path)
 
 
 def test_brackets_in_the_name_of_a_backbone_are_shown_as_they_are(seeing: Scholar, tmp_path: Path) -> None:

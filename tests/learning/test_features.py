@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,14 +20,15 @@ from scholars.backbones.engines import OnnxEngine
 from scholars.backbones.feature_cache import features_folder
 from scholars.errors import InputError, Interrupted
 from scholars.generators import FeatureGenerator, Mixture
-from scholars.learning import features
+from scholars.learning import features, heads
 from scholars.learning.algorithm import learn
 from scholars.learning.arguments import Past
 from scholars.scholar import Scholar
-from scholars.settings import BackboneSettings
+from scholars.settings import BackboneSettings, FlowSettings, ReplaySettings, Settings
 from scholars.solvers import Head
 from scholars.tasks.open import open_task
 from scholars.tasks.task import Task
+from scholars.training.batches import BatchSource
 from scholars.training.loop import Session
 
 FIRST, SECOND = ("box", "disc"), ("leaf", "ring")
@@ -230,6 +232,48 @@ def test_with_a_backbone_generators_are_told_the_class() -> None:
 def test_replay_of_a_mixture_has_no_ratio() -> None:
     with pytest.raises(InputError, match=r"replay\.ratio is not for generator\.kind=mixture"):
         quick(replay__ratio=0.5)
+
+
+PASTS: dict[str, Past] = {"dreams": "dreams", "lwf": "current data", "naive": []}
+
+
+@pytest.mark.parametrize("balance", ["classes", "none"])
+@pytest.mark.parametrize("past", ["dreams", "lwf", "naive", "exact"])
+def test_a_head_is_taught_by_every_class_equally_often(
+    past: str, balance: str, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 30 boxes, 30 discs and a single leaf. By dreams in any case; by real photos unless it is asked otherwise."""
+    first, second = arrays(("ring", "disc"), 8), arrays(("box", "disc", "leaf"), {"box": 30, "disc": 30, "leaf": 1})
+    settings = quick(solver__steps=2, solver__batch=900, replay__balance=balance)
+    previous = learn(first, settings=settings, backbone=backbone)
+    drawn: list[torch.Tensor] = []
+    descend = heads._descend
+
+    def spying(head: Head, source: BatchSource, *rest: Any) -> None:
+        batch = source.draw(6000)
+        drawn.append(torch.bincount(batch.labels[batch.targets.amax(1) == 1], minlength=4))
+        descend(head, source, *rest)
+
+    monkeypatch.setattr(heads, "_descend", spying)
+    learn(second, previous, past=PASTS.get(past, [first]))
+    box, disc, leaf, _ = drawn[0].tolist()
+    if past == "dreams" or balance == "classes":
+        assert leaf / box == pytest.approx(1, abs=0.2)
+        assert disc / box == pytest.approx(1, abs=0.2)
+    else:
+        assert leaf / box == pytest.approx(1 / 30, abs=0.02)
+
+
+def test_photographs_are_drawn_by_class_unless_it_is_asked_otherwise() -> None:
+    assert quick().replay.balance == "classes"
+    assert quick(generator__kind="flow").replay.balance == "classes"
+    assert quick(replay__balance="none").replay.balance == "none"
+    assert Settings().replay.balance == "none"
+    from_python = Settings(backbone=BackboneSettings(), generator=FlowSettings(), replay=ReplaySettings(bank=90))
+    assert (from_python.replay.balance, from_python.replay.bank) == ("classes", 90)
+    # What is wrong is named, not the default that would go with it.
+    with pytest.raises(InputError, match=r"replay\.dreams is not for generator\.kind=mixture"):
+        quick(replay__dreams="fresh")
 
 
 def test_dreams_are_features_of_the_class_asked_for(both: Scholar) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import same_weights, tiny_with, with_changes
@@ -84,6 +85,30 @@ def solver_batch(
 def test_the_share_that_is_set_is_new(monkeypatch: pytest.MonkeyPatch, high: Task, one: Scholar) -> None:
     batch = solver_batch(monkeypatch, high, one, with_changes(one.settings, replay__ratio=0.2))
     assert int((batch.conditions >= len(one.conditions)).sum()) == 40
+
+
+def uneven(task: Task) -> Task:
+    """All training images of the first class, and four of each of the others."""
+    rows = [np.flatnonzero(task.train.labels == label)[: None if label == 0 else 4] for label in range(5)]
+    return replace(task, train=task.train[np.sort(np.concatenate(rows))])
+
+
+@pytest.mark.parametrize("past", ["dreams", "current data", "nothing", "stored"])
+def test_every_class_equally_often_of_real_images(
+    monkeypatch: pytest.MonkeyPatch, low: Task, high: Task, one: Scholar, past: str
+) -> None:
+    """Whatever is replayed, the real images of new and stored tasks are drawn by class; by default by image."""
+    task, stored = uneven(high), {"nothing": [], "stored": [uneven(low)]}.get(past, past)
+
+    def counts(balance: str) -> list[int]:
+        settings = with_changes(one.settings, replay__balance=balance, replay__ratio=0.5)
+        batch = solver_batch(monkeypatch, task, one, settings, stored)
+        return torch.bincount(batch.labels[batch.targets.amax(1) == 1], minlength=10).tolist()
+
+    for first in (0, 5) if past == "stored" else (5,):
+        even, by_image = counts("classes")[first : first + 5], counts("none")[first : first + 5]
+        assert min(even) > max(even) / 4, even
+        assert sum(by_image[1:]) < by_image[0] / 2, by_image
 
 
 def test_without_forgetting_the_old_is_what_the_previous_solver_sees_in_the_new(

@@ -66,6 +66,6 @@ def test_a_refit_that_was_stopped_goes_on(low: Task, tmp_path: Path) -> None:
 
 
 def test_a_test_part_that_was_given_is_never_learned(low: Task, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"those of 'digits' were given: leave it out"):
+    with pytest.raises(InputError, match=r"of 'digits' it holds out none: leave --refit out"):
         teach(tmp_path / "s", low, changes=flat(TINY), refit=True)
     assert not (tmp_path / "s").exists()

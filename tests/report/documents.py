@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def one_run(seed: int, method: str, accuracy: list[list[float]], **numbers: float | None) -> dict[str, Any]:
+def one_run(seed: int, method: str, accuracy: list[list[float]], **numbers: Any) -> dict[str, Any]:
     last = accuracy[-1]
     return {
         "seed": seed,
@@ -62,6 +62,19 @@ def results(**changes: Any) -> dict[str, Any]:
         "config": {"name": "tiny", "solver": {"steps": 800}},
         **changes,
     }
+
+
+def uneven() -> dict[str, Any]:
+    """One task, two seeds, replay alone; its classes have different numbers of test images."""
+    means = [[[0.9]], [[0.8]]]
+    return results(
+        tasks=["zoo"],
+        runs=[
+            one_run(seed, "replay", [[0.99]], mean_class_accuracy=mean, average_mean_class_accuracy=mean[0][0])
+            for seed, mean in enumerate(means)
+        ],
+        summary={},
+    )
 
 
 def single(name: str = "mnist") -> dict[str, Any]:

@@ -19,7 +19,7 @@ from scholars.report.comparison_page import write_comparison_page
 from scholars.report.formatting import DASH, describe_run, number, percent
 from scholars.report.results import parse_results
 
-from .documents import one_run, results, single
+from .documents import one_run, results, single, uneven
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -118,6 +118,17 @@ def test_tables_have_the_figures(tmp_path: Path) -> None:
         *("95.5 ± 6.3", DASH, DASH, DASH, DASH, "100.0", "100", "1,500", "8.1", "12,000"),
     ]
     assert matrices == [*("98.0", "95.0", "91.0"), *("98.0", "25.0", "94.0"), *("98.0", "93.0")]
+
+
+def test_means_over_classes_where_classes_have_different_numbers_of_images(tmp_path: Path) -> None:
+    page = report(tmp_path, uneven())
+    assert page.all("th")[:4] == ["method", "average", "mean over classes", "when learned"]
+    assert page.all("td")[:3] == [DASH, "85.0", DASH]
+    # A task that an earlier version learned before an interruption has none.
+    resumed = uneven()
+    resumed["runs"][0] |= {"mean_class_accuracy": [None], "average_mean_class_accuracy": None}
+    assert report(tmp_path, resumed).all("td")[:3] == [DASH, "80.0", DASH]
+    assert "mean over classes" not in report(tmp_path, results()).all("th")
 
 
 def test_environment_configuration_and_command(tmp_path: Path) -> None:

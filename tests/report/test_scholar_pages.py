@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from scholars.errors import InputError
-from scholars.evaluation.accuracy import Evaluation
+from scholars.evaluation.accuracy import Evaluation, evaluate
 from scholars.experiments.samples import Samples
 from scholars.report.comparison_page import write_comparison_page
 from scholars.report.confusions import summarise_confusions
 from scholars.report.dream_grid import build_dream_grid
-from scholars.report.formatting import truncate
+from scholars.report.formatting import percent, truncate
 from scholars.report.scholar_page import write_scholar_page
 from scholars.scholar import Scholar
 from scholars.settings import ImageSettings
@@ -37,6 +37,27 @@ def test_a_scholar_is_portrayed(two: Scholar, low: Task, tmp_path: Path) -> None
     columns = [name for name in evaluation.all("th") if name in ("now, %", "real, digits", "dreams of generation 2")]
     assert columns == ["now, %", "real, digits", "dreams of generation 2"]
     assert not {"now, %", "real, digits"} & set(page.all("th"))
+
+
+def test_means_over_classes_stand_beside_accuracies_where_they_are_other_figures(
+    two: Scholar, low: Task, tmp_path: Path
+) -> None:
+    """Of the digits 0 to 4 the test part has 35 to 37 images."""
+    records = [
+        record.model_copy(update={"test_counts": (4,) * 5, "mean_class_accuracy": record.accuracy})
+        for record in two.lineage
+    ]
+    even = replace(two, lineage=tuple(records))
+    even.save(tmp_path / "even")
+    assert "mean over classes, %" not in Page(write_scholar_page(tmp_path / "even", tmp_path / "e.html")).all("th")
+    known = records[0].model_copy(update={"test_counts": (40, 40, 40, 40, 4), "mean_class_accuracy": 0.125})
+    replace(even, lineage=(known, records[1])).save(tmp_path / "s")
+    page = Page(write_scholar_page(tmp_path / "s", tmp_path / "s.html", [replace(low, name="elsewhere")]))
+    heads = page.all("th")
+    assert {"mean over classes, %", "mean over classes now, %"} <= set(heads)
+    assert "12.5" in page.all("td")
+    found = evaluate(two, low)
+    assert percent(found.mean_class_accuracy) in page.all("td")
 
 
 def test_a_class_that_is_not_dreamt_of_leaves_an_empty_place(one: Scholar, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from scholars.report import cost_table, summary_table
 from scholars.report.formatting import DASH
 
-from .documents import one_run, results, single
+from .documents import one_run, results, single, uneven
 
 
 def printed(
@@ -42,6 +42,18 @@ def test_methods_are_explained_under_the_table() -> None:
 
 def test_one_task_and_one_seed() -> None:
     assert row(printed(single()), "replay") == f"replay 98.7 98.7 {DASH} {DASH} 100"
+
+
+def test_means_over_classes_where_classes_have_different_numbers_of_images() -> None:
+    lines = printed(uneven(), 80)
+    assert any("mean" in text.split() for text in lines)
+    assert row(lines, "replay") == f"replay 99.0 {DASH} 85.0 {DASH} {DASH} 100"
+    assert "Class mean: each class of a task counts alike, however many images it has." in " ".join(lines)
+    even = uneven()
+    for entry in even["runs"]:
+        entry["mean_class_accuracy"] = entry["accuracy"]
+    assert "Class mean" not in " ".join(printed(even, 80))
+    assert row(printed(even, 80), "replay") == f"replay 99.0 {DASH} {DASH} {DASH} 100"
 
 
 def test_missing_figures_are_dashes() -> None:

@@ -102,11 +102,14 @@ def test_nothing_is_held_out_where_all_classes_are_small(tmp_path: Path) -> None
 def test_a_source_can_be_opened_whole(tmp_path: Path) -> None:
     fill(tmp_path, "ab", 5)
     whole, split = open_task(tmp_path, split=False), open_task(tmp_path)
-    assert (whole.split, len(whole.train), len(whole.test)) == ("none", 10, 10)
+    assert (whole.split, len(whole.train), len(whole.test)) == ("whole", 10, 10)
     assert (split.split, len(split.train) + len(split.test)) == ("held out", 10)
     assert whole.source == split.source != open_task("digits").source
     with pytest.raises(InputError, match="has no test part: open it with one"):
         whole.check_classes()
+    untested = whole.without_test_part()
+    assert (untested.split, len(untested.train), len(untested.test)) == ("none", 10, 0)
+    untested.check_classes()
 
 
 def test_test_photos_of_another_folder_that_are_trained_on_are_named(tmp_path: Path) -> None:

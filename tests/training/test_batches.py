@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scholars.settings import Balance
 from scholars.tasks.images import Images
 from scholars.training.batches import Augmented, Mix, Pool, balance, mix_shares, new_data_ratio, shift, warp
 
@@ -43,6 +44,18 @@ def test_a_balanced_pool_draws_every_class_that_occurs_equally_often() -> None:
     soft = F.one_hot(labels, 4) * 0.8 + 0.05
     again = Pool(images, soft, 4, weights=balance(soft.argmax(1))).draw(6000)
     assert float((again.labels == 3).float().mean()) == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_real_data_is_drawn_by_class_where_it_is_asked_for() -> None:
+    data = Images(np.zeros((204, 1, 8, 8), np.uint8), np.repeat([0, 1, 2], [100, 100, 4]))
+
+    def shares(policy: Balance) -> list[float]:
+        torch.manual_seed(0)
+        drawn = Pool.of(data, outputs=[4, 3, 0], classes=5, balance=policy).draw(6000)
+        return (torch.bincount(drawn.labels, minlength=5)[[4, 3, 0]] / 6000).tolist()
+
+    assert shares("classes") == pytest.approx([1 / 3] * 3, abs=0.02)
+    assert shares("none") == pytest.approx([100 / 204, 100 / 204, 4 / 204], abs=0.02)
 
 
 def test_mixup_mixes_images_and_targets_in_the_same_proportion() -> None:

@@ -40,7 +40,9 @@ def learn_task(
     ],
     name: Annotated[str | None, typer.Option(help="The task's name; default: the source's.")] = None,
     classes: Annotated[str | None, typer.Option(help='Use only these classes: a,b,"c, d".')] = None,
-    test: Annotated[str | None, typer.Option(help="Take the test part from this source instead.")] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Take the test part from this source; none: train on all images, untested.")
+    ] = None,
     origin: Annotated[Path | None, typer.Option("--from", help="Start from a copy of this scholar.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the previous generation, as SCHOLAR.gen-N.")] = False,
     data_dir: DataDir = None,
@@ -95,7 +97,9 @@ def learn_task(
             )
         if name:
             task = replace(task, name=name)
-        if test:
+        if test == "none":
+            task = task.without_test_part()
+        elif test:
             tests = open_task_with_progress(
                 messages, test, settings, data_dir, only, skip_unreadable, known, split=False
             )
@@ -119,10 +123,13 @@ def learn_task(
                 save_every=save_every,
             )
     record = taught.lineage[-1]
-    score = f"accuracy {_percent(record.accuracy, 1)} on the {record.test_count:,} test images of {record.name}"
+    score = f"accuracy {_percent(record.accuracy, 1)}"
+    if record.is_uneven:
+        score += f" (mean over classes {_percent(record.mean_class_accuracy, 1)})"
+    score += f" on the {record.test_count:,} test images of {record.name}"
     if record.accuracy is None:
         score = f"{record.name} has no test image, so that its accuracy is unknown"
-    if record.refit:
+    elif record.refit:
         score += ", which it has learned since"
     print_line(f"{scholar}: generation {taught.generation} knows {len(taught.classes)} classes; {score}")
 
@@ -174,8 +181,10 @@ def evaluate(
             {
                 "task": scored.task.name,
                 "accuracy": evaluation.accuracy,
+                "mean_class_accuracy": evaluation.mean_class_accuracy,
+                "calibration_error": evaluation.calibration_error,
                 "images": len(scored.task.test),
-                "scored": {"which": scored.which, "of": scored.images, "learned_since": scored.learned_since},
+                "part": scored.part,
                 "classes": [asdict(row) for row in by_class(evaluation, opened.classes)],
                 "notes": [scored.note, *scored.task.notes],
                 "skipped": skipped_rows(scored.task.skipped),
@@ -185,7 +194,8 @@ def evaluate(
         out.print_json(data={"results": rows})
         return
     for scored, evaluation in evaluations:
-        print_line(f"{scored.task.name}: {_percent(evaluation.accuracy)} of {len(scored.task.test):,} test images")
+        mean = f"; mean over classes {_percent(evaluation.mean_class_accuracy)}" if evaluation.is_uneven else ""
+        print_line(f"{scored.task.name}: {_percent(evaluation.accuracy)} of {len(scored.task.test):,} images{mean}")
         for row in by_class(evaluation, opened.classes)[:_WORST_SHOWN]:
             if row.mistaken_for:
                 share = f"{_percent(row.accuracy)} of {row.images:,}"

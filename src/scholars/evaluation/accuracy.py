@@ -1,4 +1,4 @@
-"""Score a scholar on real test data: accuracy, confusion matrix, worst mistakes."""
+"""Score a scholar on real test data: accuracy, calibration, confusion matrix, worst mistakes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from scholars.tasks.task import Task
 
 # Mistakes kept of a task, the most confident ones: enough to fill a picture.
 MAX_MISTAKES = 24
+# M, the number of bins of a calibration error: that of Guo et al. 2017, section 5.
+NUM_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Evaluation:
     images: ``[M, C, H, W]`` uint8, the most confident mistakes, the most confident first
     truth, predicted: ``[M]`` int64, their classes and what they were predicted as
     confidence: ``[M]`` float32, in [0, 1]
+    reliability: ``[15, 3]`` float64, what `bin_confidences` returns of all images; None where it was not kept
     """
 
     confusion: Tensor
@@ -29,11 +32,40 @@ class Evaluation:
     truth: Tensor
     predicted: Tensor
     confidence: Tensor
+    reliability: Tensor | None = None
 
     @property
     def accuracy(self) -> float:
         """The share of images predicted rightly, in [0, 1]."""
         return int(self.confusion.diagonal().sum()) / int(self.confusion.sum())
+
+    @property
+    def mean_class_accuracy(self) -> float:
+        """The mean over classes of the share of each class's images predicted rightly, in [0, 1].
+
+        Of the classes that images are of; also called balanced accuracy (Brodersen et al. 2010) and macro recall. It is
+        the accuracy where every class has as many images as any other.
+        """
+        images, right = self.confusion.sum(1), self.confusion.diagonal()
+        shown = images > 0
+        return float((right[shown].double() / images[shown]).mean())
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether classes have different numbers of images: only there `mean_class_accuracy` is another figure."""
+        return len(set(self.confusion.sum(1).tolist()) - {0}) > 1
+
+    @property
+    def calibration_error(self) -> float | None:
+        """The mean over images of how far confidence is from accuracy, in [0, 1]; None where it was not kept.
+
+        ECE = sum_m |B_m| / n |acc(B_m) - conf(B_m)|, of 15 equal bins B_m of the confidence, which is the probability
+        of the predicted class (Guo et al. 2017, arXiv 1706.04599, eq. 3).
+        """
+        if self.reliability is None:
+            return None
+        images, right, confidence = self.reliability.unbind(1)
+        return float((right - confidence).abs().sum() / images.sum())
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what is kept on disk."""
@@ -64,7 +96,21 @@ def evaluate(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -
     wrong = (predicted != truth).nonzero()[:, 0]
     worst = wrong[confidence[wrong].argsort(descending=True, stable=True)[:MAX_MISTAKES]]
     shown = scholar.pixels(test[worst.numpy()]).contiguous()
-    return Evaluation(confusion, shown, truth[worst], predicted[worst], confidence[worst])
+    reliability = bin_confidences(confidence, predicted == truth)
+    return Evaluation(confusion, shown, truth[worst], predicted[worst], confidence[worst], reliability)
+
+
+def bin_confidences(confidence: Tensor, right: Tensor) -> Tensor:
+    """Return for each of 15 equal bins of confidence: images, those predicted rightly, and the sum of confidences.
+
+    Bin m of M is ((m - 1) / M, m / M], and 0 is in the first (Guo et al. 2017, section 2).
+
+    confidence: ``[N]`` in [0, 1]; right: ``[N]`` bool; returned: ``[15, 3]`` float64
+    """
+    sure = confidence.double()
+    bins = ((sure * NUM_BINS).ceil().long() - 1).clamp(0, NUM_BINS - 1)
+    rows = torch.stack([torch.ones_like(sure), right.double(), sure], dim=1)
+    return torch.zeros(NUM_BINS, 3, dtype=torch.float64).index_add_(0, bins, rows)
 
 
 def accuracy(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -> float:
@@ -80,7 +126,9 @@ def concat(evaluations: Sequence[Evaluation]) -> Evaluation:
         torch.cat([getattr(each, name) for each in evaluations])[first] for name in ("images", "truth", "predicted")
     )
     confusion = torch.stack([each.confusion for each in evaluations]).sum(0)
-    return Evaluation(confusion, images, truth, predicted, confidence[first])
+    kept = [each.reliability for each in evaluations if each.reliability is not None]
+    reliability = torch.stack(kept).sum(0) if len(kept) == len(evaluations) else None
+    return Evaluation(confusion, images, truth, predicted, confidence[first], reliability)
 
 
 @dataclass(frozen=True)

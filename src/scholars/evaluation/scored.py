@@ -19,16 +19,13 @@ class Scored:
     """The images of a source that are scored.
 
     task: its test part is scored
-    which: "test part", that of the source; "held out", what learning did not train on; or "all"
-    images: how many images the source has, of those classes
-    learned_since: whether the scholar was refitted, and has learned them after it was scored
-    note: all that, a line for people
+    part: the "test" part of the source; what learning "held-out"; "all" images, none of which it learned from; or some
+        of them are "learned": all were asked for, or the scholar was refitted
+    note: that, and how many there are, a line for people
     """
 
     task: Task
-    which: Literal["test part", "held out", "all"]
-    images: int
-    learned_since: bool
+    part: Literal["test", "held-out", "all", "learned"]
     note: str
 
 
@@ -44,13 +41,13 @@ def choose_scored(task: Task, lineage: Sequence[TaskRecord], which: Which = "aut
 
     Raises InputError where the source has a test part and ``which`` is not "auto", and where nothing was held out.
     """
-    if task.split != "none":
+    if task.split != "whole":
         if which != "auto":
             raise InputError(
                 f"{task.name}: has a test part of its own, which is scored; to score all of a folder, give its "
                 "train and its test folder one after the other"
             )
-        return Scored(task, "test part", len(task.train) + len(task.test), False, "the test part is scored")
+        return Scored(task, "test", f"the test part is scored, {len(task.test):,} images")
     whole = task.test
     digests, deciders = whole.digests, whole.deciders
     regular = hold_out(whole.labels, deciders)
@@ -69,10 +66,9 @@ def choose_scored(task: Task, lineage: Sequence[TaskRecord], which: Which = "aut
         since = since or any(record.refit for record in (*same, *here))
     if which == "all":
         used = ", with those that this scholar was trained on" if learned else ""
-        return Scored(task, "all", len(whole), since, f"all {len(whole):,} images are scored{used}")
+        return Scored(task, "learned" if learned else "all", f"all {len(whole):,} images are scored{used}")
     if not learned and which == "auto":
-        note = f"all {len(whole):,} images are scored: this scholar did not learn from here"
-        return Scored(task, "all", len(whole), False, note)
+        return Scored(task, "all", f"all {len(whole):,} images are scored: this scholar did not learn from here")
     if not scored.any():
         raise InputError(f"{task.name}: learning held out none of its {len(whole):,} images; --all scores all of them")
     count, note = int(scored.sum()), "learning held out"
@@ -82,9 +78,8 @@ def choose_scored(task: Task, lineage: Sequence[TaskRecord], which: Which = "aut
         note = "learning from here would hold out"
     note = f"{count:,} of {len(whole):,} images are scored, those that {note}"
     if since:
-        note += "; but the scholar was refitted, and has learned them since"
+        note += "; but this scholar has learned them, too"
     untested = [name for label, name in enumerate(task.classes) if not scored[whole.labels == label].any()]
     if untested:
         note += f"; none of {shortlist(untested, ', ')}"
-    chosen = replace(task, test=whole[scored])
-    return Scored(chosen, "held out", len(whole), since, note)
+    return Scored(replace(task, test=whole[scored]), "learned" if since else "held-out", note)

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.tree import Tree
 from torch import nn
 
-from scholars.evaluation.accuracy import accuracy
+from scholars.evaluation.accuracy import evaluate
 from scholars.generators import Mixture
 from scholars.scholar import Scholar
 from scholars.storage.records import TaskRecord
@@ -22,6 +22,7 @@ def describe(scholar: Scholar, folder: Path, tests: Sequence[Task] = ()) -> dict
 
     Raises InputError for a task with a class that it never learned.
     """
+    evaluations = {task.name: evaluate(scholar, task) for task in tests}
     return {
         "generation": scholar.generation,
         "classes": list(scholar.classes),
@@ -35,7 +36,8 @@ def describe(scholar: Scholar, folder: Path, tests: Sequence[Task] = ()) -> dict
             "generator": count_parameters(scholar.generator) if scholar.generator else 0,
         },
         "bytes": {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()},
-        "accuracy_now": {task.name: accuracy(scholar, task) for task in tests},
+        "accuracy_now": {name: found.accuracy for name, found in evaluations.items()},
+        "mean_class_accuracy_now": {name: found.mean_class_accuracy for name, found in evaluations.items()},
         "lineage": [record.model_dump(mode="json") for record in scholar.lineage],
     }
 
@@ -81,7 +83,8 @@ def count_parameters(module: nn.Module) -> int:
 
 def lineage_tree(scholar: Scholar, title: str, description: Mapping[str, Any]) -> Tree:
     """Return the networks and the lineage, oldest task first, as a tree; ``description`` is that of `describe`."""
-    now: dict[str, float] = dict(description["accuracy_now"])
+    means: Mapping[str, float] = description["mean_class_accuracy_now"]
+    now = {name: _right(share, means[name]) for name, share in description["accuracy_now"].items()}
     image = scholar.settings.image
     # escape: names may hold brackets, which rich takes for markup.
     tree = Tree(f"[bold]{escape(title)}[/]: generation {scholar.generation}, {_counted(scholar.classes)}")
@@ -109,14 +112,16 @@ def lineage_tree(scholar: Scholar, title: str, description: Mapping[str, Any]) -
             f"{generation}  [bold]{escape(record.name)}[/], learned {record.learned_at}, seed {record.seed}"
         )
         task.add(f"{record.train_count:,} training and {record.test_count:,} test images of {_counted(record.classes)}")
-        learned = "not tested" if record.accuracy is None else f"{100 * record.accuracy:.1f} % right on its test part"
-        later = f", {100 * now.pop(record.name):.1f} % now" if record.name in now else ""
+        learned = "not tested"
+        if record.accuracy is not None:
+            learned = f"{_right(record.accuracy, record.mean_class_accuracy)} right on its test part"
+        later = f", {now.pop(record.name)} now" if record.name in now else ""
         task.add(f"{learned} when learned{later}")
         task.add(f"cost: {spent}")
         if record.audit:
             _add_audit(task.add("audit of the dreams after it"), record)
-    for name, score in now.items():
-        tree.add(f"{escape(name)}: {100 * score:.1f} % right now")
+    for name, share in now.items():
+        tree.add(f"{escape(name)}: {share} right now")
     return tree
 
 
@@ -129,6 +134,12 @@ def gaussians(memories: Mapping[str, Any]) -> str:
     """Return how many Gaussians each memory has, ``1 to 8 Gaussians``; ``memories`` as in `describe`."""
     counts = [one["components"] for one in memories["classes"]]
     return f"{span(counts)} Gaussian{'s' * (max(counts) > 1)}"
+
+
+def _right(accuracy: float, class_mean: float | None) -> str:
+    """Return an accuracy in percent, with the mean over classes where that is another figure."""
+    share, mean = (None if value is None else f"{100 * value:.1f} %" for value in (accuracy, class_mean))
+    return f"{share} (mean over classes {mean})" if mean not in (None, share) else f"{share}"
 
 
 def _mib(size: int) -> str:

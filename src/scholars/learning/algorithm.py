@@ -27,10 +27,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
+import torch
+
 from scholars.backbones import Backbone, forget_task
 from scholars.compute.device import Fabric
 from scholars.compute.processes import current_fabric, num_processes, run_everywhere
-from scholars.evaluation.accuracy import accuracy
+from scholars.evaluation.accuracy import evaluate
 from scholars.generators import Generator
 from scholars.learning.arguments import LearnArgs, Past, check_task
 from scholars.learning.dreams import with_ood_detector
@@ -98,13 +100,16 @@ def learn(
 
     lineage = previous.lineage if previous else ()
     scholar = Scholar(trained.solver, trained.generator, args.classes, lineage, settings, backbone=backbone)
+    tested = evaluate(scholar, args.task) if len(task.test) else None
     record = TaskRecord(
         name=task.name,
         classes=task.classes,
         parents=(previous.generation - 1,) if previous else (),
         train_count=len(task.train),
         test_count=len(task.test),
-        accuracy=accuracy(scholar, args.task) if len(task.test) else None,
+        accuracy=tested.accuracy if tested else None,
+        mean_class_accuracy=tested.mean_class_accuracy if tested else None,
+        test_counts=tuple(torch.bincount(task.test.label_tensor, minlength=len(task.classes)).tolist()),
         seed=seed,
         learned_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=({"features": round(args.task.look_seconds, 3)} if backbone else {}) | trained.seconds,
@@ -113,7 +118,8 @@ def learn(
         settings=settings,
         engine=backbone.engine.name if backbone else None,
         source=task.source,
-        held_out=task.class_contents() if task.split == "held out" else {},
+        held_out=task.class_contents() if task.split in ("held out", "none") else {},
+        refit=task.split == "none",
     )
     for before, after in zip((task, *stored), (args.task, *args.stored), strict=True):
         if backbone and before.train.features is None:

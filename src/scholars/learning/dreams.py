@@ -17,7 +17,7 @@ from scholars.learning.heads import FeatureSet
 from scholars.ood import OODDetector
 from scholars.scholar import Scholar
 from scholars.settings import GeneratorSettings, ReplaySettings, Settings
-from scholars.training.batches import Batch, BatchSource, Pool, balance, concat_batches
+from scholars.training.batches import Batch, BatchSource, Pool, concat_batches, weights_by
 from scholars.training.loop import Session
 from scholars.training.meter import Tick
 
@@ -39,7 +39,7 @@ def replay_source(
         bank.targets,
         classes,
         bank.conditions,
-        weights=balance(bank.labels) if policy.balance == "classes" else None,
+        weights=weights_by(policy.balance, bank.labels),
         temperature=policy.temperature,
     )
 

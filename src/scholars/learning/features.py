@@ -25,7 +25,7 @@ from scholars.learning.dreams import CurrentDataReplay, dream_bank
 from scholars.learning.heads import FeatureSet, fine_tune_head, fit_head, head_steps
 from scholars.learning.mixture import generator_share
 from scholars.learning.networks import train_generator
-from scholars.settings import HeadSettings, MixtureSettings
+from scholars.settings import Balance, HeadSettings, MixtureSettings
 from scholars.solvers import Solver
 from scholars.tasks.task import Task
 from scholars.training.batches import Mix, Pool, new_data_ratio
@@ -50,7 +50,7 @@ def build_feature_generator(args: LearnArgs, fabric: Fabric, session: Session) -
             torch.from_numpy(train.digests.copy()),
             settings.generator,
         )
-    new = _real([(args.task, args.known_conditions)], args.classes).pool(len(args.classes))
+    new = _real([(args.task, args.known_conditions)], args.classes, settings.replay.balance).pool(len(args.classes))
     source: Pool | Mix = new
     if previous:
         counts = [*(len(record.classes) for record in previous.lineage), len(args.task.classes)]
@@ -85,9 +85,9 @@ def train_feature_solver(
         dreams = draw_dreams(args, generator, seed)
         return fit_head(dreams, classes, settings, seed, fabric, session), len(dreams.inputs)
     if previous is None or args.stored:
-        taught_by = _real([(task, 0) for task in (*args.stored, args.task)], classes)
+        taught_by = _real([(task, 0) for task in (*args.stored, args.task)], classes, settings.replay.balance)
         return fit_head(taught_by, classes, settings, seed, fabric, session), 0
-    new = _real([(args.task, 0)], classes)
+    new = _real([(args.task, 0)], classes, settings.replay.balance)
     pool = new.pool(len(classes))
     source: Pool | Mix = pool
     if args.past == "current data":
@@ -136,10 +136,11 @@ def draw_dreams(args: LearnArgs, generator: Generator, seed: int) -> FeatureSet:
     return FeatureSet(torch.cat(drawn), outputs.repeat_interleave(counts), photos)
 
 
-def _real(tasks: Sequence[tuple[Task, int]], classes: Sequence[str]) -> FeatureSet:
-    """Return the real features of tasks, every class and of it every task equally often, in an order of contents.
+def _real(tasks: Sequence[tuple[Task, int]], classes: Sequence[str], balance: Balance) -> FeatureSet:
+    """Return the real features of tasks, in an order of contents.
 
     tasks: each with the first of its conditions
+    balance: classes: every class, and of it every task, is drawn equally often; none: every photo
     """
     groups = []
     for task, first in tasks:
@@ -157,5 +158,5 @@ def _real(tasks: Sequence[tuple[Task, int]], classes: Sequence[str]) -> FeatureS
         outputs.repeat_interleave(rows),
         sum(len(features) for *_, features in groups),
         torch.tensor([condition for _, _, condition, _ in groups]).repeat_interleave(rows),
-        (1 / (of_class * rows)).double().repeat_interleave(rows),
+        (1 / (of_class * rows)).double().repeat_interleave(rows) if balance == "classes" else None,
     )

@@ -17,6 +17,7 @@ from scholars.tasks.task import Task, nfc
 _SPLITS = {
     "given": "the test part was given",
     "held out": "the test images are held out by their content, about a fifth of each class",
+    "none": "without a test, its accuracy will be unknown",
 }
 
 

@@ -13,11 +13,11 @@ from scholars.training.loop import Session
 
 
 def check_refit(task: Task) -> None:
-    """Raise InputError for a task whose test part was given: that is never learned."""
+    """Raise InputError for a task of which Scholars held out nothing: a test part that was given is never learned."""
     if task.split != "held out":
         raise InputError(
-            f"--refit learns from the test images that Scholars itself holds out, and those of {task.name!r} were "
-            "given: leave it out"
+            f"--refit learns from the test images that Scholars itself holds out, and of {task.name!r} it holds out "
+            "none: leave --refit out"
         )
 
 

@@ -24,6 +24,7 @@ def write_comparison_page(folders: Sequence[Path], out: Path) -> Path:
     runs = dict(zip(_names(folders), [read_results(folder) for folder in folders], strict=True))
     methods = list(dict.fromkeys(method for results in runs.values() for method in results.methods))
     points = [point for name, results in runs.items() for point in _points(name, results)]
+    shown = columns(runs.values())
     ends = "; ".join(f"{p['run']}, {p['method']}: {p['accuracy']:.1f}" for p in points)
     write_page(
         out,
@@ -35,12 +36,14 @@ def write_comparison_page(folders: Sequence[Path], out: Path) -> Path:
             f"Dots, a row a run. Average accuracy in percent: {ends}.",
             _chart_runs(points, list(runs), methods),
         ),
-        columns=columns(runs.values()),
+        columns=list(shown),
         methods=[
             {
                 "name": method,
                 "style": find_method(method),
-                "rows": [(name, method_figures(run, method)) for name, run in runs.items() if method in run.methods],
+                "rows": [
+                    (name, method_figures(run, method, shown)) for name, run in runs.items() if method in run.methods
+                ],
             }
             for method in methods
         ],

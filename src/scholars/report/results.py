@@ -1,5 +1,6 @@
 """Read and check ``results.json``, and take means over its seeds."""
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from scholars.storage import files
 FILE = "results.json"
 RunMetric = Literal[
     "average_accuracy",
+    "average_mean_class_accuracy",
     "forgetting",
     "backward_transfer",
     "forward_transfer",
@@ -35,12 +37,15 @@ class Run(_Section):
     """One method with one seed.
 
     accuracy: row i, after task i: the accuracy in [0, 1] on each task 0..i; joint has one row, on all tasks
+    mean_class_accuracy: the same of means over classes; None for a row that was made before they were kept
     """
 
     seed: int
     method: str
     accuracy: list[list[float | None]]
     average_accuracy: float | None = None
+    mean_class_accuracy: list[list[float | None] | None] = []
+    average_mean_class_accuracy: float | None = None
     forgetting: float | None = None
     backward_transfer: float | None = None
     forward_transfer: float | None = None
@@ -102,6 +107,16 @@ class Results(_Section):
         """The methods that were run: those of `METHODS` in its order, then others."""
         present = dict.fromkeys(run.method for run in self.runs)
         return [name for name in METHODS if name in present] + [name for name in present if name not in METHODS]
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether a mean over classes is another figure than an accuracy: where they differ in their test images."""
+        return any(
+            share is not None and mean is not None and not math.isclose(share, mean, abs_tol=1e-9)
+            for run in self.runs
+            for shares, means in zip(run.accuracy, run.mean_class_accuracy, strict=False)
+            for share, mean in zip(shares, means or (), strict=False)
+        )
 
     @property
     def scored_on(self) -> str:

@@ -1,7 +1,7 @@
 """The page about a run."""
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,21 @@ from scholars.report.results import Results, read_results
 from scholars.scholar import Scholar
 
 FILE = "report.html"
-_COLUMNS = (
-    *("average", "when learned", "forgetting", "backward transfer", "forward transfer", "gap closed"),
-    *("seconds", "peak memory, MB", "kept between tasks, MB"),
-)
+# What a table says of a method, by its headings: means over seeds.
+Columns = Mapping[str, Callable[[Results, str], str]]
+_CLASS_MEAN = "mean over classes"
+_COLUMNS: Columns = {
+    "average": lambda results, method: format_interval(results.summary_of(method).average_accuracy),
+    _CLASS_MEAN: lambda results, method: percent(results.seed_mean(method, "average_mean_class_accuracy")),
+    "when learned": lambda results, method: percent(results.seed_mean(method, "learning_accuracy")),
+    "forgetting": lambda results, method: percent(results.seed_mean(method, "forgetting")),
+    "backward transfer": lambda results, method: percent(results.seed_mean(method, "backward_transfer")),
+    "forward transfer": lambda results, method: percent(results.seed_mean(method, "forward_transfer")),
+    "gap closed": lambda results, method: percent(results.summary_of(method).gap_closed),
+    "seconds": lambda results, method: number(results.seed_mean(method, "seconds")),
+    "peak memory, MB": lambda results, method: number(results.seed_mean(method, "peak_memory_mb")),
+    "kept between tasks, MB": lambda results, method: megabytes(results.seed_mean(method, "kept_bytes")),
+}
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:
@@ -37,14 +48,15 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     real = read_samples(folder) if (folder / "samples.safetensors").is_file() else {}
     lineage = scholars[-1].lineage if scholars else ()
     path = folder / FILE if out is None else out
+    shown = columns([results])
     write_page(
         path,
         "run.html",
         title=results.recipe,
         results=results,
         headline=describe_run(results),
-        columns=columns([results]),
-        methods=[_method(results, method) for method in results.methods],
+        columns=list(shown),
+        methods=[_method(results, method, shown) for method in results.methods],
         charts=_charts(folder, results),
         dreams=build_dream_grid(scholars, real),
         audits=lineage,
@@ -57,33 +69,24 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     return path
 
 
-def columns(runs: Collection[Results]) -> tuple[str, ...]:
-    """Return the headings of what `method_figures` returns of these runs."""
-    return (*_COLUMNS, " or ".join(dict.fromkeys(run.drawn for run in runs)) + " generated")
+def columns(runs: Collection[Results]) -> Columns:
+    """Return what a table of these runs has of each method; means over classes where they are other figures."""
+    uneven = any(run.is_uneven for run in runs)
+    found = {name: figure for name, figure in _COLUMNS.items() if uneven or name != _CLASS_MEAN}
+    generated = " or ".join(dict.fromkeys(run.drawn for run in runs)) + " generated"
+    return found | {generated: lambda results, method: number(results.seed_mean(method, "images_generated"))}
 
 
-def method_figures(results: Results, method: str) -> list[str]:
-    """Return the figures of a method under `columns`: means over seeds."""
-    summary = results.summary_of(method)
-    return [
-        format_interval(summary.average_accuracy),
-        percent(results.seed_mean(method, "learning_accuracy")),
-        percent(results.seed_mean(method, "forgetting")),
-        percent(results.seed_mean(method, "backward_transfer")),
-        percent(results.seed_mean(method, "forward_transfer")),
-        percent(summary.gap_closed),
-        number(results.seed_mean(method, "seconds")),
-        number(results.seed_mean(method, "peak_memory_mb")),
-        megabytes(results.seed_mean(method, "kept_bytes")),
-        number(results.seed_mean(method, "images_generated")),
-    ]
+def method_figures(results: Results, method: str, shown: Columns) -> list[str]:
+    """Return the figures of a method under these columns."""
+    return [figure(results, method) for figure in shown.values()]
 
 
-def _method(results: Results, method: str) -> dict[str, Any]:
+def _method(results: Results, method: str, shown: Columns) -> dict[str, Any]:
     return {
         "name": method,
         "style": find_method(method),
-        "figures": method_figures(results, method),
+        "figures": method_figures(results, method, shown),
         "matrix": _matrix(results, method),
     }
 

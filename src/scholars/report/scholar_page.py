@@ -33,6 +33,7 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
     description = describe(scholar, folder)
     evaluations = {task.name: evaluate(scholar, task) for task in tests}
     now = {name: percent(evaluation.accuracy) for name, evaluation in evaluations.items()}
+    means = {name: percent(found.mean_class_accuracy) for name, found in evaluations.items() if found.is_uneven}
     lineage = [
         {
             "name": record.name,
@@ -40,7 +41,9 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
             "classes": _some(record.classes),
             "images": number(record.train_count),
             "accuracy": percent(record.accuracy),
+            "class_mean": percent(record.mean_class_accuracy) if record.is_uneven else "",
             "now": now.get(record.name, ""),
+            "class_mean_now": means.get(record.name, ""),
             "seconds": number(sum(record.seconds.values())),
             "dreamt": number(record.dreamt),
         }
@@ -54,7 +57,12 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
         generation=scholar.generation,
         lineage=lineage,
         is_evaluated=bool(now),
-        elsewhere={name: value for name, value in now.items() if name not in {r.name for r in scholar.lineage}},
+        is_uneven=bool(means) or any(record.is_uneven for record in scholar.lineage),
+        elsewhere={
+            name: (value, means.get(name, ""))
+            for name, value in now.items()
+            if name not in {record.name for record in scholar.lineage}
+        },
         dreams=build_dream_grid([scholar], {task.name: select_samples(task) for task in tests}),
         audits=scholar.lineage,
         classes=build_class_table(scholar.lineage),

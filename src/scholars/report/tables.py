@@ -23,6 +23,8 @@ def summary_table(results: Mapping[str, Any]) -> Table:
     on = ", ".join(filter(None, [found.scored_on, found.scenario_note]))
     table = _table(f"Accuracy in % on {on}, right after learning a task {ARROW} at the end")
     caption = "; ".join(describe_method(method) for method in found.methods) + "."
+    if found.is_uneven:
+        caption += " Class mean: each class of a task counts alike, however many images it has."
     if len(found.seeds) > 1:
         caption += f" Average: ± half the 95{PERCENT} interval over {len(found.seeds)} seeds."
     table.caption = Text(caption)
@@ -30,7 +32,8 @@ def summary_table(results: Mapping[str, Any]) -> Table:
     for name, _ in columns:
         # Names come from people and their files: a Text is never read as markup.
         table.add_column(Text(name), justify="right", overflow="fold")
-    for name in ("average", "forget-\nting", "gap\nclosed", "seconds"):
+    means = ["class\nmean"] if found.is_uneven else []
+    for name in ("average", *means, "forget-\nting", "gap\nclosed", "seconds"):
         table.add_column(name, justify="right")
     for method in found.methods:
         summary = found.summary_of(method)
@@ -38,6 +41,7 @@ def summary_table(results: Mapping[str, Any]) -> Table:
             _method_name(method),
             *(_accuracy_cell(found, method, tasks) for _, tasks in columns),
             format_interval(summary.average_accuracy),
+            *(percent(found.seed_mean(method, "average_mean_class_accuracy")) for _ in means),
             percent(found.seed_mean(method, "forgetting")),
             percent(summary.gap_closed),
             number(found.seed_mean(method, "seconds")),

@@ -26,6 +26,7 @@ from scholars.settings.generator import (
 )
 from scholars.settings.scholar import (
     AuditSettings,
+    Balance,
     ComputeSettings,
     ImageSettings,
     OODSettings,
@@ -44,6 +45,7 @@ __all__ = [
     "AnySolverSettings",
     "AuditSettings",
     "BackboneSettings",
+    "Balance",
     "ComputeSettings",
     "FeatureSolverSettings",
     "FlowSettings",

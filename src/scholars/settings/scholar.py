@@ -10,6 +10,9 @@ from scholars.settings.features import FEATURE_SOLVERS, BackboneSettings, Featur
 from scholars.settings.generator import GENERATORS, AnyGeneratorSettings, GeneratorSettings, OwnSettings, R3GANSettings
 from scholars.settings.solver import AnySolverSettings, SolverSettings
 
+# What is drawn equally often: each image and dream, or each class.
+Balance = Literal["none", "classes"]
+
 
 class ImageSettings(Section):
     """The one shape to which every task's images are brought. Fixed by a scholar's first task."""
@@ -44,8 +47,11 @@ class ReplaySettings(Section):
         "bank", description="bank: draw dreams once and keep them; fresh: draw new ones for every batch"
     )
     bank: int = Field(12_000, ge=1, le=10_000_000, description="dreams drawn from the previous scholar per task")
-    balance: Literal["none", "classes"] = Field(
-        "none", description="classes: draw every class (as labelled) equally often from the bank; none: every dream"
+    balance: Balance = Field(
+        "none",
+        description="classes: draw every class equally often, of the real images of each task and (as labelled) of the "
+        "bank of dreams; none: every image and every dream. Default with a backbone: classes; its solver is taught by "
+        "as many dreams of each class as of any other in either case",
     )
     filter: Literal["none", "confidence", "agreement"] = Field(
         "none",
@@ -67,12 +73,6 @@ class ReplaySettings(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.dreams == "fresh" and (self.balance != "none" or self.filter != "none"):
-            key, value = ("balance", self.balance) if self.balance != "none" else ("filter", self.filter)
-            raise ValueError(
-                f"replay.dreams=fresh contradicts replay.{key}={value}, which chooses from a bank: set "
-                f"replay.{key}=none or replay.dreams=bank"
-            )
         if self.labels == "hard" and self.temperature != 1:
             raise ValueError("replay.temperature changes soft labels only: set replay.labels=soft or temperature=1")
         return self
@@ -116,7 +116,8 @@ class ComputeSettings(Section):
 class Settings(Section):
     """All settings of learning a task. Stored in the scholar.
 
-    With a backbone, solver and generator are those of features by default: a head, and a mixture of Gaussians.
+    With a backbone, solver and generator are those of features by default: a head, and a mixture of Gaussians; and real
+    photos are drawn by class.
     """
 
     image: ImageSettings = ImageSettings()
@@ -130,14 +131,18 @@ class Settings(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_kinds(cls, data: Any) -> Any:
-        """Give a scholar with a backbone the kinds of features where none is named."""
+    def _defaults_of_features(cls, data: Any) -> Any:
+        """Give a scholar with a backbone the kinds of features where none is named, and photos drawn by class."""
         if not isinstance(data, Mapping) or data.get("backbone") is None:
             return data
         sections = {part: with_kind(data.get(part, {}), part) for part in FEATURE_KINDS}
         generator = sections["generator"]
         if isinstance(generator, Mapping) and generator["kind"] in GENERATORS:
             sections["generator"] = {"conditional": True, **generator}
+        replay = data.get("replay", {})
+        if isinstance(replay, ReplaySettings):
+            replay = replay.model_dump(exclude_unset=True)
+        sections["replay"] = {"balance": "classes", **replay} if isinstance(replay, Mapping) else replay
         return {**data, **sections}
 
     @model_validator(mode="after")
@@ -188,12 +193,24 @@ class Settings(Section):
         if changed := [
             key for key in self.replay.model_fields_set if getattr(self.replay, key) != getattr(ReplaySettings(), key)
         ]:
-            allowed = () if isinstance(self.generator, MixtureSettings) else _REPLAY_OF_FEATURES
+            allowed = ("balance",) if isinstance(self.generator, MixtureSettings) else _REPLAY_OF_FEATURES
             if other := sorted(set(changed) - set(allowed)):
                 raise ValueError(
                     f"replay.{other[0]} is not for generator.kind={generator} with a backbone: its solver learns from "
                     "dreams of all classes alone; leave it out"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _bank(self) -> Self:
+        # After what a backbone excludes: there "classes" is a default, and fresh dreams are what is wrong.
+        policy = self.replay
+        if policy.dreams == "fresh" and (policy.balance != "none" or policy.filter != "none"):
+            key, value = ("balance", policy.balance) if policy.balance != "none" else ("filter", policy.filter)
+            raise ValueError(
+                f"replay.dreams=fresh contradicts replay.{key}={value}, which chooses from a bank by the labels in it: "
+                f"set replay.{key}=none or replay.dreams=bank"
+            )
         return self
 
     @property
@@ -219,7 +236,7 @@ class Settings(Section):
 
 
 # The settings of replay that a trained generator of features has: of the mix that it is trained on.
-_REPLAY_OF_FEATURES = ("ratio", "generator_ratio", "bank")
+_REPLAY_OF_FEATURES = ("balance", "ratio", "generator_ratio", "bank")
 # The kinds of a scholar with a backbone, where none is named.
 FEATURE_KINDS: Mapping[str, str] = {"solver": "head", "generator": "mixture"}
 

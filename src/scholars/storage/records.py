@@ -115,6 +115,14 @@ class TaskRecord(Section):
     accuracy: float | None = Field(
         description="on its real test part, just after it was learned, in [0, 1]; None without test images"
     )
+    mean_class_accuracy: float | None = Field(
+        None,
+        description="the mean over its classes of each one's own accuracy, in [0, 1]; None where accuracy is, and in "
+        "scholars that learned it before this was kept",
+    )
+    test_counts: tuple[int, ...] = Field(
+        (), description="number of real test images of each of its classes; empty where it was not kept"
+    )
     seed: int = Field(description="seed that it was learned with")
     learned_at: str = Field(description="date and time when it was learned: ISO 8601, UTC")
     seconds: dict[str, float] = Field(description="wall time of each stage: bank, generator, preview, solver")
@@ -130,6 +138,11 @@ class TaskRecord(Section):
         "digests of all its images; empty where the test part was given",
     )
     refit: bool = Field(False, description="whether the held-out images were learned, too, once it was scored")
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether classes have different numbers of test images: only there the mean over classes is another figure."""
+        return len(set(self.test_counts) - {0}) > 1
 
 
 class ScholarDescription(Section):

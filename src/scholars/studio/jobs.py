@@ -23,7 +23,7 @@ class Job:
 
     progress: stage, step and steps, as the worker last reported them
     notes: messages for the user
-    outcome: of a job that is done: generation, accuracy on the task's test part, number of test images
+    outcome: of a job that is done: its worker's last message, with generation and accuracy
     error: of a job that failed: why
     """
 

@@ -1,6 +1,7 @@
 """The worker process that teaches one task. Reports to the studio on stdout: one JSON object a line.
 
-Messages: {"stage", "step", "steps"}, {"note"}, and at the end {"generation", "accuracy", "tested"} or {"error"}.
+Messages: {"stage", "step", "steps"}, {"note"}, and at the end {"error"} or {"generation", "accuracy",
+"mean_class_accuracy", "tested", "test_counts"}, the last two the number of test images, of all classes and of each.
 """
 
 import json
@@ -68,7 +69,13 @@ def main(folder: str, source: str, name: str, parent: str, *plugins: str) -> int
         report(error=str(error))
         return 1
     record = scholar.lineage[-1]
-    report(generation=scholar.generation, accuracy=record.accuracy, tested=record.test_count)
+    report(
+        generation=scholar.generation,
+        accuracy=record.accuracy,
+        mean_class_accuracy=record.mean_class_accuracy,
+        tested=record.test_count,
+        test_counts=record.test_counts,
+    )
     return 0
 
 

@@ -54,7 +54,7 @@ def load_listing(listing: ImageListing, options: DecodeOptions) -> Task:
         everything if whole else everything[train_count:],
         skipped=listing.skipped,
         notes=tuple(notes),
-        split="given" if listing.train_count is not None else "none" if whole else "held out",
+        split="given" if listing.train_count is not None else "whole" if whole else "held out",
     )
 
 

@@ -46,7 +46,7 @@ def open_task(
     decode: whether images in files are decoded now; if not, when they are needed: a backbone looks at the files
     skip_unreadable: whether image files that cannot be read are left out, and counted in the task's ``skipped``
     split: whether about a fifth of the images is held out as the test part where the source has none; if not, both
-        parts are all images, to be scored, and the task's ``split`` is "none"
+        parts are all images, to be scored, and the task's ``split`` is "whole"
     on_progress: called with (images decoded, all images)
 
     Raises InputError if there is no such name or file, or if it cannot be used.

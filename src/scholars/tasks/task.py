@@ -20,7 +20,7 @@ from scholars.tasks.images import Images
 from scholars.tasks.resize import CHUNK
 from scholars.tasks.skipped import Skipped, describe_skipped, merge_skipped
 
-Split = Literal["given", "held out", "none"]
+Split = Literal["given", "held out", "none", "whole"]
 
 
 def nfc(name: str) -> str:
@@ -51,8 +51,8 @@ class Task:
     native_bytes: bytes of an image before it was resized; None: it was not
     skipped: files of its source that were left out
     notes: what was decided while its source was read, a line each for people
-    split: where the test part comes from: it was "given"; it was "held out" by Scholars, and may be empty; or there is
-        "none", and both parts are all images: these can be scored, not learned
+    split: where the test part comes from: it was "given"; it was "held out" by Scholars, and may be empty; there is
+        "none", and all images are trained on; or the task is "whole": both parts are all images, to be scored alone
     source: SHA-256 of the place that it was read from, by which a scholar knows it again; None: it was made
     """
 
@@ -76,7 +76,7 @@ class Task:
         if len(set(self.classes)) != len(self.classes):
             raise InputError(f"task {self.name!r}: class names repeat: {', '.join(self.classes)}")
         for part, data in (("train", self.train), ("test", self.test)):
-            if part == "test" and len(data) == 0 and self.split == "held out":
+            if part == "test" and len(data) == 0 and self.split in ("held out", "none"):
                 continue
             if len(data) == 0:
                 raise InputError(f"task {self.name!r}: the {part} part holds no image")
@@ -126,8 +126,10 @@ class Task:
 
     def check_classes(self) -> None:
         """Raise InputError for a class without training images, and where there is no test part."""
-        if self.split == "none":
-            raise InputError(f"task {self.name!r} has no test part: open it with one, or take that of another task")
+        if self.split == "whole":
+            raise InputError(
+                f"task {self.name!r} has no test part: open it with one, take that of another task, or go without"
+            )
         if empty := set(range(len(self.classes))) - set(self.train.labels.tolist()):
             missing = self.classes[min(empty)]
             raise InputError(f"task {self.name!r}: class {missing!r} has no training image; leave it out")
@@ -174,6 +176,10 @@ class Task:
             notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
             split="given",
         )
+
+    def without_test_part(self) -> Task:
+        """Return the task to be learned without a test: of a whole one all images are trained on."""
+        return replace(self, test=self.test[:0], split="none")
 
     def _warn_of_known(self, other: Task) -> None:
         """Warn where test images of another task are trained on here, or near-duplicates of them."""

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scholars.settings import SolverSettings
+from scholars.settings import Balance, SolverSettings
 from scholars.tasks.images import Images
 
 
@@ -73,10 +73,26 @@ class Pool:
             self._cumulative = total / total[-1]
 
     @classmethod
-    def of(cls, data: Images, outputs: Sequence[int], classes: int, first_condition: int = 0) -> Pool:
-        """Make a pool of real data: label i is the output ``outputs[i]`` and the condition ``first_condition + i``."""
+    def of(
+        cls,
+        data: Images,
+        outputs: Sequence[int],
+        classes: int,
+        first_condition: int = 0,
+        balance: Balance = "none",
+    ) -> Pool:
+        """Make a pool of real data: label i is the output ``outputs[i]`` and the condition ``first_condition + i``.
+
+        balance: classes: every class is drawn equally often; none: every image
+        """
         labels = data.label_tensor
-        return cls(data.tensor, torch.tensor(outputs)[labels], classes, labels + first_condition)
+        return cls(
+            data.tensor,
+            torch.tensor(outputs)[labels],
+            classes,
+            labels + first_condition,
+            weights=weights_by(balance, labels),
+        )
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -97,6 +113,11 @@ class Pool:
 def balance(labels: Tensor) -> Tensor:
     """Return weights ``[N]`` float64 by which every label that occurs is drawn equally often."""
     return 1 / torch.bincount(labels).double()[labels]
+
+
+def weights_by(policy: Balance, labels: Tensor) -> Tensor | None:
+    """Return how often each of what is labelled so is drawn, as ``replay.balance`` says; None for all alike."""
+    return balance(labels) if policy == "classes" else None
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,14 @@ export function make(tag, text = "", properties = {}) {
 
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 export const count = (number, singular, plural) => `${number.toLocaleString("en")} ${number === 1 ? singular : plural}`;
-export const accuracy = (share, images) =>
-  share === null ? "no test images" : `accuracy ${percent(share)} on ${count(images, "test image", "test images")}`;
+
+// The accuracy on a task's test images, with the mean over its classes where they have different numbers of them.
+export function accuracy({ accuracy: share, mean_class_accuracy: mean, test_counts: counts }, images) {
+  if (share === null) return "no test images";
+  const uneven = new Set(counts.filter((number) => number > 0)).size > 1;
+  const classes = uneven ? ` (mean over classes ${percent(mean)})` : "";
+  return `accuracy ${percent(share)}${classes} on ${count(images, "test image", "test images")}`;
+}
 
 export async function requestJson(path, options) {
   const response = await fetch(path, options);

@@ -38,7 +38,7 @@ function show(scholar) {
 function describeTask(task) {
   const names = task.classes.length > 20 ? [...task.classes.slice(0, 20), `and ${task.classes.length - 20} more`] : task.classes;
   const images = count(task.train_count, "image", "images");
-  return `${task.learned_at.slice(0, 10)}: ${images} of ${names.join(", ")}; ${accuracy(task.accuracy, task.test_count)} when learned. `;
+  return `${task.learned_at.slice(0, 10)}: ${images} of ${names.join(", ")}; ${accuracy(task, task.test_count)} when learned. `;
 }
 
 function entry(title, text, kept, className = "") {

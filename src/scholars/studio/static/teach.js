@@ -90,7 +90,7 @@ function showJob({ name, state, progress, outcome, error, notes }) {
   byId("job-status").textContent = {
     waiting: `${name} is waiting for its turn.`,
     learning: progress ? `${name}: ${describe(progress)}` : `${name}: reading the images`,
-    done: outcome && `${name} is learned: generation ${outcome.generation}, ${accuracy(outcome.accuracy, outcome.tested)}.`,
+    done: outcome && `${name} is learned: generation ${outcome.generation}, ${accuracy(outcome, outcome.tested)}.`,
     failed: `${name} was not learned: ${error}`,
   }[state];
   byId("notes").replaceChildren(...notes.map((note) => make("li", note)));
