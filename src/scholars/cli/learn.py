@@ -13,6 +13,7 @@ from scholars.cli.app import (
     DataDir,
     Devices,
     Events,
+    FollowLinks,
     GeneratorKind,
     Nodes,
     SaveEvery,
@@ -34,7 +35,7 @@ def learn_task(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A name, an image folder, an .npz or .csv file, or hf:owner/name.",
+            help="A name, an image folder or .zip or .tar of one, an .npz or .csv file, or hf:owner/name.",
             autocompletion=completion.complete_source,
         ),
     ],
@@ -45,6 +46,7 @@ def learn_task(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the previous generation, as SCHOLAR.gen-N.")] = False,
     data_dir: DataDir = None,
     skip_unreadable: SkipUnreadable = False,
+    follow_links: FollowLinks = None,
     seed: Annotated[int, typer.Option(help="The seed: equal seeds give equal scholars.")] = 0,
     generator: GeneratorKind = None,
     backbone: BackboneName = None,
@@ -75,17 +77,21 @@ def learn_task(
     settings = settings_of(scholar, origin, changed, backbone)
     first: Task | None = None
     if settings is None:  # whether a new scholar has a backbone is for its images to say
-        first = open_task_with_progress(messages, source, None, data_dir, only, skip_unreadable)
+        first = open_task_with_progress(messages, source, None, data_dir, only, skip_unreadable, (), follow_links)
         settings = settings_of(scholar, origin, changed, backbone, first)
         assert settings
     with explain_resume("the same command resumes it"), distributed(settings.compute, devices, nodes):
         task = first
         if task is None or not settings.backbone:
-            task = open_task_with_progress(messages, source, settings, data_dir, only, skip_unreadable, known)
+            task = open_task_with_progress(
+                messages, source, settings, data_dir, only, skip_unreadable, known, follow_links
+            )
         if name:
             task = replace(task, name=name)
         if test:
-            tests = open_task_with_progress(messages, test, settings, data_dir, only, skip_unreadable, known)
+            tests = open_task_with_progress(
+                messages, test, settings, data_dir, only, skip_unreadable, known, follow_links
+            )
             task = task.with_test_part(tests)
         with show_progress(messages, events) as callbacks:
             taught = teach(
@@ -114,12 +120,13 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Names, image folders, .npz or .csv files, or hf:owner/name; the test part of each.",
+            help="As for learn: names, image folders, archives, files, or hf:owner/name; the test part of each.",
             autocompletion=completion.complete_source,
         ),
     ],
     classes: Annotated[str | None, typer.Option(help='Use only these classes: a,b,"c, d".')] = None,
     skip_unreadable: SkipUnreadable = False,
+    follow_links: FollowLinks = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -137,7 +144,9 @@ def evaluate(
 
     opened = Scholar.load(scholar)
     only = split_list(classes) if classes else None
-    tasks = open_tests(messages, sources, opened.settings, data_dir, only, skip_unreadable, opened.classes)
+    tasks = open_tests(
+        messages, sources, opened.settings, data_dir, only, skip_unreadable, opened.classes, follow_links
+    )
     evaluations = [(task, evaluate(opened, task)) for task in tasks]
     if as_json:
         rows = [
@@ -167,6 +176,7 @@ def inspect(
     tests: Annotated[
         list[str] | None, typer.Option("--test", help="A source to evaluate it on now; repeatable.")
     ] = None,
+    follow_links: FollowLinks = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -177,7 +187,7 @@ def inspect(
         from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
-    tasks = open_tests(messages, tests or [], opened.settings, data_dir, None)
+    tasks = open_tests(messages, tests or [], opened.settings, data_dir, None, follow_links=follow_links)
     description = describe(opened, scholar, tasks)
     if as_json:
         out.print_json(data=description)

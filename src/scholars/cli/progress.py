@@ -52,6 +52,7 @@ def open_tests(
     classes: Sequence[str] | None,
     skip_unreadable: bool = False,
     known: Sequence[str] = (),
+    follow_links: Path | None = None,
 ) -> list[Task]:
     """Open each source, with progress bars, and say which files are left out.
 
@@ -60,7 +61,7 @@ def open_tests(
     if repeated := [source for source, count in Counter(sources).items() if count > 1]:
         raise InputError(f"{repeated[0]} is given twice: give each source once")
     tasks = [
-        open_task_with_progress(console, source, settings, data_dir, classes, skip_unreadable, known)
+        open_task_with_progress(console, source, settings, data_dir, classes, skip_unreadable, known, follow_links)
         for source in sources
     ]
     for task in tasks:
@@ -81,6 +82,7 @@ def open_task_with_progress(
     classes: Sequence[str] | None,
     skip_unreadable: bool = False,
     known: Sequence[str] = (),
+    follow_links: Path | None = None,
 ) -> Task:
     """Open a source in a scholar's image shape, with a progress bar while images are decoded.
 
@@ -98,6 +100,7 @@ def open_task_with_progress(
             channels=shape.channels if shape else None,
             decode=shape is not None,
             skip_unreadable=skip_unreadable,
+            follow_links=follow_links,
             on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from scholars.errors import InputError, did_you_mean
 from scholars.storage.files import expand_user
+from scholars.tasks.archive_formats import ARCHIVE_SUFFIXES
+from scholars.tasks.archives import is_in_archive
 from scholars.tasks.csv_table import read_csv
 from scholars.tasks.data_directory import find_local, places, resolve_data_directory
 from scholars.tasks.folder import read_folder
@@ -26,13 +28,15 @@ def open_task(
     channels: int | None = None,
     decode: bool = True,
     skip_unreadable: bool = False,
+    follow_links: str | Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Task:
     """Open a task.
 
-    source: one of `NAMES`, an image folder, an ``.npz`` or ``.csv`` file, ``hf:owner/name``, or the name of a folder
-        or ``.npz`` file in the data directory. Text that is a known name always means that name, and ``./mnist`` or a
-        `Path` always a path.
+    source: one of `NAMES`, an image folder, a ``.zip``, ``.tar``, ``.tar.gz`` or ``.tgz`` file of one, an ``.npz`` or
+        ``.csv`` file, ``hf:owner/name``, or the name of a folder or ``.npz`` file in the data directory. Text that is a
+        known name always means that name, and ``./mnist`` or a `Path` always a path. ``photos.zip/cat`` is a folder in
+        an archive.
     data_dir: where names are looked for and downloaded to; unless given, ``$SCHOLARS_DATA``, else the user's cache
         directory. ``digits`` and ``street`` need none.
     classes: these classes only, in this order
@@ -43,6 +47,8 @@ def open_task(
         user's cache directory, for as long as the source is there
     decode: whether images in files are decoded now; if not, when they are needed: a backbone looks at the files
     skip_unreadable: whether image files that cannot be read are left out, and counted in the task's ``skipped``
+    follow_links: a folder into which links in an image folder, and paths in a ``.csv`` file, may lead; else they must
+        stay in the folder itself
     on_progress: called with (images decoded, all images)
 
     Raises InputError if there is no such name or file, or if it cannot be used.
@@ -54,11 +60,11 @@ def open_task(
         folder = None if source in NEED_NO_DATA else find_local(source, resolve_data_directory(data_dir))
         if folder is None or not folder.is_dir():
             return _select(_open_named(source, data_dir), classes)
-        return replace(read_folder(folder, options, classes, known), name=source)
+        return replace(read_folder(folder, options, classes, known, follow_links), name=source)
     path = expand_user(source)
     # Path("") is the current folder, which nobody means by giving an empty name.
-    if source != "" and path.exists():
-        return _read_path(path, options, classes, known)
+    if source != "" and (path.exists() or is_in_archive(path)):
+        return _read_path(path, options, classes, known, follow_links)
     root, name = resolve_data_directory(data_dir), str(source)
     if (found := find_local(name, root)) is None:
         also = f" (nor {' or '.join(map(str, places(name, root)))})" if Path(name).name == name else ""
@@ -66,18 +72,27 @@ def open_task(
             f"{name!r} is neither a known task nor a file or folder that exists{also}. "
             f"{did_you_mean(name.lower(), NAMES)}"
         )
-    return replace(_read_path(found, options, classes, known), name=name)
+    return replace(_read_path(found, options, classes, known, follow_links), name=name)
 
 
-def _read_path(path: Path, options: DecodeOptions, classes: Sequence[str] | None, known: Sequence[str]) -> Task:
-    if path.is_dir():
-        return read_folder(path, options, classes, known)
+def _read_path(
+    path: Path,
+    options: DecodeOptions,
+    classes: Sequence[str] | None,
+    known: Sequence[str],
+    follow_links: str | Path | None,
+) -> Task:
+    if path.is_dir() or is_in_archive(path):
+        return read_folder(path, options, classes, known, follow_links)
     match path.suffix.lower():
         case ".npz":
             return _select(read_npz(path), classes)
         case ".csv":
-            return read_csv(path, options, classes)
-    raise InputError(f"{path}: is neither an image folder nor an .npz or .csv file")
+            return read_csv(path, options, classes, follow_links)
+    raise InputError(
+        f"{path}: is neither an image folder nor an archive of one ({', '.join(ARCHIVE_SUFFIXES)}), nor an .npz or "
+        ".csv file"
+    )
 
 
 def _select(task: Task, classes: Sequence[str] | None) -> Task:
