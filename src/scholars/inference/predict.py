@@ -19,7 +19,7 @@ from scholars.errors import InputError, shortlist, visible
 from scholars.scholar import Scholar
 from scholars.scholar.inputs import decode
 from scholars.storage.files import expand_user
-from scholars.tasks.archives import is_in_archive, read_path
+from scholars.tasks.archives import is_in_archive, is_member, read_path
 from scholars.tasks.folder import iter_image_files
 from scholars.tasks.skipped import Skipped, SkippedFiles, describe_skipped, skipped_rows
 
@@ -69,7 +69,7 @@ def find_images(
 ) -> Iterator[Path]:
     """Yield the image files that ``words`` name: files, folders and what is in them, or patterns such as ``*.png``.
 
-    Also archives of folders, and folders in them: their files are ``photos.zip/cat/0.png``.
+    Also archives, and folders and files in them: ``photos.zip``, ``photos.zip/cat``, ``photos.zip/cat/0.png``.
 
     skipped: counts the files in folders that are left out, by their endings
     follow_links: a folder into which links in folders may lead; else they must stay in the folder itself
@@ -79,10 +79,11 @@ def find_images(
     left_out = SkippedFiles() if skipped is None else skipped
     for word in words:
         path = expand_user(word)
-        holds_files = path.is_dir() or is_in_archive(path)
+        is_one = is_member(path)
+        holds_files = path.is_dir() or (is_in_archive(path) and not is_one)
         if holds_files:
             files = iter_image_files(path, left_out, follow_links)
-        elif path.exists():
+        elif is_one or path.exists():
             files = iter([path])
         else:
             files = iter(_matching(path))

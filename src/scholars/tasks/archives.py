@@ -91,6 +91,10 @@ class Archive(Tree):
         except Exception as error:  # the same
             raise OSError(f"is damaged in the archive: {one_line(error)}") from error
 
+    def is_file(self, key: str) -> bool:
+        """Return whether there is such a file."""
+        return key in self._members
+
     def _add(self, member: Member) -> None:
         """Add a member, unless it is hidden. Raises InputError."""
         path = member_path(member.name, str(self.source))
@@ -177,11 +181,16 @@ def is_in_archive(path: Path) -> bool:
     return _split(path) is not None
 
 
+def is_member(path: Path) -> bool:
+    """Return whether a path is of a file in an archive."""
+    found = _split(path)
+    return found is not None and _open(found[0]).is_file(str(found[1]))
+
+
 def read_path(path: str) -> bytes:
     """Return the content of a file, or of one in an archive: ``photos.zip/cat/0.png``. Raises OSError."""
-    if any(part.lower().endswith(ARCHIVE_SUFFIXES) for part in Path(path).parts[:-1]) and (found := _split(Path(path))):
-        return _open(found[0]).read(str(found[1]))
-    return decoding.read_file(path)
+    found = _split(Path(path))
+    return _open(found[0]).read(str(found[1])) if found else decoding.read_file(path)
 
 
 def _split(path: Path) -> tuple[Path, PurePosixPath] | None:
