@@ -217,6 +217,15 @@ def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             Archive(pack(tmp_path / "many.zip", PETS), limits)
 
 
+def test_an_archive_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = pack(tmp_path / "x.zip", PETS)
+    monkeypatch.setattr(Path, "open", forbidden)
+    refused(path, "cannot be read: Permission denied")
+
+
 @pytest.mark.parametrize("comment", [b"", b"PK and more"])
 def test_the_list_of_a_zip64_file_is_measured_too(
     comment: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,10 +9,8 @@ from scholars.errors import InputError, ScholarsError, one_line
 from scholars.tasks import decoding
 from scholars.tasks.archive_formats import ARCHIVE_SUFFIXES, Member, open_format
 from scholars.tasks.image_formats import is_hidden, is_image_name, why_not_read
-from scholars.tasks.trees import Entry, FolderTree, Tree
+from scholars.tasks.trees import MAX_DEPTH, Entry, FolderTree, Tree
 
-# Folders within each other.
-MAX_DEPTH = 100
 # What images unpack to at most: they are packed already. Of a small archive more: blank bitmaps are hardly packed.
 _MAX_RATIO, _MIN_BYTES = 100, 2**30
 _ROOT = PurePosixPath()
@@ -52,9 +50,11 @@ class Archive(Tree):
         self._folders: dict[PurePosixPath, list[Entry]] = {_ROOT: []}
         self._members: dict[str, Member] = {}
         self._count = self._bytes = 0
-        size = path.stat().st_size
-        self._max_bytes = self._limits.total or max(_MIN_BYTES, _MAX_RATIO * size)
-        self._file = path.open("rb")
+        try:
+            self._file = path.open("rb")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        self._max_bytes = self._limits.total or max(_MIN_BYTES, _MAX_RATIO * path.stat().st_size)
         try:
             self._format = open_format(path, self._file, self._limits.directory, self._max_bytes)
             for member in self._format.members():

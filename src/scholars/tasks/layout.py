@@ -12,7 +12,7 @@ from scholars.tasks.image_formats import image_suffixes
 from scholars.tasks.listing import natural_key
 from scholars.tasks.skipped import SkippedFiles, describe_skipped
 from scholars.tasks.task import check_name, nfc
-from scholars.tasks.trees import Entry, Tree
+from scholars.tasks.trees import MAX_DEPTH, Entry, Tree
 
 # What people call the parts of a data set, by what they are used for here; a folder of nothing but such folders holds
 # no classes.
@@ -22,8 +22,6 @@ _PARTS = {
     "validation": ("val", "valid", "validation", "dev", "eval", "evaluation"),
 }
 _PART_NAMES = frozenset(name for names in _PARTS.values() for name in names)
-# Folders within each other.
-_MAX_DEPTH = 100
 
 
 @dataclass
@@ -189,8 +187,8 @@ class LayoutReader:
             raise InputError(f"{self.place(folder)}: is a link to a folder that it is in itself; remove the link")
         if real in self.visited:
             raise InputError(f"{self.place(folder)}: is, by a link, a folder that is read already; remove the link")
-        if len(above) > _MAX_DEPTH:
-            raise InputError(f"{self.place(folder)}: is more than {_MAX_DEPTH} folders deep; move the images up")
+        if len(above) > MAX_DEPTH:
+            raise InputError(f"{self.place(folder)}: is more than {MAX_DEPTH} folders deep; move the images up")
         self.visited.add(real)
         entries = self.entries(folder)
         self.skip_others(folder)

@@ -13,6 +13,8 @@ from scholars.storage.files import expand_user
 from scholars.tasks.decoding import read_file
 from scholars.tasks.image_formats import is_hidden, is_image_name, why_not_read
 
+# Folders within each other.
+MAX_DEPTH = 100
 _LOST = "links that lead nowhere: git annex get or dvc pull fetches what they lead to"
 
 
