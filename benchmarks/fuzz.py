@@ -15,7 +15,6 @@ import io
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -97,17 +96,13 @@ def arrays_reader(home: Path) -> tuple[Reader, list[bytes]]:
     return file_reader(home / "task.npz", read_npz), seeds
 
 
-def upload_reader(home: Path) -> tuple[Reader, list[bytes]]:
-    from scholars.studio.uploads import UploadExtractor, unpack
+def archive_reader(home: Path) -> tuple[Reader, list[bytes]]:
+    from scholars.studio.uploads import check_archive
+    from scholars.tasks.open import open_task
 
     def read(path: Path) -> None:
-        target = Path(tempfile.mkdtemp(dir=home))
-        try:
-            extractor = UploadExtractor(target)
-            unpack(path, extractor)
-            extractor.find_root()
-        finally:
-            shutil.rmtree(target)
+        check_archive(path)
+        open_task(path, size=4)
 
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -192,7 +187,7 @@ READERS: dict[str, tuple[Callable[[Path], tuple[Reader, list[bytes]]], str]] = {
     "table": (table_reader, "tables of pictures (CSV)"),
     "arrays": (arrays_reader, "arrays (`.npz`)"),
     "image": (image_reader, "images (PNG, JPEG, WebP, BMP, TIFF, GIF)"),
-    "upload": (upload_reader, "zip files sent to the studio"),
+    "archive": (archive_reader, "zip files, and those sent to the studio"),
     "description": (description_reader, "`scholar.json`, with its weights beside it"),
     "weights": (weights_reader, "weights of solver and out-of-distribution detector (safetensors)"),
     "checkpoint": (checkpoint_reader, "unfinished trainings (safetensors)"),

@@ -194,6 +194,24 @@ def life_before(home: Path) -> None:
     (home / "more.csv").write_text("\n".join(lines) + "\n")
 
 
+def folders_before(home: Path) -> None:
+    two_years(home)
+    for name in ("photos/2025", "holiday"):
+        shutil.make_archive(str(home / Path(name).parts[0]), "zip", home / name)
+    for file in (home / "photos" / "2026").rglob("*.png"):
+        link = home / "repository" / "photos" / file.relative_to(home / "photos" / "2026")
+        kept = home / "repository" / ".store" / f"{link.parent.name}-{file.stem}"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(kept)
+        link.symlink_to(kept)
+
+
+def folders_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
+    assert lineage(home / "pets") == ["photos", "photos"]
+    assert "holiday.zip/" in printed["scholars predict pets holiday.zip"]
+
+
 def life_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
     assert Scholar.load(home / "pets.gen-1").generation == 1
     assert lineage(home / "others") == ["2025", "2026"]
@@ -280,6 +298,7 @@ def sweep_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]
 SCENES = {
     "CONTRIBUTING.md": Scene(contributing_before, contributing_names, contributing_after),
     "README.md": Scene(readme_before, after=readme_after, budget=PHOTOGRAPHED),
+    "docs/folders.md": Scene(folders_before, after=folders_after, budget=LEARNS),
     "docs/life.md": Scene(life_before, after=life_after, budget=LEARNS),
     "docs/own-networks.md": Scene(
         networks_before,

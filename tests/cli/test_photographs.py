@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,27 @@ def test_two_folders_of_photographs_are_learned(home: Path) -> None:
     assert known["classes"] == ["box", "disc", "leaf", "ring"]
     assert {"name", "sha256", "size", "features"} <= known["backbone"].keys()
     assert (known["backbone"]["name"], known["backbone"]["size"]) == ("efficientnet-lite0", 64)
+
+
+def test_archives_and_links_are_sources(home: Path) -> None:
+    shutil.make_archive(str(home / "packed"), "zip", home, "june")
+    for file in (home / "june").rglob("*.*"):
+        link = home / "links" / file.relative_to(home / "june")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file)
+    words = ["evaluate", "my-scholar", "packed.zip", "links", "june", "--json"]
+    refused = scholars(*words, cwd=home)
+    assert refused.returncode == 2
+    assert "name a folder that links may lead into: --follow-links ROOT" in refused.stderr
+    results = json.loads(scholars(*words, "--follow-links", "june", cwd=home).stdout)["results"]
+    assert [row["images"] for row in results] == [8, 8, 8]
+    assert len({row["accuracy"] for row in results}) == 1
+    for word in ("packed.zip", "packed.zip/june/train/disc", "links"):
+        done = scholars("predict", "my-scholar", word, "--follow-links", "june", "--csv", cwd=home)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[1].startswith(word)
+    learned = scholars("learn", "packed-scholar", "links", "--follow-links", "june", *QUICK, cwd=home)
+    assert learned.returncode == 0, learned.stderr
 
 
 def test_photographs_are_predicted(home: Path) -> None:

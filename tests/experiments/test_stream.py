@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from scholars.errors import InputError
 from scholars.experiments.recipe import Recipe
@@ -129,3 +132,22 @@ def test_a_sample_of_each_class() -> None:
     fewer = {image.tobytes() for image in task.sampled(4, seed=3).train.images}
     assert fewer <= {image.tobytes() for image in few.train.images}
     assert len(task.sampled(10_000, seed=0).train) == len(task.train)
+
+
+def test_archives_and_links_are_sources(tmp_path: Path) -> None:
+    for level in range(8):
+        file = tmp_path / "photos" / "ab"[level % 2] / f"{level}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), level).save(file)
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "photos")
+    for name in "ab":
+        (tmp_path / "links" / name).mkdir(parents=True)
+        for file in (tmp_path / "photos" / name).iterdir():
+            (tmp_path / "links" / name / file.name).symlink_to(file)
+    linked = {"source": str(tmp_path / "links"), "follow_links": str(tmp_path / "photos")}
+    for plan in (recipe(tasks=[str(tmp_path / "packed.zip"), linked]), recipe(split={**linked, "tasks": 1})):
+        for task in open_stream(plan, 0):
+            assert task.classes == ("a", "b")
+            assert len(task.train) + len(task.test) == 8
+    with pytest.raises(InputError, match="is a link that leaves the folder"):
+        open_stream(recipe(tasks=[linked["source"]]), 0)

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import os
+import shutil
 import signal
 import sys
 import tracemalloc
@@ -243,6 +244,17 @@ def test_predictions_are_in_shards_in_the_order_of_the_files(
     expected = list(csv.reader(io.StringIO(whole.getvalue())))[1:]
     assert [row[:2] for row in rows] == [row[:2] for row in expected]
     assert [float(row[2]) for row in rows] == pytest.approx([float(row[2]) for row in expected], abs=0.02)
+
+
+def test_predictions_of_an_archive_are_those_of_its_folder(folder: Path, tmp_path: Path, pictures: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "packed"), "gztar", tmp_path, "pictures")
+    for source, out in ((archive, "packed"), (str(pictures), "plain")):
+        assert write_predictions(folder, [source], tmp_path / out, shard=8) == 30
+    for shard in range(4):
+        packed, plain = (read(tmp_path / out / f"0000{shard}.csv")[1:] for out in ("packed", "plain"))
+        assert [row[1:] for row in packed] == [row[1:] for row in plain]
+        assert [Path(row[0]).name for row in packed] == [Path(row[0]).name for row in plain]
+        assert all(row[0].startswith(f"{archive}{os.sep}pictures{os.sep}") for row in packed)
 
 
 def read(path: Path) -> list[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,3 +142,23 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "clip.mov").write_bytes(b"x")
     with pytest.raises(InputError, match=r"the folder holds none \(left out 1 file: 1 \.mov \(videos\)\)"):
         list(find_images([str(tmp_path)]))
+
+
+def test_images_in_archives(files: list[Path], one: Scholar, tmp_path: Path) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path) + "-packed", "zip", tmp_path))
+    packed = list(find_images([str(archive)]))
+    assert packed == [archive / file.relative_to(tmp_path) for file in files]
+    assert list(find_images([str(packed[3])])) == [packed[3]]
+    found = [prediction.guesses for prediction in predict_files(one, packed)]
+    assert found == [prediction.guesses for prediction in predict_files(one, files)]
+    (tmp_path / "none.zip").write_bytes(b"no archive")
+    with pytest.raises(InputError, match=r"none\.zip: is not an archive that can be read"):
+        list(find_images([str(tmp_path / "none.zip")]))
+
+
+def test_links_out_of_a_folder(files: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "a.png").symlink_to(files[0])
+    with pytest.raises(InputError, match="is a link that leaves the folder"):
+        list(find_images([str(tmp_path / "links")]))
+    assert list(find_images([str(tmp_path / "links")], follow_links=tmp_path)) == [tmp_path / "links" / "a.png"]

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,11 +24,9 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from scholars.scholar import Scholar
-from scholars.studio import uploads
 from scholars.studio.app import studio
-from scholars.studio.bodies import extract_images
+from scholars.studio.bodies import receive_images
 from scholars.studio.upload_folder import ActiveUploads, UploadFolder, remove_stale_uploads
-from scholars.studio.uploads import UploadExtractor
 from scholars.tasks.task import Task
 
 from .test_app import zipped
@@ -96,7 +93,7 @@ def test_event_streams_end_when_the_studio_is_closed(
 ) -> None:
     with opened(one, temporary) as (server, address):
         job = teach(address, high)
-        assert list(temporary.glob("scholars-task-*/images"))
+        assert list(temporary.glob("scholars-task-*/archive.zip"))
         headers = {"accept": "text/event-stream"}
         with httpx.stream("GET", f"{address}/jobs/{job}", headers=headers, timeout=60) as answer:
             lines = answer.iter_lines()
@@ -120,7 +117,7 @@ def test_the_next_studio_removes_what_a_killed_one_left(
         teach(address, high)
         server.kill()
         server.join()
-    assert list(temporary.glob("scholars-task-*/images"))
+    assert list(temporary.glob("scholars-task-*/archive.zip"))
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     with TestClient(studio(temporary.parent / "home")):
         assert not list(temporary.glob("scholars-*"))
@@ -153,38 +150,30 @@ def test_uploads_work_where_nothing_can_be_locked(temporary: Path, monkeypatch: 
     assert not list(temporary.iterdir())
 
 
-def test_what_is_being_unpacked_is_not_kept(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread that unpacks has ended when its request has, and what it wrote is gone."""
-    begun, ended = threading.Event(), threading.Event()
-
-    def unpacking(archive: Path, extractor: UploadExtractor) -> None:
-        try:
-            opened = extractor.open("cat/a.png")
-            assert opened
-            with opened as file:
-                begun.set()
-                while True:
-                    extractor.write(file, b"x")
-        finally:
-            ended.set()
-
+def test_an_upload_that_breaks_off_is_not_kept(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def sent() -> None:
+        begun = asyncio.Event()
+        pieces: list[Message] = [{"type": "http.request", "body": b"zip", "more_body": True}]
+
         async def body() -> Message:
-            return {"type": "http.request", "body": b"zip", "more_body": False}
+            if pieces:
+                return pieces.pop()
+            begun.set()
+            await asyncio.Event().wait()
+            raise AssertionError
 
         async def request() -> None:
             async with receiving.receive() as scratch:
-                await extract_images(Request({"type": "http", "headers": []}, body), scratch.folder, ())
+                await receive_images(Request({"type": "http", "headers": []}, body), scratch.folder, ())
 
         receiving = ActiveUploads()
         task = asyncio.create_task(request())
-        await asyncio.to_thread(begun.wait)
+        await begun.wait()
+        assert list(temporary.iterdir())
         task.cancel()
         await receiving.wait()
-        assert ended.is_set()
         assert task.cancelled()
 
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    monkeypatch.setattr(uploads, "unpack", unpacking)
     asyncio.run(asyncio.wait_for(sent(), 30))
     assert not list(temporary.iterdir())

@@ -13,7 +13,7 @@ import pytest
 from scholars.errors import InputError
 from scholars.studio import uploads
 from scholars.studio.multipart import parse_multipart
-from scholars.studio.uploads import UploadExtractor
+from scholars.studio.uploads import UploadWriter
 
 
 def body(files: list[tuple[str, bytes]]) -> tuple[str, bytes]:
@@ -22,12 +22,12 @@ def body(files: list[tuple[str, bytes]]) -> tuple[str, bytes]:
     return request.headers["content-type"], request.read()
 
 
-def take(kind: str, content: bytes, folder: Path, at_a_time: int = 1000) -> UploadExtractor:
+def take(kind: str, content: bytes, folder: Path, at_a_time: int = 1000) -> UploadWriter:
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(content), at_a_time):
             yield content[start : start + at_a_time]
 
-    intake = UploadExtractor(folder)
+    intake = UploadWriter(folder)
     asyncio.run(parse_multipart(kind, pieces(), intake))
     return intake
 

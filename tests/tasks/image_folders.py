@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from PIL import Image
@@ -15,6 +16,13 @@ def put(path: Path, image: Image.Image | int = 0, size: int = 8) -> Path:
     picture = Image.new("L", (size, size), image) if isinstance(image, int) else image
     picture.save(path)
     return path
+
+
+def png(level: int, size: int = 8) -> bytes:
+    """The content of an image of this level of grey."""
+    content = io.BytesIO()
+    Image.new("L", (size, size), level).save(content, "PNG")
+    return content.getvalue()
 
 
 def fill(folder: Path, classes: str = "ab", each: int = 3) -> Path:

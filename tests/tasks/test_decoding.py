@@ -204,7 +204,12 @@ def test_all_unreadable_files_are_listed_at_once(tmp_path: Path) -> None:
     (tmp_path / "b" / "drawing.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n")
     with pytest.raises(InputError, match="4 of 10 images cannot be read") as caught:
         open_task(tmp_path)
-    for said in ("a/empty.png: is empty", "a/page.jpg: is no image", "b/gone.png: is no file", "b/drawing.png: is no"):
+    for said in (
+        "a/empty.png: is empty",
+        "a/page.jpg: is no image",
+        "b/gone.png: is a link",
+        "b/drawing.png: is no",
+    ):
         assert said in str(caught.value)
 
 

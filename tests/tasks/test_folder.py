@@ -43,7 +43,7 @@ def test_one_name_is_one_class_however_its_accents_are_written(tmp_path: Path) -
     assert open_task(tmp_path / "one").classes == ("a", "b", "Zo\u00e9")
     assert open_task(tmp_path / "one", classes=("Zoe\u0301",)).classes == ("Zo\u00e9",)
     put(tmp_path / "one" / "Zo\u00e9" / "0.png", 7)
-    with pytest.raises(InputError, match="two folders are called Zo\u00e9"):
+    with pytest.raises(InputError, match="two folders are of the class Zo\u00e9"):
         open_task(tmp_path / "one")
 
 
@@ -306,3 +306,78 @@ def test_a_folder_of_folders_called_like_a_known_class_is_that_class(tmp_path: P
     assert said(task) == "class 'cat' is of the images in the folders 2025, 2026"
     with pytest.raises(InputError, match="is it one class, or are they"):
         open_task(tmp_path, known=("dog",))
+
+
+# Links out of the folder, as git-annex and DVC make them
+
+
+def annexed(root: Path, name: str, level: int, store: str = ".git/annex/objects") -> Path:
+    """A link to a file that is called by its content, has no ending and may not be written."""
+    content = put(root / f"{level}.png", level)
+    target = root / store / "1f" / f"SHA256E-s{level}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    content.rename(target)
+    target.chmod(0o444)
+    link = root / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(os.path.relpath(target, link.parent))
+    return target
+
+
+def test_links_into_a_folder_that_is_named_are_followed(tmp_path: Path) -> None:
+    for level in range(6):
+        annexed(tmp_path, f"photos/{'ab'[level // 3]}/{level}.jpg", level)
+    with pytest.raises(InputError, match=r"0\.jpg: is a link that leaves the folder, to .*--follow-links ROOT"):
+        open_task(tmp_path / "photos")
+    task = open_task(tmp_path / "photos", follow_links=tmp_path)
+    assert sorted(levels(task, "train") + levels(task, "test")) == [(level, "ab"[level // 3]) for level in range(6)]
+    assert task.remarks == ()
+    assert len(open_task(tmp_path, classes=("photos",)).train) > 0, "its store is in the folder, if hidden"
+
+
+def test_links_that_leave_both_folders_are_refused(tmp_path: Path) -> None:
+    root, store = fill(tmp_path / "root"), tmp_path / "store"
+    store.mkdir()
+    (root / "a" / "link.png").symlink_to(put(tmp_path / "secret" / "0.png", 9))
+    with pytest.raises(InputError, match=f"is a link that leaves the folder and {store}, to "):
+        open_task(root, follow_links=store)
+    (root / "a" / "link.png").unlink()
+    (store / "up").symlink_to(tmp_path / "secret", target_is_directory=True)
+    (root / "c").symlink_to(store / "up", target_is_directory=True)
+    with pytest.raises(InputError, match=r"/c: is a link that leaves"):
+        open_task(root, follow_links=store)
+    with pytest.raises(InputError, match="none: is no folder; name the one that the links lead into"):
+        open_task(root, follow_links=tmp_path / "none")
+
+
+def test_links_in_a_circle_are_refused_in_a_folder_that_is_named_too(tmp_path: Path) -> None:
+    root = fill(tmp_path / "store" / "root")
+    (root / "a" / "x").symlink_to(tmp_path / "store", target_is_directory=True)
+    with pytest.raises(InputError, match=r"remove the link"):
+        open_task(root, follow_links=tmp_path / "store")
+
+
+def test_what_was_not_fetched_is_listed_with_what_to_do(tmp_path: Path) -> None:
+    for level in range(4):
+        annexed(tmp_path, f"photos/{'ab'[level % 2]}/{level}.png", level)
+    annexed(tmp_path, "photos/a/9.png", 9).unlink()
+    (tmp_path / "photos" / "b" / "8.png").write_text("/annex/objects/SHA256E-s8--1f.png\n")
+    (tmp_path / "photos" / "b" / "7.png").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1f\n")
+    (tmp_path / "photos" / "c").symlink_to(tmp_path / "photos" / "gone", target_is_directory=True)
+    with pytest.raises(InputError, match="3 of 7 images cannot be read") as caught:
+        open_task(tmp_path / "photos", follow_links=tmp_path)
+    assert "a/9.png: is a link that leads nowhere: git annex get or dvc pull fetches" in str(caught.value)
+    for file in ("b/7.png", "b/8.png"):
+        assert f"{file}: stands for an image that was not fetched: git annex get or git lfs pull" in str(caught.value)
+    task = open_task(tmp_path / "photos", follow_links=tmp_path, skip_unreadable=True)
+    assert {(each.count, each.reason.split(":")[0]) for each in task.skipped} == {
+        (1, "links that lead nowhere"),
+        (3, "cannot be read"),
+    }
+
+
+def test_a_link_to_itself_is_listed(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / "a" / "self.png").symlink_to("self.png")
+    with pytest.raises(InputError, match=r"a/self\.png: is a link that leads nowhere"):
+        open_task(tmp_path)

@@ -199,7 +199,7 @@ def test_a_file_that_is_gone_is_listed(folder: Path) -> None:
     (folder / "test" / "a" / "0.png").unlink()
     found, bad = task.test.map_pictures(lambda picture, digest: digest, 8)
     assert len(found) == 3
-    assert bad == ["  test/a/0.png: is no file, or a link that leads nowhere"]
+    assert bad == ["  test/a/0.png: is no file"]
 
 
 def test_of_many_unreadable_files_some_are_shown() -> None:

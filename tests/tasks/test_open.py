@@ -76,7 +76,10 @@ def test_the_nearest_name_is_offered() -> None:
 
 def test_another_file(place: Path) -> None:
     (place / "notes.txt").write_text("no images")
-    with pytest.raises(InputError, match=r"notes\.txt: is neither an image folder nor an \.npz or \.csv file"):
+    with pytest.raises(
+        InputError,
+        match=r"notes\.txt: is neither an image folder nor an archive of one \(\.zip",
+    ):
         open_task("notes.txt")
 
 

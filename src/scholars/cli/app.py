@@ -62,6 +62,12 @@ ScholarFolder = Annotated[Path, typer.Argument(metavar="SCHOLAR", help="A schola
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Go on without image files that cannot be read, and count them.")
 ]
+FollowLinks = Annotated[
+    Path | None,
+    typer.Option(
+        "--follow-links", metavar="ROOT", help="Read links that lead into this folder, as git-annex and DVC make them."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from scholars.cli.app import Address, AsJson, ScholarFolder, app, fast_imports
+from scholars.cli.app import Address, AsJson, FollowLinks, ScholarFolder, app, fast_imports
 from scholars.cli.console import explain_resume, messages, out, print_line, progress_counter, urgent
 from scholars.errors import InputError, Interrupted
 
@@ -17,10 +17,12 @@ from scholars.errors import InputError, Interrupted
 def predict(
     scholar: ScholarFolder,
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE", help="Files, folders or patterns; - reads their names from stdin.")
+        list[str],
+        typer.Argument(metavar="IMAGE", help="Files, folders, archives or patterns; - reads their names from stdin."),
     ],
     among: Annotated[str | None, typer.Option(help="Consider only the classes of this task.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Number of guesses for each image.")] = 1,
+    follow_links: FollowLinks = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print file,class,probability,unfamiliar lines.")] = False,
     path: Annotated[
@@ -46,7 +48,7 @@ def predict(
         if address:
             raise InputError("--address is for many images: give --out, a folder for their predictions")
         skipped = SkippedFiles()
-        files = list(find_images(names, skipped))
+        files = list(find_images(names, skipped, follow_links))
         if others := skipped.counts():
             print_line(describe_skipped(others), urgent)
         predictions = predict_files(Scholar.load(scholar), files, among=among, top=top)
@@ -60,7 +62,16 @@ def predict(
     from scholars.inference.bulk import write_predictions
 
     with _resumable(), progress_counter(messages, "images") as on_progress:
-        count = write_predictions(scholar, names, path, among=among, top=top, address=address, on_progress=on_progress)
+        count = write_predictions(
+            scholar,
+            names,
+            path,
+            among=among,
+            top=top,
+            follow_links=follow_links,
+            address=address,
+            on_progress=on_progress,
+        )
     print_line(f"{count:,} images: {path}")
 
 

@@ -13,6 +13,7 @@ from scholars.cli.app import (
     DataDir,
     Devices,
     Events,
+    FollowLinks,
     GeneratorKind,
     Nodes,
     SaveEvery,
@@ -34,7 +35,7 @@ def learn_task(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A name, an image folder, an .npz or .csv file, or hf:owner/name.",
+            help="A name, an image folder or .zip or .tar of one, an .npz or .csv file, or hf:owner/name.",
             autocompletion=completion.complete_source,
         ),
     ],
@@ -47,6 +48,7 @@ def learn_task(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the previous generation, as SCHOLAR.gen-N.")] = False,
     data_dir: DataDir = None,
     skip_unreadable: SkipUnreadable = False,
+    follow_links: FollowLinks = None,
     seed: Annotated[int, typer.Option(help="The seed: equal seeds give equal scholars.")] = 0,
     generator: GeneratorKind = None,
     backbone: BackboneName = None,
@@ -77,32 +79,30 @@ def learn_task(
 
     from dataclasses import replace
 
-    from scholars.cli.progress import open_task_with_progress, show_progress
+    from scholars.cli.progress import show_progress
+    from scholars.cli.sources import SourceOptions, open_source
     from scholars.compute.processes import distributed
     from scholars.learning.lifelong import known_classes, plan_lesson, settings_of, teach
     from scholars.tasks.task import Task
 
-    only, known = split_list(classes) if classes else None, known_classes(scholar, origin)
+    options = SourceOptions(data_dir, split_list(classes) if classes else None, skip_unreadable, follow_links)
+    known = known_classes(scholar, origin)
     settings = settings_of(scholar, origin, changed, backbone)
     first: Task | None = None
     if settings is None:  # whether a new scholar has a backbone is for its images to say
-        first = open_task_with_progress(messages, source, None, data_dir, only, skip_unreadable, split=not test)
+        first = open_source(messages, source, options, None, split=not test)
         settings = settings_of(scholar, origin, changed, backbone, first)
         assert settings
     with explain_resume("the same command resumes it"), distributed(settings.compute, devices, nodes):
         task = first
         if task is None or not settings.backbone:
-            task = open_task_with_progress(
-                messages, source, settings, data_dir, only, skip_unreadable, known, split=not test
-            )
+            task = open_source(messages, source, options, settings, known, split=not test)
         if name:
             task = replace(task, name=name)
         if test == "none":
             task = task.without_test_part()
         elif test:
-            tests = open_task_with_progress(
-                messages, test, settings, data_dir, only, skip_unreadable, known, split=False
-            )
+            tests = open_source(messages, test, options, settings, known, split=False)
             task = task.with_test_part(tests)
         if dry_run:
             for line in plan_lesson(scholar, task, origin=origin, changes=changed, backbone=backbone, refit=refit):
@@ -141,7 +141,7 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Names, image folders, .npz or .csv files, or hf:owner/name.",
+            help="As for learn: names, image folders, archives, files, or hf:owner/name.",
             autocompletion=completion.complete_source,
         ),
     ],
@@ -151,6 +151,7 @@ def evaluate(
         bool, typer.Option("--held-out", help="Score what learning from the source holds out, learned or not.")
     ] = False,
     skip_unreadable: SkipUnreadable = False,
+    follow_links: FollowLinks = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -162,7 +163,7 @@ def evaluate(
     with fast_imports():
         from dataclasses import asdict
 
-        from scholars.cli.progress import open_scored
+        from scholars.cli.sources import SourceOptions, open_scored
         from scholars.errors import InputError
         from scholars.evaluation.accuracy import by_class, evaluate
         from scholars.evaluation.scored import Which
@@ -174,8 +175,10 @@ def evaluate(
     if everything and held_out:
         raise InputError("--all and --held-out contradict each other: leave one of them out")
     which: Which = "all" if everything else "held out" if held_out else "auto"
-    chosen = open_scored(messages, sources, opened, data_dir, only, skip_unreadable, which)
-    evaluations = [(scored, evaluate(opened, scored.task)) for scored in chosen]
+    options = SourceOptions(data_dir, only, skip_unreadable, follow_links)
+    evaluations = [
+        (scored, evaluate(opened, scored.task)) for scored in open_scored(messages, sources, options, opened, which)
+    ]
     if as_json:
         rows = [
             {
@@ -208,17 +211,19 @@ def inspect(
     tests: Annotated[
         list[str] | None, typer.Option("--test", help="A source to evaluate it on now; repeatable.")
     ] = None,
+    follow_links: FollowLinks = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a scholar knows. Its classes, lineage and networks, and the audits of its dreams."""
     with fast_imports():
-        from scholars.cli.progress import open_scored
+        from scholars.cli.sources import SourceOptions, open_scored
         from scholars.inference.describe import describe, lineage_tree
         from scholars.scholar import Scholar
 
     opened = Scholar.load(scholar)
-    tasks = [scored.task for scored in open_scored(messages, tests or [], opened, data_dir)]
+    options = SourceOptions(data_dir, follow_links=follow_links)
+    tasks = [scored.task for scored in open_scored(messages, tests or [], options, opened)]
     description = describe(opened, scholar, tasks)
     if as_json:
         out.print_json(data=description)

@@ -2,10 +2,8 @@
 
 import signal
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -15,13 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from scholars.cli.console import print_line, urgent
 from scholars.cli.tensorboard import tensorboard_writer
-from scholars.errors import InputError
-from scholars.evaluation.scored import Scored, Which, choose_scored
 from scholars.learning.callbacks import Callbacks, Position
-from scholars.scholar import Scholar
-from scholars.settings import Settings
-from scholars.tasks.open import open_task
-from scholars.tasks.task import Task
 from scholars.training.meter import Tick
 
 
@@ -34,7 +26,7 @@ def show_progress(console: Console, events: Path | None = None) -> Iterator[Call
     with (
         _stop_on_signal(console) as stop,
         tensorboard_writer(events) if events else nullcontext() as write_events,
-        _progress_bar(console) as progress,
+        progress_bar(console) as progress,
     ):
         display = _Display(console, progress)
 
@@ -46,70 +38,8 @@ def show_progress(console: Console, events: Path | None = None) -> Iterator[Call
         yield Callbacks(on_tick, display.on_row, display.on_note, stop.is_set)
 
 
-def open_scored(
-    console: Console,
-    sources: Sequence[str],
-    scholar: Scholar,
-    data_dir: Path | None,
-    classes: Sequence[str] | None = None,
-    skip_unreadable: bool = False,
-    which: Which = "auto",
-) -> list[Scored]:
-    """Open each source, with progress bars; say which of its images are scored, and which files are left out.
-
-    Tasks of one name are named by their sources: 2025/new, 2026/new.
-    """
-    if repeated := [source for source, count in Counter(sources).items() if count > 1]:
-        raise InputError(f"{repeated[0]} is given twice: give each source once")
-    settings, known = scholar.settings, scholar.classes
-    found = []
-    for source in sources:
-        task = open_task_with_progress(
-            console, source, settings, data_dir, classes, skip_unreadable, known, split=False
-        )
-        found.append(choose_scored(task, scholar.lineage, which))
-    for scored in found:
-        for remark in (scored.note, *scored.task.remarks):
-            print_line(f"{scored.task.name}: {remark}", urgent)
-    names = Counter(scored.task.name for scored in found)
-    return [
-        scored if names[scored.task.name] == 1 else replace(scored, task=replace(scored.task, name=source))
-        for scored, source in zip(found, sources, strict=True)
-    ]
-
-
-def open_task_with_progress(
-    console: Console,
-    source: str,
-    settings: Settings | None,
-    data_dir: Path | None,
-    classes: Sequence[str] | None,
-    skip_unreadable: bool = False,
-    known: Sequence[str] = (),
-    split: bool = True,
-) -> Task:
-    """Open a source in a scholar's image shape, with a progress bar while images are decoded.
-
-    settings: the scholar's; those in files are not decoded yet where it has a backbone, or where it is not known (None)
-    """
-    shape = settings.image if settings and not settings.backbone else None
-    with _progress_bar(console) as progress:
-        bar = progress.add_task(f"[bold]{escape(source)}[/]  reading", total=None, speed="")
-        return open_task(
-            source,
-            data_dir=data_dir,
-            classes=classes,
-            known=known,
-            size=shape.size if shape else None,
-            channels=shape.channels if shape else None,
-            decode=shape is not None,
-            skip_unreadable=skip_unreadable,
-            split=split,
-            on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
-        )
-
-
-def _progress_bar(console: Console) -> Progress:
+def progress_bar(console: Console) -> Progress:
+    """Return a progress bar, which shows nothing where there is no terminal."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -39,11 +39,12 @@ def report(
 
     only = folders[0] if len(folders) == 1 else None
     if only and (only / scholar_folder.DESCRIPTION).is_file():
-        from scholars.cli.progress import open_scored
+        from scholars.cli.sources import SourceOptions, open_scored
         from scholars.report.scholar_page import write_scholar_page
         from scholars.scholar import Scholar
 
-        tasks = [scored.task for scored in open_scored(messages, tests or [], Scholar.load(only), data_dir)]
+        found = open_scored(messages, tests or [], SourceOptions(data_dir), Scholar.load(only))
+        tasks = [scored.task for scored in found]
         # Beside the scholar's folder: inside there is nothing but what its description names.
         named = only if only.name.strip(".") else only.resolve()
         page = write_scholar_page(only, path or named.with_name(f"{only.resolve().name}.html"), tasks)

@@ -23,9 +23,14 @@ MAX_BYTES = 2**20
 class TaskSpec(Section):
     """One task of a recipe. A plain string in a recipe is its ``source``."""
 
-    source: str = Field(description="a name, an image folder or an .npz file, as for `scholars learn`")
+    source: str = Field(
+        description="a name, an image folder, an archive of one, or an .npz file, as for `scholars learn`"
+    )
     name: str | None = Field(None, description="the task's name; default: the source's own name")
     classes: tuple[str, ...] | None = Field(None, description="only these classes; default: all")
+    follow_links: Path | None = Field(
+        None, description="a folder into which links in the image folder may lead; default: none may leave it"
+    )
     limit: int | None = Field(None, ge=1, description="at most this many training images; default: all")
     invert: bool = Field(False, description="swap dark and bright: the same classes in another domain")
     grey: bool = Field(False, description="remove the colours")
@@ -43,6 +48,7 @@ class SplitSpec(Section):
     """One data set, split by its classes into tasks."""
 
     source: str = Field(description="the data set, as for a task")
+    follow_links: Path | None = Field(None, description="as for a task")
     tasks: int = Field(ge=1, le=10_000, description="number of tasks")
     order: Literal["source", "seed"] | tuple[str, ...] = Field(
         "source", description="order of the classes: the source's own, shuffled by the run's seed, or a list of names"

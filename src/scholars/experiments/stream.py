@@ -8,7 +8,7 @@ import numpy as np
 
 from scholars.compute.device import derive_seed
 from scholars.errors import InputError
-from scholars.experiments.recipe import Recipe, SplitSpec
+from scholars.experiments.recipe import Recipe, SplitSpec, TaskSpec
 from scholars.tasks import transforms
 from scholars.tasks.open import open_task
 from scholars.tasks.task import Task
@@ -37,7 +37,7 @@ def open_stream(recipe: Recipe, seed: int, data_dir: str | Path | None = None) -
 def _open_listed(recipe: Recipe, data_dir: str | Path | None) -> list[Task]:
     tasks = []
     for spec in recipe.tasks:
-        task = _open_source(recipe, spec.source, spec.classes, data_dir)
+        task = _open_source(recipe, spec, spec.classes, data_dir)
         task = task.limited(spec.limit) if spec.limit else task
         task = task.inverted() if spec.invert else task
         task = task.transformed(transforms.grey()) if spec.grey else task
@@ -50,7 +50,7 @@ def _open_listed(recipe: Recipe, data_dir: str | Path | None) -> list[Task]:
 
 
 def _open_split(recipe: Recipe, spec: SplitSpec, seed: int, data_dir: str | Path | None) -> list[Task]:
-    whole = _open_source(recipe, spec.source, None, data_dir)
+    whole = _open_source(recipe, spec, None, data_dir)
     order = _class_order(spec, whole, seed)
     if spec.tasks > 1 and spec.tasks >= len(order):
         raise InputError(
@@ -83,9 +83,17 @@ def _class_order(spec: SplitSpec, whole: Task, seed: int) -> Sequence[str]:
     return whole.select_classes(spec.order).classes
 
 
-def _open_source(recipe: Recipe, source: str, classes: Sequence[str] | None, data_dir: str | Path | None) -> Task:
-    if recipe.backbone:  # it looks at the files
-        return open_task(source, data_dir=data_dir, classes=classes, decode=False)
-    image = recipe.image
-    task = open_task(source, data_dir=data_dir, classes=classes, size=image.size, channels=image.channels)
-    return task.resized(image.channels, image.size)
+def _open_source(
+    recipe: Recipe, spec: TaskSpec | SplitSpec, classes: Sequence[str] | None, data_dir: str | Path | None
+) -> Task:
+    image = None if recipe.backbone else recipe.image  # a backbone looks at the files
+    task = open_task(
+        spec.source,
+        data_dir=data_dir,
+        classes=classes,
+        size=image.size if image else None,
+        channels=image.channels if image else None,
+        decode=image is not None,
+        follow_links=spec.follow_links,
+    )
+    return task.resized(image.channels, image.size) if image else task

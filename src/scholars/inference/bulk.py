@@ -24,7 +24,8 @@ from scholars.inference.predict import find_images, predict_files, write_csv
 from scholars.inference.shards import SHARD, MakeShard, ShardedOutput, description_digest, run_shards
 from scholars.scholar import Scholar
 from scholars.storage import files
-from scholars.storage.image_files import class_folder_names, write_images
+from scholars.storage.class_folders import class_folder_names
+from scholars.storage.image_files import write_images
 from scholars.tasks.skipped import SkippedFiles, describe_skipped
 
 # Unreadable files in a message; ``unreadable.csv`` has all.
@@ -197,6 +198,7 @@ def write_predictions(
     *,
     among: str | None = None,
     top: int = 1,
+    follow_links: str | Path | None = None,
     address: str | None = None,
     shard: int = SHARD,
     on_progress: OnProgress = lambda done, total: None,
@@ -207,7 +209,7 @@ def write_predictions(
     cannot be read are in ``unreadable.csv``, with the reason. If the call is interrupted, the same call resumes it,
     provided that ``words`` name the same files.
 
-    words: as for `find_images`
+    words, follow_links: as for `find_images`
     among, top: as for `predict_files`
     address: of a Ray cluster whose machines have these files under the same names; every worker loads the scholar once
     shard: how many images a shard has
@@ -222,9 +224,12 @@ def write_predictions(
     work = ShardedOutput(out.resolve())
     job = PredictionJob(scholar.resolve(), among, top, description_digest(scholar))
     with work.lock():
+        skipped = SkippedFiles()
         with tempfile.TemporaryDirectory(prefix=f".{work.out.name}.", suffix=".tmp", dir=work.out.parent) as lists:
-            count, shards, digest = _write_file_lists(words, Path(lists), shard)
+            count, shards, digest = _write_file_lists(find_images(words, skipped, follow_links), Path(lists), shard)
             work.claim({"files": digest, "among": among, "top": top, "scholar": job.digest})
+            if others := skipped.counts():
+                warnings.warn(describe_skipped(others), ScholarsWarning, stacklevel=2)
             # Also if the job was claimed before: that process may have been killed right after.
             if not (work.folder / _LISTS).is_dir():
                 (Path(lists) / _LISTS).rename(work.folder / _LISTS)
@@ -263,12 +268,11 @@ def _open_csv(path: Path) -> Iterator[IO[str]]:
         yield file
 
 
-def _write_file_lists(words: Iterable[str], folder: Path, shard: int) -> tuple[int, int, str]:
+def _write_file_lists(images: Iterable[Path], folder: Path, shard: int) -> tuple[int, int, str]:
     """Write the names of the images, ``shard`` in each list; return the numbers of images and lists, and a digest."""
     (folder / _LISTS).mkdir()
     digest, count, shards = hashlib.sha256(), 0, 0
-    skipped = SkippedFiles()
-    names = (str(file) for file in find_images(words, skipped))
+    names = map(str, images)
     while part := list(islice(names, shard)):
         text = json.dumps(part)
         # With absolute paths: from another directory the same relative names are other files.
@@ -277,8 +281,6 @@ def _write_file_lists(words: Iterable[str], folder: Path, shard: int) -> tuple[i
         count, shards = count + len(part), shards + 1
     if not count:
         raise InputError("no image is given")
-    if others := skipped.counts():
-        warnings.warn(describe_skipped(others), ScholarsWarning, stacklevel=2)
     return count, shards, digest.hexdigest()
 
 

@@ -19,7 +19,7 @@ from scholars.errors import InputError, shortlist, visible
 from scholars.scholar import Scholar
 from scholars.scholar.inputs import decode
 from scholars.storage.files import expand_user
-from scholars.tasks.decoding import read_file
+from scholars.tasks.archives import is_in_archive, is_member, read_path
 from scholars.tasks.folder import iter_image_files
 from scholars.tasks.skipped import Skipped, SkippedFiles, describe_skipped, skipped_rows
 
@@ -64,27 +64,35 @@ def predict_images(
         yield Prediction(None, guesses, unfamiliar)
 
 
-def find_images(words: Iterable[str], skipped: SkippedFiles | None = None) -> Iterator[Path]:
+def find_images(
+    words: Iterable[str], skipped: SkippedFiles | None = None, follow_links: str | Path | None = None
+) -> Iterator[Path]:
     """Yield the image files that ``words`` name: files, folders and what is in them, or patterns such as ``*.png``.
 
+    Also archives, and folders and files in them: ``photos.zip``, ``photos.zip/cat``, ``photos.zip/cat/0.png``.
+
     skipped: counts the files in folders that are left out, by their endings
+    follow_links: a folder into which links in folders may lead; else they must stay in the folder itself
 
     Raises InputError on reaching a word that names none.
     """
     left_out = SkippedFiles() if skipped is None else skipped
     for word in words:
         path = expand_user(word)
-        if path.is_dir():
-            files = iter_image_files(path, left_out)
-        elif path.exists():
+        is_one = is_member(path)
+        holds_files = path.is_dir() or (is_in_archive(path) and not is_one)
+        if holds_files:
+            files = iter_image_files(path, left_out, follow_links)
+        elif is_one or path.exists():
             files = iter([path])
         else:
             files = iter(_matching(path))
         first = next(files, None)
         if first is None:
             others = left_out.counts()
-            none = f"the folder holds none{f' ({describe_skipped(others)})' if others else ''}"
-            raise InputError(f"no image at {word}: {none if path.is_dir() else 'no such file'}")
+            why = f" ({describe_skipped(others)})" if others else ""
+            none = f"the {'folder' if path.is_dir() else 'archive'} holds none{why}"
+            raise InputError(f"no image at {word}: {none if holds_files else 'no such file'}")
         yield first
         yield from files
 
@@ -151,7 +159,7 @@ def _decoded(files: Sequence[Path], scholar: Scholar) -> Iterator[_Chunk]:
     shape, count = scholar.settings.image, _PHOTOS if scholar.backbone else scholar.chunk_size
 
     def decode_some(chunk: Sequence[Path]) -> _Chunk:
-        results = decode(read_file, [str(file) for file in chunk], shape, scholar.backbone)
+        results = decode(read_path, [str(file) for file in chunk], shape, scholar.backbone)
         pairs = list(zip(chunk, results, strict=True))
         pictures = [result for _, result in pairs if not isinstance(result, str)]
         none = np.empty((0, shape.channels, shape.size, shape.size), np.uint8)

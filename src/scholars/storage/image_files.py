@@ -3,7 +3,6 @@
 import base64
 import io
 import math
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from scholars.errors import InputError
 from scholars.storage import files
+from scholars.storage.class_folders import class_folder_names
 
 
 def write_image_folder(folder: Path, batches: Iterable[tuple[Tensor, Tensor]], classes: Sequence[str]) -> int:
@@ -21,22 +20,14 @@ def write_image_folder(folder: Path, batches: Iterable[tuple[Tensor, Tensor]], c
 
     batches: images ``[B, C, H, W]`` uint8 and labels ``[B]``, indices into ``classes``; one batch is held at a time
 
-    Returns how many were written. The folder appears whole or not at all, and replaces one that is there. Raises
-    InputError where class names cannot be told apart.
+    Returns how many were written. The folder appears whole or not at all, and replaces one that is there. See
+    `scholars.storage.class_folders` for the folders' names.
     """
     names = class_folder_names(classes)
     with files.atomic_folder(folder) as fresh:
         for name in names:
             (fresh / name).mkdir()
         return write_images(batches, [fresh / name for name in names])
-
-
-def class_folder_names(classes: Sequence[str]) -> list[str]:
-    """Return the name of each class's folder. Raises InputError where two of them cannot be told apart."""
-    names = [_folder_name(name) for name in classes]
-    if len({name.casefold() for name in names}) != len(names):
-        raise InputError(f"class names cannot be told apart as folders: {', '.join(sorted(classes))}")
-    return names
 
 
 def write_images(
@@ -90,8 +81,3 @@ def encode_png(image: Tensor) -> bytes:
 def data_uri(png: bytes) -> str:
     """Return the content of a PNG file as a data URI, for a page that holds its pictures in itself."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def _folder_name(name: str) -> str:
-    """Return a folder's name for a class: without separators, not hidden, and never outside the parent."""
-    return re.sub(r"[\x00-\x1f/\\\\:*?\"<>|]", "_", name).lstrip(".") or "_"

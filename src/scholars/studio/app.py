@@ -19,7 +19,7 @@ from scholars.errors import InputError
 from scholars.inference.predict import Prediction
 from scholars.studio import uploads
 from scholars.studio.batching import Batcher
-from scholars.studio.bodies import extract_images, read_image
+from scholars.studio.bodies import read_image, receive_images
 from scholars.studio.jobs import Job, JobQueue, QueueFull
 from scholars.studio.security import Guard
 from scholars.studio.served_scholar import ServedScholar
@@ -155,7 +155,7 @@ async def dream(
 async def teach(state: _Shared, request: Request, name: Annotated[str, Query(min_length=1, max_length=80)]) -> Job:
     """Teach a task: the body is a zip file with a folder for each class, or a form of files called CLASS/FILE."""
     async with state.uploads.receive() as upload:
-        source, note = await extract_images(request, upload.folder, state.scholar.loaded.classes)
+        source, note = await receive_images(request, upload.folder, state.scholar.loaded.classes)
         return state.jobs.add(name, source, upload.close, note)
 
 

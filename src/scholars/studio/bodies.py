@@ -1,6 +1,5 @@
 """Read request bodies: an image to classify, or the images of a task. Each is sent as a file or as a multipart form."""
 
-import asyncio
 from collections.abc import Collection
 from pathlib import Path
 
@@ -24,29 +23,21 @@ async def read_image(request: Request) -> bytes:
         return await image.read()
 
 
-async def extract_images(request: Request, folder: Path, classes: Collection[str]) -> tuple[Path, str | None]:
-    """Write the images that were sent below ``folder``; return the folder of class folders and a note for the user.
+async def receive_images(request: Request, folder: Path, classes: Collection[str]) -> tuple[Path, str | None]:
+    """Write the images that were sent below ``folder``; return their folder or archive and a note for the user.
 
-    classes: those that the scholar knows; see `UploadExtractor.find_root`
+    classes: those that the scholar knows
     """
-    extractor = uploads.UploadExtractor(folder / "images")
     if _is_form(request):
-        await parse_multipart(request.headers["content-type"], request.stream(), extractor)
-        return extractor.find_root(classes)
+        writer = uploads.UploadWriter(folder / "images")
+        await parse_multipart(request.headers["content-type"], request.stream(), writer)
+        return await run_in_threadpool(writer.find_root, classes)
     archive = folder / "archive.zip"
     with archive.open("wb") as file:
         async for data in request.stream():
             file.write(data)
-    unpacking = asyncio.create_task(run_in_threadpool(uploads.unpack, archive, extractor))
-    try:
-        await asyncio.shield(unpacking)
-    except asyncio.CancelledError:
-        # The thread cannot be cancelled: it would go on to write what is about to be removed.
-        extractor.stop()
-        await asyncio.wait([unpacking])
-        raise
-    archive.unlink()
-    return extractor.find_root(classes)
+    await run_in_threadpool(uploads.check_archive, archive, classes)
+    return archive, None
 
 
 def _is_form(request: Request) -> bool:

@@ -68,7 +68,7 @@ class JobQueue:
         return [job.id for job in self._jobs.values() if not job.finished]
 
     def add(self, name: str, source: Path, cleanup: Callable[[], None], note: str | None = None) -> Job:
-        """Queue the image folder ``source`` as a task called ``name``.
+        """Queue the image folder or archive ``source`` as a task called ``name``.
 
         cleanup: removes ``source``; called when the job has finished
         note: a first message for the user

@@ -12,27 +12,27 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from scholars.errors import InputError
-from scholars.studio.uploads import UploadExtractor
+from scholars.studio.uploads import UploadWriter
 
 
-async def parse_multipart(content_type: str, body: AsyncIterator[bytes], extractor: UploadExtractor) -> None:
-    """Pass the files of a form to ``extractor``. Raises InputError for a malformed or incomplete form."""
+async def parse_multipart(content_type: str, body: AsyncIterator[bytes], writer: UploadWriter) -> None:
+    """Pass the files of a form to ``writer``. Raises InputError for a malformed or incomplete form."""
     boundary = parse_options_header(content_type.encode("latin-1"))[1].get(b"boundary", b"")
     if not boundary:
         raise InputError("the form has no boundary in its Content-Type")
-    writer = _PartWriter(extractor)
+    parts = _PartWriter(writer)
     try:
         parser = MultipartParser(
             boundary,
             {
-                "on_part_begin": writer.begin_part,
-                "on_header_field": writer.add_to_header_name,
-                "on_header_value": writer.add_to_header_value,
-                "on_header_end": writer.end_header,
-                "on_headers_finished": writer.open,
-                "on_part_data": writer.write,
-                "on_part_end": writer.close,
-                "on_end": writer.end_form,
+                "on_part_begin": parts.begin_part,
+                "on_header_field": parts.add_to_header_name,
+                "on_header_value": parts.add_to_header_value,
+                "on_header_end": parts.end_header,
+                "on_headers_finished": parts.open,
+                "on_part_data": parts.write,
+                "on_part_end": parts.close,
+                "on_end": parts.end_form,
             },
         )
         async for data in body:
@@ -40,16 +40,16 @@ async def parse_multipart(content_type: str, body: AsyncIterator[bytes], extract
     except FormParserError as error:
         raise InputError(f"the form cannot be read: {error}") from None
     finally:
-        writer.close()
-    if not writer.complete:
+        parts.close()
+    if not parts.complete:
         raise InputError("the form is incomplete: it has no end")
 
 
 class _PartWriter:
     """The parser's callbacks: writes the part that is being parsed, if it is a file."""
 
-    def __init__(self, extractor: UploadExtractor) -> None:
-        self._extractor = extractor
+    def __init__(self, writer: UploadWriter) -> None:
+        self._target = writer
         self._file: BinaryIO | None = None
         self._headers: dict[bytes, bytes] = {}
         self._name = self._value = b""
@@ -70,11 +70,11 @@ class _PartWriter:
 
     def open(self) -> None:
         name = parse_options_header(self._headers.get(b"content-disposition", b""))[1].get(b"filename", b"")
-        self._file = self._extractor.open(name.decode(errors="replace")) if name else None
+        self._file = self._target.open(name.decode(errors="replace")) if name else None
 
     def write(self, data: bytes, start: int, end: int) -> None:
         if self._file:
-            self._extractor.write(self._file, data[start:end])
+            self._target.write(self._file, data[start:end])
 
     def close(self) -> None:
         if self._file:

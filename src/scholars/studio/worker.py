@@ -27,9 +27,10 @@ _REPORT_SECONDS = 0.2
 
 
 def main(folder: str, source: str, name: str, parent: str, *plugins: str) -> int:
-    """Teach the image folder ``source``, as a task called ``name``, to the scholar in ``folder``; return the exit code.
+    """Teach the image folder or archive ``source``, as a task called ``name``, to the scholar in ``folder``.
 
-    The generation before is kept. SIGTERM stops the training, and so does the end of the studio's process.
+    Returns the exit code. The generation before is kept. SIGTERM stops the training, and so does the end of the
+    studio's process.
 
     parent: process id of the studio
     plugins: files or modules that register the scholar's own kinds of networks

@@ -3,7 +3,6 @@
 import codecs
 import csv
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from scholars.tasks.listing import DecodeOptions, ImageListing, natural_key
 from scholars.tasks.load import load_listing
 from scholars.tasks.skipped import SkippedFiles
 from scholars.tasks.task import Task, nfc, resolve_classes
+from scholars.tasks.trees import LinkRoots
 
 # What people and programs call the columns, the first that occurs counts.
 _COLUMNS = {
@@ -42,7 +42,9 @@ class Row(NamedTuple):
     split: str
 
 
-def read_csv(path: Path, options: DecodeOptions, classes: Sequence[str] | None) -> Task:
+def read_csv(
+    path: Path, options: DecodeOptions, classes: Sequence[str] | None, follow_links: str | Path | None = None
+) -> Task:
     """Return the task of a CSV file with a header line and the columns ``path`` and ``label``; others are ignored.
 
     path: of an image file, relative to the folder of the CSV file, and in it; with slashes or backslashes. Also called
@@ -55,10 +57,11 @@ def read_csv(path: Path, options: DecodeOptions, classes: Sequence[str] | None) 
 
     options: how to decode the images
     classes: read these only, in this order; else all, in natural order: "2" before "10"
+    follow_links: paths may also lead to what is in this folder
 
     Raises InputError, naming the line, for anything else.
     """
-    rows, notes = read_rows(path)
+    rows, notes = read_rows(path, follow_links)
     names = resolve_classes(path.stem, sorted({row.label for row in rows}, key=natural_key), classes)
     chosen, skipped = set(names), SkippedFiles()
     rows = [row for row in rows if row.label in chosen]
@@ -85,9 +88,12 @@ def read_csv(path: Path, options: DecodeOptions, classes: Sequence[str] | None) 
     return load_listing(listing, options)
 
 
-def read_rows(path: Path) -> tuple[list[Row], list[str]]:
-    """Return the lines of a CSV file, and notes for people; no image is looked at. Raises InputError."""
-    home, notes = os.path.realpath(path.parent), list[str]()
+def read_rows(path: Path, follow_links: str | Path | None = None) -> tuple[list[Row], list[str]]:
+    """Return the lines of a CSV file, and notes for people; no image is looked at. Raises InputError.
+
+    follow_links: paths may also lead to what is in this folder
+    """
+    roots, notes = LinkRoots(path.parent, follow_links), list[str]()
     try:
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path}: is no file, or is larger than {MAX_BYTES >> 20} MiB; split it into several")
@@ -99,7 +105,7 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
         places = _find_columns(path, [name.strip() for name in reader.fieldnames or ()])
         reader.fieldnames = [places.get(name.strip(), name) for name in reader.fieldnames or ()]
-        rows = [_check_row(path, home, reader.line_num, row) for row in reader]
+        rows = [_check_row(path, roots, reader.line_num, row) for row in reader]
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV: {error}") from error
     if not rows:
@@ -132,19 +138,19 @@ def _find_columns(path: Path, columns: Sequence[str]) -> dict[str, str]:
     return {name: meaning for meaning, name in found.items() if name is not None}
 
 
-def _check_row(path: Path, home: str, line: int, cells: dict[str, str | None]) -> Row:
-    """Return a line of the file. Raises InputError if a cell is empty or wrong.
-
-    home: the real path of the file's folder
-    """
+def _check_row(path: Path, roots: LinkRoots, line: int, cells: dict[str, str | None]) -> Row:
+    """Return a line of the file. Raises InputError if a cell is empty or wrong."""
     row = Row(*((cells.get(column) or "").strip() for column in ("path", "label", "split")))
     if not row.path or not row.label:
         raise InputError(f"{path}, line {line}: has no {'label' if row.path else 'path'}")
     # A file's name has no backslash on Windows, where these come from; elsewhere one that has is taken as it is.
     if "\\" in row.path and not (path.parent / row.path).exists():
         row = row._replace(path=row.path.replace("\\", "/"))
-    if not Path(os.path.realpath(path.parent / row.path)).is_relative_to(home):
-        raise InputError(f"{path}, line {line}: {row.path} leaves the folder of the CSV file; copy the images in")
+    if not roots.contains(path.parent / row.path):
+        raise InputError(
+            f"{path}, line {line}: {row.path} leaves the folder of the CSV file; copy the images in, or name a folder "
+            "that paths may lead into: --follow-links ROOT"
+        )
     split = _PARTS.get(row.split.casefold(), row.split)
     if split not in ("", *_PARTS.values()):
         raise InputError(f"{path}, line {line}: split is {row.split!r}; it is train, test or validation")

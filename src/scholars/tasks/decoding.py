@@ -27,6 +27,8 @@ MAX_FILE_BYTES = 2**28
 _MAX_JPEG_PIXELS = 400_000_000
 # How a JPEG begins.
 _JPEG = b"\xff\xd8\xff"
+# How the files begin that git-annex and Git LFS leave in the place of images that were not fetched.
+_POINTERS = (b"/annex/objects/", b"version https://git-lfs")
 # Files up to this many bytes are decoded by one thread, larger ones by several; each takes so many files at a time.
 _SMALL_FILE_BYTES, _FILES_PER_JOB = 8192, 64
 
@@ -103,7 +105,10 @@ def read_file(path: str) -> bytes:
     """Return the content of a file of at most `MAX_FILE_BYTES` bytes. Raises OSError."""
     file = Path(path)
     if not file.is_file():
-        raise OSError("is no file, or a link that leads nowhere")
+        lost = file.is_symlink() and not file.exists()
+        raise OSError(
+            "is a link that leads nowhere: git annex get or dvc pull fetches what it leads to" if lost else "is no file"
+        )
     if file.stat().st_size > MAX_FILE_BYTES:
         raise OSError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
     return file.read_bytes()
@@ -187,6 +192,8 @@ def _try(read: Callable[[str], bytes], key: str, function: Callable[[bytes], T])
         content = read(key)
         return function(content)
     except UnidentifiedImageError:
+        if content.startswith(_POINTERS):
+            return "stands for an image that was not fetched: git annex get or git lfs pull does"
         return f"is no image in one of the formats {', '.join(image_formats())}" if content else "is empty"
     except Exception as error:  # Pillow's readers raise whatever the damage leads to
         return one_line(error)

@@ -59,9 +59,14 @@ def is_image_name(name: str) -> bool:
     return _suffix(name) in image_suffixes()
 
 
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is hidden, or macOS's own in an archive, or nobody would miss it."""
+    return name.startswith(".") or name == "__MACOSX" or name.casefold() in _OF_THE_SYSTEM
+
+
 def why_not_read(name: str) -> str | None:
     """Return why a file of this name is left out, for people; None if it is read, or nobody would miss it."""
-    if name.startswith(".") or name.casefold() in _OF_THE_SYSTEM or is_image_name(name):
+    if is_hidden(name) or is_image_name(name):
         return None
     return _OTHERS.get(_suffix(name), "no images")
 

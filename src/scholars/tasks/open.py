@@ -7,6 +7,8 @@ from pathlib import Path
 
 from scholars.errors import InputError, did_you_mean
 from scholars.storage.files import expand_user
+from scholars.tasks.archive_formats import ARCHIVE_SUFFIXES
+from scholars.tasks.archives import is_in_archive
 from scholars.tasks.csv_table import read_csv
 from scholars.tasks.data_directory import find_local, places, resolve_data_directory
 from scholars.tasks.folder import read_folder
@@ -28,13 +30,15 @@ def open_task(
     decode: bool = True,
     skip_unreadable: bool = False,
     split: bool = True,
+    follow_links: str | Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Task:
     """Open a task.
 
-    source: one of `NAMES`, an image folder, an ``.npz`` or ``.csv`` file, ``hf:owner/name``, or the name of a folder
-        or ``.npz`` file in the data directory. Text that is a known name always means that name, and ``./mnist`` or a
-        `Path` always a path.
+    source: one of `NAMES`, an image folder, a ``.zip``, ``.tar``, ``.tar.gz`` or ``.tgz`` file of one, an ``.npz`` or
+        ``.csv`` file, ``hf:owner/name``, or the name of a folder or ``.npz`` file in the data directory. Text that is a
+        known name always means that name, and ``./mnist`` or a `Path` always a path. ``photos.zip/cat`` is a folder in
+        an archive.
     data_dir: where names are looked for and downloaded to; unless given, ``$SCHOLARS_DATA``, else the user's cache
         directory. ``digits`` and ``street`` need none.
     classes: these classes only, in this order
@@ -47,6 +51,8 @@ def open_task(
     skip_unreadable: whether image files that cannot be read are left out, and counted in the task's ``skipped``
     split: whether about a fifth of the images is held out as the test part where the source has none; if not, both
         parts are all images, to be scored, and the task's ``split`` is "whole"
+    follow_links: a folder into which links in an image folder, and paths in a ``.csv`` file, may lead; else they must
+        stay in the folder itself
     on_progress: called with (images decoded, all images)
 
     Raises InputError if there is no such name or file, or if it cannot be used.
@@ -58,11 +64,11 @@ def open_task(
         folder = None if source in NEED_NO_DATA else find_local(source, resolve_data_directory(data_dir))
         if folder is None or not folder.is_dir():
             return _from(source, _select(_open_named(source, data_dir), classes))
-        return _from(source, replace(read_folder(folder, options, classes, known), name=source))
+        return _from(source, replace(read_folder(folder, options, classes, known, follow_links), name=source))
     path = expand_user(source)
     # Path("") is the current folder, which nobody means by giving an empty name.
-    if source != "" and path.exists():
-        return _from(path.resolve(), _read_path(path, options, classes, known))
+    if source != "" and (path.exists() or is_in_archive(path)):
+        return _from(path.resolve(), _read_path(path, options, classes, known, follow_links))
     root, name = resolve_data_directory(data_dir), str(source)
     if (found := find_local(name, root)) is None:
         also = f" (nor {' or '.join(map(str, places(name, root)))})" if Path(name).name == name else ""
@@ -70,7 +76,7 @@ def open_task(
             f"{name!r} is neither a known task nor a file or folder that exists{also}. "
             f"{did_you_mean(name.lower(), NAMES)}"
         )
-    return _from(name, replace(_read_path(found, options, classes, known), name=name))
+    return _from(name, replace(_read_path(found, options, classes, known, follow_links), name=name))
 
 
 def _from(place: str | Path, task: Task) -> Task:
@@ -82,15 +88,24 @@ def _from(place: str | Path, task: Task) -> Task:
     return replace(task, source=hashlib.sha256(f"{kind} {place}".encode(errors="replace")).hexdigest())
 
 
-def _read_path(path: Path, options: DecodeOptions, classes: Sequence[str] | None, known: Sequence[str]) -> Task:
-    if path.is_dir():
-        return read_folder(path, options, classes, known)
+def _read_path(
+    path: Path,
+    options: DecodeOptions,
+    classes: Sequence[str] | None,
+    known: Sequence[str],
+    follow_links: str | Path | None,
+) -> Task:
+    if path.is_dir() or is_in_archive(path):
+        return read_folder(path, options, classes, known, follow_links)
     match path.suffix.lower():
         case ".npz":
             return _select(read_npz(path), classes)
         case ".csv":
-            return read_csv(path, options, classes)
-    raise InputError(f"{path}: is neither an image folder nor an .npz or .csv file")
+            return read_csv(path, options, classes, follow_links)
+    raise InputError(
+        f"{path}: is neither an image folder nor an archive of one ({', '.join(ARCHIVE_SUFFIXES)}), nor an .npz or "
+        ".csv file"
+    )
 
 
 def _select(task: Task, classes: Sequence[str] | None) -> Task:
