@@ -75,7 +75,8 @@ def learn_task(
     settings = settings_of(scholar, origin, changed, backbone)
     first: Task | None = None
     if settings is None:  # whether a new scholar has a backbone is for its images to say
-        first = open_task_with_progress(messages, source, None, data_dir, only, skip_unreadable)
+        fit = changed.get("image.fit", "crop")
+        first = open_task_with_progress(messages, source, None, data_dir, only, skip_unreadable, fit=fit)
         settings = settings_of(scholar, origin, changed, backbone, first)
         assert settings
     with explain_resume("the same command resumes it"), distributed(settings.compute, devices, nodes):

@@ -17,7 +17,7 @@ from scholars.cli.console import print_line, urgent
 from scholars.cli.tensorboard import tensorboard_writer
 from scholars.errors import InputError
 from scholars.learning.callbacks import Callbacks, Position
-from scholars.settings import Settings
+from scholars.settings import Fit, Settings
 from scholars.tasks.open import open_task
 from scholars.tasks.task import Task
 from scholars.training.meter import Tick
@@ -81,10 +81,12 @@ def open_task_with_progress(
     classes: Sequence[str] | None,
     skip_unreadable: bool = False,
     known: Sequence[str] = (),
+    fit: Fit = "crop",
 ) -> Task:
     """Open a source in a scholar's image shape, with a progress bar while images are decoded.
 
     settings: the scholar's; those in files are not decoded yet where it has a backbone, or where it is not known (None)
+    fit: ``image.fit`` of a scholar whose settings are not known
     """
     shape = settings.image if settings and not settings.backbone else None
     with _progress_bar(console) as progress:
@@ -96,6 +98,7 @@ def open_task_with_progress(
             known=known,
             size=shape.size if shape else None,
             channels=shape.channels if shape else None,
+            fit=settings.image.fit if settings else fit,
             decode=shape is not None,
             skip_unreadable=skip_unreadable,
             on_progress=lambda done, total: progress.update(bar, completed=done, total=total),

@@ -83,7 +83,9 @@ def _class_order(spec: SplitSpec, whole: Task, seed: int) -> Sequence[str]:
 
 def _open_source(recipe: Recipe, source: str, classes: Sequence[str] | None, data_dir: str | Path | None) -> Task:
     if recipe.backbone:  # it looks at the files
-        return open_task(source, data_dir=data_dir, classes=classes, decode=False)
+        return open_task(source, data_dir=data_dir, classes=classes, fit=recipe.image.fit, decode=False)
     image = recipe.image
-    task = open_task(source, data_dir=data_dir, classes=classes, size=image.size, channels=image.channels)
-    return task.resized(image.channels, image.size)
+    task = open_task(
+        source, data_dir=data_dir, classes=classes, size=image.size, channels=image.channels, fit=image.fit
+    )
+    return task.resized(image.channels, image.size, image.fit)

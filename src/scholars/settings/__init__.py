@@ -1,5 +1,6 @@
 """Settings: typed, validated, documented; the kinds of networks."""
 
+from scholars.settings.base import Fit
 from scholars.settings.features import (
     EMBEDDED,
     BackboneSettings,
@@ -46,6 +47,7 @@ __all__ = [
     "BackboneSettings",
     "ComputeSettings",
     "FeatureSolverSettings",
+    "Fit",
     "FlowSettings",
     "GANSettings",
     "GeneratorSettings",

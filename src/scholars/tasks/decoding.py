@@ -4,19 +4,21 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from scholars.errors import one_line
+from scholars.settings import Fit
 from scholars.tasks.image_formats import image_formats
+from scholars.tasks.squares import as_square, cropped_share, least_side
 from scholars.tasks.transforms import Transform
 
 # Bytes of one image file.
@@ -30,11 +32,6 @@ _JPEG = b"\xff\xd8\xff"
 _SMALL_FILE_BYTES, _FILES_PER_JOB = 8192, 64
 
 T = TypeVar("T")
-Interpolation = Literal["bilinear", "bicubic"]
-RESAMPLING: Mapping[Interpolation, Image.Resampling] = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +41,13 @@ class ImageHeader:
     side: pixels of the shorter side
     size: bytes of the file
     digest: SHA-256 of the file
+    cropped: the share of the longer side, in [0, 1), that is outside of the square around the centre
     """
 
     side: int
     size: int
     digest: bytes
+    cropped: float
 
 
 def check_files(read: Callable[[str], bytes], keys: Sequence[str]) -> list[ImageHeader | str]:
@@ -76,11 +75,12 @@ def decode_squares(
     read: Callable[[str], bytes],
     keys: Sequence[str],
     size: int,
+    fit: Fit,
     transforms: Sequence[Transform] = (),
 ) -> list[npt.NDArray[np.uint8] | str]:
     """Return each image as ``[1, S, S]`` (grey) or ``[3, S, S]`` with S = ``size``, or why it cannot be read.
 
-    The shorter side is scaled (bilinear, antialiased), the longer one cropped around its centre.
+    It is scaled (bilinear, antialiased) after it was cropped, or as a whole; see `fit_square`.
 
     read: key -> bytes of the file
     transforms: applied before, in this order
@@ -92,7 +92,7 @@ def decode_squares(
         picture = open_upright(content, least)
         for transform in transforms:
             picture = transform.apply(picture)
-        return as_square(picture, size)
+        return as_square(picture, size, fit)
 
     return map_files(read, keys, decode)
 
@@ -105,30 +105,6 @@ def read_file(path: str) -> bytes:
     if file.stat().st_size > MAX_FILE_BYTES:
         raise OSError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
     return file.read_bytes()
-
-
-def as_square(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
-    """Return a picture of mode L or RGB as ``[1, S, S]`` (grey) or ``[3, S, S]``; see `decode_squares`."""
-    pixels = np.asarray(resize_square(picture, size))
-    # Grey saved as colour is grey. WebP, which knows no grey, brings it back with channels that differ by 1.
-    if pixels.ndim == 3 and _is_grey(pixels.astype(np.int16)):
-        pixels = pixels[..., 1]
-    return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
-def resize_square(image: Image.Image, size: int, interpolation: Interpolation = "bilinear") -> Image.Image:
-    """Return the square around the centre of a picture, ``size`` pixels a side."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.resize((size, size), RESAMPLING[interpolation], box=(left, top, left + side, top + side))
-
-
-def least_side(size: int) -> int:
-    """Return how many pixels of a picture's shorter side are enough for views of ``size`` pixels a side.
-
-    Twice as many: a view may show a part of the picture, and what is made smaller by half looks as if by all.
-    """
-    return 2 * size
 
 
 def open_upright(content: bytes, least: int | None = None) -> Image.Image:
@@ -212,12 +188,8 @@ def _check_pixels(image: Image.Image, most: int | None) -> None:
 
 def _read_header(content: bytes) -> ImageHeader:
     with _open(content) as image:
-        return ImageHeader(min(image.size), len(content), hashlib.sha256(content).digest())
-
-
-def _is_grey(pixels: npt.NDArray[np.int16]) -> bool:
-    """Return whether the channels of ``[H, W, 3]`` differ by 1 at most."""
-    return all(np.abs(pixels[..., a] - pixels[..., b]).max() <= 1 for a, b in ((0, 1), (1, 2), (0, 2)))
+        # Before EXIF turns it: a quarter turn changes neither.
+        return ImageHeader(min(image.size), len(content), hashlib.sha256(content).digest(), cropped_share(*image.size))
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:

@@ -9,6 +9,7 @@ from scholars.tasks.holdout import choose_test_images, warn_about_duplicates
 from scholars.tasks.image_files import ImageFiles, unreadable
 from scholars.tasks.images import Images
 from scholars.tasks.listing import DecodeOptions, ImageListing
+from scholars.tasks.squares import warn_about_cropping
 from scholars.tasks.task import Task
 
 
@@ -21,6 +22,7 @@ def load_listing(listing: ImageListing, options: DecodeOptions) -> Task:
     digests = [header.digest for header in headers]
     is_test = choose_test_images(listing, digests)
     warn_about_duplicates(listing, digests, is_test)
+    warn_about_cropping(listing.where, [header.cropped for header in headers], options.fit)
     # By content within each part: what files are called changes nothing, and is not decoded again.
     order = sorted(range(len(headers)), key=lambda index: (bool(is_test[index]), digests[index]))
     files = ImageFiles(
@@ -32,7 +34,7 @@ def load_listing(listing: ImageListing, options: DecodeOptions) -> Task:
         sizes=np.array([headers[index].size for index in order], np.int64),
     )
     pixels = decode_all(files, options) if options.decode else None
-    everything = Images(pixels, listing.labels[order], files=files)
+    everything = Images(pixels, listing.labels[order], files=files, fit=options.fit)
     train_count = int((~is_test).sum())
     return Task(
         listing.name,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scholars.errors import InputError, did_you_mean
+from scholars.settings import Fit
 from scholars.storage.files import expand_user
 from scholars.tasks.csv_table import read_csv
 from scholars.tasks.data_directory import find_local, places, resolve_data_directory
@@ -13,6 +14,7 @@ from scholars.tasks.hub import PREFIX, read_hub
 from scholars.tasks.listing import DecodeOptions
 from scholars.tasks.names import NAMES, NEED_NO_DATA
 from scholars.tasks.npz import read_npz
+from scholars.tasks.squares import cropped_share, warn_about_cropping
 from scholars.tasks.task import Task
 
 
@@ -24,6 +26,7 @@ def open_task(
     known: Sequence[str] = (),
     size: int | None = None,
     channels: int | None = None,
+    fit: Fit = "crop",
     decode: bool = True,
     skip_unreadable: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -41,13 +44,15 @@ def open_task(
         side, else of the shortest side of all the images, but at most 64; 1 channel (grey) or 3 (RGB), else grey if no
         image shows any colour. The decoded images are kept as a memory-mapped array in ``$SCHOLARS_CACHE``, else in the
         user's cache directory, for as long as the source is there
+    fit: how images become squares (see `Task.resized`), as ``image.fit`` of the scholar says. A `ScholarsWarning` tells
+        of images that are cropped, if most of them lose more than a third of their longer side
     decode: whether images in files are decoded now; if not, when they are needed: a backbone looks at the files
     skip_unreadable: whether image files that cannot be read are left out, and counted in the task's ``skipped``
     on_progress: called with (images decoded, all images)
 
     Raises InputError if there is no such name or file, or if it cannot be used.
     """
-    options = DecodeOptions(channels, size, decode, skip_unreadable, on_progress)
+    options = DecodeOptions(channels, size, fit, decode, skip_unreadable, on_progress)
     if isinstance(source, str) and source.startswith(PREFIX):
         return read_hub(source, options, classes)
     if isinstance(source, str) and source in NAMES:
@@ -74,10 +79,17 @@ def _read_path(path: Path, options: DecodeOptions, classes: Sequence[str] | None
         return read_folder(path, options, classes, known)
     match path.suffix.lower():
         case ".npz":
-            return _select(read_npz(path), classes)
+            return _select(_read_arrays(path, options.fit), classes)
         case ".csv":
             return read_csv(path, options, classes)
     raise InputError(f"{path}: is neither an image folder nor an .npz or .csv file")
+
+
+def _read_arrays(path: Path, fit: Fit) -> Task:
+    task = read_npz(path)
+    height, width = task.train.images.shape[2:]
+    warn_about_cropping(path, [cropped_share(width, height)] * (len(task.train) + len(task.test)), fit)
+    return task
 
 
 def _select(task: Task, classes: Sequence[str] | None) -> Task:
