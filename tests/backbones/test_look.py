@@ -24,12 +24,14 @@ from scholars.backbones.views import squares
 from scholars.errors import InputError, Interrupted
 from scholars.learning.looking import look_at_task
 from scholars.scholar.inputs import see
-from scholars.settings import ImageSettings
+from scholars.settings import Fit, ImageSettings
 from scholars.tasks.images import Images
 from scholars.tasks.open import open_task
 from scholars.tasks.transforms import grey
 
 THINGS = ("box", "disc")
+CROP: Fit = "crop"
+PAD: Fit = "pad"
 
 
 def test_features_of_views_and_of_test_images_plain(tiny_backbone: Backbone) -> None:
@@ -175,24 +177,27 @@ def test_a_task_is_forgotten(tiny_backbone: Backbone, tmp_path: Path, monkeypatc
     assert not list(features_folder().glob("*/features.f16"))
 
 
-def test_a_transform_views_and_the_backbone_have_features_of_their_own(
+def test_a_transform_views_the_backbone_and_the_fit_have_features_of_their_own(
     tiny_backbone: Backbone, lite: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own_features(monkeypatch, tmp_path)
     part = photo_task(tmp_path / "photos", THINGS, 3).train
     seen = [
-        look_at(each, backbone, views, "crop").features
-        for each, backbone, views in (
-            (part, tiny_backbone, 0),
-            (part, tiny_backbone, 1),
-            (part.transformed(grey()), tiny_backbone, 0),
-            (part, lite, 0),
+        look_at(each, backbone, views, fit).features
+        for each, backbone, views, fit in (
+            (part, tiny_backbone, 0, CROP),
+            (part, tiny_backbone, 1, CROP),
+            (part.transformed(grey()), tiny_backbone, 0, CROP),
+            (part, lite, 0, CROP),
+            (part, tiny_backbone, 0, PAD),
         )
     ]
-    assert len(list(features_folder().glob("*/features.f16"))) == 4
+    assert len(list(features_folder().glob("*/features.f16"))) == 5
     assert seen[0] is not None
     assert seen[2] is not None
     assert not np.array_equal(seen[0], seen[2])
+    assert seen[4] is not None
+    assert not np.array_equal(seen[0], seen[4])
 
 
 def test_features_of_another_backbone_are_refused(tiny_backbone: Backbone, lite: Backbone) -> None:

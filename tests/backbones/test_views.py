@@ -15,6 +15,7 @@ from PIL import Image
 
 from scholars.backbones.views import _crop, convert_squares, draw_views, squares
 from scholars.errors import InputError
+from scholars.settings import Fit
 from scholars.tasks.images import Images
 from scholars.tasks.open import open_task
 
@@ -63,6 +64,16 @@ def test_views_are_cropped_and_mirrored() -> None:
     assert (np.abs(rises) <= 252).all()
 
 
+@pytest.mark.parametrize("fit", ["pad", "stretch"])
+@settings(max_examples=60)
+@given(width=st.integers(1, 400), height=st.integers(1, 400), seed=st.integers(0, 2**32))
+def test_a_crop_of_all_of_a_picture_is_in_it(fit: Fit, width: int, height: int, seed: int) -> None:
+    left, top, right, bottom = _crop((width, height), fit, np.random.default_rng(seed))
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert 0.3 <= (right - left) * (bottom - top) / (width * height) <= 1
+
+
 @settings(max_examples=60)
 @given(width=st.integers(1, 400), height=st.integers(1, 400), seed=st.integers(0, 2**32))
 def test_a_crop_is_in_the_centre_square(width: int, height: int, seed: int) -> None:
@@ -100,3 +111,19 @@ def test_squares_of_unreadable_files_are_listed(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:700])
     with pytest.raises(InputError, match=r"1 of 6 images cannot be read; .*\n  train/disc/1\.jpg: "):
         squares(open_task(tmp_path, decode=False).train, 16, "bicubic", "crop")
+
+
+def test_views_of_a_long_picture_reach_its_ends_unless_it_is_cropped() -> None:
+    picture = Image.new("RGB", (90, 30), (255, 0, 0))
+    picture.paste((0, 0, 255), (80, 0, 90, 30))
+    cropped, padded, stretched = (
+        draw_views(picture, ONE, 30, 30, "bilinear", fit) for fit in ("crop", "pad", "stretch")
+    )
+    assert not (cropped[:, 2] > 200).any()
+    for views in (padded, stretched):
+        assert (views[0, 2] > 200).any()
+        assert 10 <= (views[1:, 2].max(axis=(1, 2)) > 200).sum() < 30
+    # What is padded stands between black, in every view.
+    assert not padded[:, :, :8].any()
+    assert not padded[:, :, -8:].any()
+    assert padded[:, :, 15].any(axis=1).all()
