@@ -107,6 +107,19 @@ def test_padding_and_stretching_keep_it(home: Path, said: dict[str, str], fit: s
     assert [record.settings.image.fit for record in Scholar.load(home / fit).lineage] == [fit, fit]
 
 
+def test_it_is_said_once_where_pictures_are_opened_twice(tmp_path: Path) -> None:
+    """First to see how large they are, then to decode them."""
+    for thing in CLASSES[:2]:
+        (tmp_path / "photos" / thing).mkdir(parents=True)
+        for number in range(6):
+            long_photograph(thing, number).resize((60, 20)).save(tmp_path / "photos" / thing / f"{number}.png")
+    few = ("image.size=16", "solver.steps=2", "generator.kind=vae", "generator.steps=2", "audit.dreams=0")
+    done = scholars("learn", "one", "photos", "--set", *few, "ood.dreams=0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "backbone: none, for small pictures" in done.stderr
+    assert done.stderr.count("image.fit=pad") == 1
+
+
 def test_the_settings_of_a_backbone_keep_it(home: Path) -> None:
     with pytest.warns(UserWarning, match=SAYS):
         task = open_task(home / "photos", decode=False)

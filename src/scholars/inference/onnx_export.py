@@ -133,9 +133,9 @@ def _examples(scholar: Scholar) -> Tensor:
 
 
 def _pictures(size: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield pictures ``[H, W, 3]``: ramps under noise; wide and high, long, larger and smaller than ``size``."""
+    """Yield pictures ``[H, W, 3]``: ramps under noise; wide and high, larger and smaller than ``size``."""
     rng = np.random.default_rng(0)
-    for long, short in ((3 * size + 1, 2 * size + 5), (3 * size, size), (size + 2, size + 1), (size, size // 2 + 1)):
+    for long, short in ((3 * size + 1, 2 * size + 5), (size + 2, size + 1), (size, size // 2 + 1)):
         for height, width in ((long, short), (short, long)):
             ramps = np.add.outer(np.linspace(0, 90, height), np.linspace(0, 90, width))[..., None] * (1, 0.7, 0.4)
             yield (ramps + rng.integers(0, 70, (height, width, 3))).astype(np.uint8)
