@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,16 @@ def test_it_is_said_once_where_pictures_are_opened_twice(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "backbone: none, for small pictures" in done.stderr
     assert done.stderr.count("image.fit=pad") == 1
+
+
+def test_a_scholar_that_was_saved_before_crops(home: Path, said: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(home / "crop", tmp_path / "old")
+    file = tmp_path / "old" / "scholar.json"
+    about = json.loads(file.read_text())
+    for image in (about["image"], *(record["settings"]["image"] for record in about["lineage"])):
+        assert image.pop("fit") == "crop"
+    file.write_text(json.dumps(about))
+    assert Scholar.load(tmp_path / "old").settings.image.fit == "crop"
 
 
 def test_the_settings_of_a_backbone_keep_it(home: Path) -> None:
