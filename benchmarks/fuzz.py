@@ -47,7 +47,7 @@ def image_reader(home: Path) -> tuple[Reader, list[bytes]]:
     from scholars.tasks.decoding import decode_squares
 
     def read(data: bytes) -> None:
-        (found,) = decode_squares(lambda place: data, ["picture"], 16)
+        (found,) = decode_squares(lambda place: data, ["picture"], 16, "crop")
         if isinstance(found, str):
             raise InputError(found)
 
@@ -162,7 +162,7 @@ def samples_reader(home: Path) -> tuple[Reader, list[bytes]]:
     from scholars.tasks.task import Task
 
     some = Images(np.zeros((2, 1, 8, 8), np.uint8), np.arange(2))
-    save_samples(home, [Task("task", ("a", "b"), some, some)])
+    save_samples(home, [Task("task", ("a", "b"), some, some)], "crop")
     path = home / "samples.safetensors"
     return file_reader(path, lambda path: read_samples(path.parent)), [path.read_bytes()]
 

@@ -79,7 +79,7 @@ def test_a_memory_of_one_photo_reveals_its_features(tmp_path: Path, monkeypatch:
     own_features(monkeypatch, tmp_path / "cache")
     backbone = open_backbone(BackboneSettings(size=64))
     for count in (0, 2):
-        task = look(arrays(("disc",), 1), backbone, count)
+        task = look(arrays(("disc",), 1), backbone, count, "crop")
         scholar = learn(task, settings=quick(backbone__views=count), backbone=backbone)
         assert isinstance(scholar.generator, Mixture)
         (memory,) = scholar.generator.memories

@@ -64,11 +64,13 @@ def test_pictures_are_seen_as_their_files_are(one: Scholar, tmp_path: Path) -> N
     Image.fromarray(drawn).save(tmp_path / "turned.png", exif=turned)
     files = sorted(tmp_path.iterdir())
     read = [
-        found for found in decode_squares(read_file, [str(file) for file in files], 16) if not isinstance(found, str)
+        found
+        for found in decode_squares(read_file, [str(file) for file in files], 16, "crop")
+        if not isinstance(found, str)
     ]
     opened = [Image.open(file) for file in files]
-    expected = np.concatenate([convert_images(seen[None], 1, 16) for seen in read])
-    assert np.array_equal(convert_images(opened, 1, 16), expected)
+    expected = np.concatenate([convert_images(seen[None], 1, 16, "crop") for seen in read])
+    assert np.array_equal(convert_images(opened, 1, 16, "crop"), expected)
     with pytest.raises(InputError, match="image 1: has values of -5"):
         one.predict([opened[0], Image.fromarray(np.full((4, 4), -5, np.int32))])
 

@@ -68,10 +68,15 @@ def shortlist(items: Sequence[str], separator: str) -> str:
 
 
 def pass_on_warnings(say: Callable[[str], None]) -> Callable[..., None]:
-    """Return a `warnings.showwarning` that calls ``say`` with each ScholarsWarning and drops warnings of libraries."""
+    """Return a `warnings.showwarning` that calls ``say`` with each ScholarsWarning and drops warnings of libraries.
+
+    Each is said once: a source may be opened again, when more is known of the scholar that it is for.
+    """
+    said: set[str] = set()
 
     def warn(message: Warning | str, category: type[Warning], *_: object) -> None:
-        if issubclass(category, ScholarsWarning):
+        if issubclass(category, ScholarsWarning) and str(message) not in said:
+            said.add(str(message))
             say(str(message))
 
     return warn

@@ -52,7 +52,7 @@ def test_it_knows_what_a_photograph_shows() -> None:
     """With the classifier of the same file: weights under the wrong names would see nothing."""
     found = open_backbone(BackboneSettings(size=128))
     photo = Path(sklearn.datasets.__file__).parent / "images" / "china.jpg"  # a pavilion of the Summer Palace
-    square = torch.from_numpy(convert_squares([Image.open(photo)], 128, "bicubic"))
+    square = torch.from_numpy(convert_squares([Image.open(photo)], 128, "bicubic", "crop"))
     *_, weight, bias = torch.load(embedded.weights_file(), weights_only=True).values()
     # The classifier takes features as they are, not their square roots.
     seen = TorchEngine(found.encoder(), 128, torch.device("cpu")).run(square)

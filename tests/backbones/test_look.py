@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from photographs import arrays, own_features, photo_task, quick
 from PIL import Image
 
-from scholars.backbones import Backbone, forget_task, look, look_at
+from scholars.backbones import Backbone, forget_task, look, look_at, seen_by
 from scholars.backbones.engines import OnnxEngine
 from scholars.backbones.feature_cache import features_folder
 from scholars.backbones.look import sort_by_digest
@@ -24,42 +24,44 @@ from scholars.backbones.views import squares
 from scholars.errors import InputError, Interrupted
 from scholars.learning.looking import look_at_task
 from scholars.scholar.inputs import see
-from scholars.settings import ImageSettings
+from scholars.settings import Fit, ImageSettings
 from scholars.tasks.images import Images
 from scholars.tasks.open import open_task
 from scholars.tasks.transforms import grey
 
 THINGS = ("box", "disc")
+CROP: Fit = "crop"
+PAD: Fit = "pad"
 
 
 def test_features_of_views_and_of_test_images_plain(tiny_backbone: Backbone) -> None:
-    task = look(arrays(THINGS, 5), tiny_backbone, 2)
+    task = look(arrays(THINGS, 5), tiny_backbone, 2, "crop")
     assert task.train.features is not None
     assert task.test.features is not None
     assert task.train.features.shape == (10, 3, 96)
     assert task.test.features.shape == (4, 1, 96)
     assert task.train.features.dtype == np.float16
-    assert task.train.seen_by == tiny_backbone.record.key
+    assert task.train.seen_by == seen_by(tiny_backbone, "crop")
     assert task.look_seconds > 0
 
 
 def test_the_plain_view_is_what_the_backbone_sees(tiny_backbone: Backbone) -> None:
-    part = look_at(arrays(THINGS, 5).train, tiny_backbone, 2)
+    part = look_at(arrays(THINGS, 5).train, tiny_backbone, 2, "crop")
     assert part.features is not None
-    plain = tiny_backbone.features(torch.from_numpy(squares(part, 64, "bilinear")))
+    plain = tiny_backbone.features(torch.from_numpy(squares(part, 64, "bilinear", "crop")))
     assert np.array_equal(part.features[:, 0], plain.half().numpy())
 
 
 def test_images_stand_in_the_order_of_their_digests(tiny_backbone: Backbone) -> None:
     given_part = arrays(THINGS, 9).train
-    part = look_at(given_part, tiny_backbone, 0)
+    part = look_at(given_part, tiny_backbone, 0, "crop")
     names = [digest.tobytes() for digest in part.digests]
     assert names == sorted(names)
     labels = {digest.tobytes(): label for digest, label in zip(given_part.digests, given_part.labels, strict=True)}
     assert [labels[name] for name in names] == part.labels.tolist()
     # Whatever order they came in.
     shuffled = given_part[np.random.default_rng(1).permutation(18)]
-    again = look_at(shuffled, tiny_backbone, 0)
+    again = look_at(shuffled, tiny_backbone, 0, "crop")
     assert again.features is not None
     assert part.features is not None
     assert np.array_equal(again.features, part.features)
@@ -86,7 +88,7 @@ def test_arrays_and_files_of_equal_pixels_have_equal_features(tiny_backbone: Bac
     shutil.copytree(tmp_path / "train", tmp_path / "test")
     with pytest.warns(UserWarning, match="in both parts"):
         files = open_task(tmp_path, decode=False)
-    a, b = (look_at(part, tiny_backbone, 0, keep=False).features for part in (task.train, files.train))
+    a, b = (look_at(part, tiny_backbone, 0, "crop", keep=False).features for part in (task.train, files.train))
     assert a is not None
     assert b is not None
     # In another order: digests are of files, or of pixels.
@@ -96,7 +98,7 @@ def test_arrays_and_files_of_equal_pixels_have_equal_features(tiny_backbone: Bac
 def test_progress_and_speed(tiny_backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own_features(monkeypatch, tmp_path)
     ticks: list[tuple[int, int, float]] = []
-    look(arrays(THINGS, 20), tiny_backbone, 0, on_progress=lambda *tick: ticks.append(tick))
+    look(arrays(THINGS, 20), tiny_backbone, 0, "crop", on_progress=lambda *tick: ticks.append(tick))
     assert [(done, total) for done, total, _ in ticks] == [(16, 44), (32, 44), (40, 44), (44, 44)]
     assert all(speed > 0 for *_, speed in ticks)
 
@@ -108,12 +110,14 @@ def test_a_resumed_look_says_how_fast_it_is_now(
     own_features(monkeypatch, tmp_path)
     part, done = arrays(THINGS, 40).train, list[int]()
     with pytest.raises(Interrupted, match=r"at \d\d of 80"):
-        look_at(part, tiny_backbone, 0, on_progress=lambda at, _: done.append(at), stopping=lambda: len(done) >= 3)
+        look_at(
+            part, tiny_backbone, 0, "crop", on_progress=lambda at, _: done.append(at), stopping=lambda: len(done) >= 3
+        )
     assert 48 <= done[-1] < 80
     clock = iter(np.arange(0, 1000, 1.0))
     monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
     speeds: list[float] = []
-    look_at(part, tiny_backbone, 0, on_progress=lambda _, speed: speeds.append(speed))
+    look_at(part, tiny_backbone, 0, "crop", on_progress=lambda _, speed: speeds.append(speed))
     assert speeds
     assert max(speeds) <= 16
 
@@ -121,7 +125,7 @@ def test_a_resumed_look_says_how_fast_it_is_now(
 def test_stopping_at_once(tiny_backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own_features(monkeypatch, tmp_path)
     with pytest.raises(Interrupted, match="at 0 of 6"):
-        look_at(arrays(THINGS, 3).train, tiny_backbone, 0, stopping=lambda: True)
+        look_at(arrays(THINGS, 3).train, tiny_backbone, 0, "crop", stopping=lambda: True)
 
 
 def test_whoever_is_interrupted_anywhere_sees_no_image_twice(
@@ -148,7 +152,7 @@ def test_whoever_is_interrupted_anywhere_sees_no_image_twice(
         while seen is None:
             attempts, before = attempts + 1, len(batches)
             try:
-                seen = look_at(part, tiny_backbone, 1, stopping=partial(beyond, before))
+                seen = look_at(part, tiny_backbone, 1, "crop", stopping=partial(beyond, before))
             except Interrupted:
                 continue
     finally:
@@ -156,7 +160,7 @@ def test_whoever_is_interrupted_anywhere_sees_no_image_twice(
     assert attempts > 1
     assert len(batches) == -(-2 * 120 // 16)
     monkeypatch.undo()
-    whole = look_at(part, tiny_backbone, 1, keep=False)
+    whole = look_at(part, tiny_backbone, 1, "crop", keep=False)
     assert whole.features is not None
     assert seen.features is not None
     assert np.array_equal(seen.features, whole.features)
@@ -165,7 +169,7 @@ def test_whoever_is_interrupted_anywhere_sees_no_image_twice(
 def test_a_task_is_forgotten(tiny_backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own_features(monkeypatch, tmp_path)
     task = photo_task(tmp_path / "photos", THINGS, 3)
-    seen = look(task, tiny_backbone, 1)
+    seen = look(task, tiny_backbone, 1, "crop")
     assert len(list(features_folder().glob("*/features.f16"))) == 2
     forget_task(task, tiny_backbone)
     assert len(list(features_folder().glob("*/features.f16"))) == 2
@@ -173,34 +177,37 @@ def test_a_task_is_forgotten(tiny_backbone: Backbone, tmp_path: Path, monkeypatc
     assert not list(features_folder().glob("*/features.f16"))
 
 
-def test_a_transform_views_and_the_backbone_have_features_of_their_own(
+def test_a_transform_views_the_backbone_and_the_fit_have_features_of_their_own(
     tiny_backbone: Backbone, lite: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own_features(monkeypatch, tmp_path)
     part = photo_task(tmp_path / "photos", THINGS, 3).train
     seen = [
-        look_at(each, backbone, views).features
-        for each, backbone, views in (
-            (part, tiny_backbone, 0),
-            (part, tiny_backbone, 1),
-            (part.transformed(grey()), tiny_backbone, 0),
-            (part, lite, 0),
+        look_at(each, backbone, views, fit).features
+        for each, backbone, views, fit in (
+            (part, tiny_backbone, 0, CROP),
+            (part, tiny_backbone, 1, CROP),
+            (part.transformed(grey()), tiny_backbone, 0, CROP),
+            (part, lite, 0, CROP),
+            (part, tiny_backbone, 0, PAD),
         )
     ]
-    assert len(list(features_folder().glob("*/features.f16"))) == 4
+    assert len(list(features_folder().glob("*/features.f16"))) == 5
     assert seen[0] is not None
     assert seen[2] is not None
     assert not np.array_equal(seen[0], seen[2])
+    assert seen[4] is not None
+    assert not np.array_equal(seen[0], seen[4])
 
 
 def test_features_of_another_backbone_are_refused(tiny_backbone: Backbone, lite: Backbone) -> None:
-    task = look(arrays(THINGS, 3), tiny_backbone, 0)
+    task = look(arrays(THINGS, 3), tiny_backbone, 0, "crop")
     with pytest.raises(InputError, match="of another backbone than efficientnet-lite0"):
         look_at_task(task, lite, quick())
     with pytest.raises(InputError, match="of another backbone"):
         see(task.test, ImageSettings(size=64), lite)
     assert look_at_task(task, tiny_backbone, quick()) is task
-    mixed = replace(task, test=look(arrays(THINGS, 3), lite, 0).test)
+    mixed = replace(task, test=look(arrays(THINGS, 3), lite, 0, "crop").test)
     with pytest.raises(InputError, match="of another backbone"):
         look_at_task(mixed, tiny_backbone, quick())
 
@@ -210,4 +217,4 @@ def test_features_that_half_precision_cannot_hold_are_refused(
 ) -> None:
     monkeypatch.setattr(Backbone, "features", lambda self, images: torch.full((len(images), 96), 1e5))
     with pytest.raises(InputError, match="half precision cannot hold: choose another backbone"):
-        look_at(arrays(THINGS, 3).train, tiny_backbone, 0, keep=False)
+        look_at(arrays(THINGS, 3).train, tiny_backbone, 0, "crop", keep=False)

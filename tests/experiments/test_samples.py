@@ -16,7 +16,7 @@ from scholars.tasks.task import Task
 
 
 def test_samples_come_back_class_by_class(low: Task, tmp_path: Path) -> None:
-    save_samples(tmp_path, [low])
+    save_samples(tmp_path, [low], "crop")
     samples = read_samples(tmp_path)[low.name]
     assert samples.classes == tuple(name for name in "01234" for _ in range(8))
     first = low.test.tensor[int((low.test.labels == 0).argmax())]

@@ -50,7 +50,7 @@ def test_a_backbone_and_memories_are_described(seeing: Scholar, tmp_path: Path) 
         "engine": seeing.lineage[-1].engine,
     }
     assert found["privacy"] is None
-    assert found["image"] == {"size": 64, "channels": 3}
+    assert found["image"] == {"size": 64, "channels": 3, "fit": "crop"}
     memories = found["memories"]
     assert (memories["count"], memories["photos"]) == (4, 2 * 8 + 2 * 6)
     # Each task's photos in its own number of views, the plain one included.

@@ -18,10 +18,10 @@ from PIL import Image
 from scholars import Scholar, learn, open_task
 from scholars.errors import ScholarsError
 from scholars.inference.onnx_export import Differences, export_onnx
-from scholars.inference.resize_in_graph import CentreSquare
-from scholars.settings import Settings
+from scholars.inference.resize_in_graph import FitSquare
+from scholars.settings import Fit, Settings
 from scholars.settings.overrides import changed
-from scholars.tasks.decoding import Interpolation
+from scholars.tasks.squares import Interpolation, fit_square
 
 SIZE = 64
 # (height, width): square, wide and tall; larger than the backbone's size, as large, and smaller.
@@ -94,7 +94,9 @@ def test_the_metadata_say_what_it_is_and_how_it_resizes(scholar: Scholar, export
     assert notes["tasks"] == [scholar.lineage[0].name]
     record = scholar.backbone.record
     assert notes["backbone"] == {"name": "efficientnet-lite0", "sha256": record.sha256, "licence": "Apache-2.0"}
-    recipe = {"size": SIZE, "channels": 3, "crop": "centre square", "interpolation": "bicubic", "antialias": True}
+    recipe = {"size": SIZE, "channels": 3, "fit": "crop", "interpolation": "bicubic", "antialias": True}
+    recipe |= {"colours": "RGB", "orientation": "upright, by EXIF", "transparency": "over white"}
+    recipe |= {"grey": "repeated to three channels", "range": [0, 255], "normalisation": "in the graph"}
     assert recipe.items() <= notes["image"].items()
 
 
@@ -107,12 +109,11 @@ def test_a_fixed_file_and_its_recipe_are_enough(scholar: Scholar, tmp_path: Path
     assert entry.type == "tensor(uint8)"
     assert entry.shape[1:] == [SIZE, SIZE, 3]
     recipe = json.loads(session.get_modelmeta().custom_metadata_map["image"])
-    *statements, call = recipe["pillow"].split("; ")
     for shape in SHAPES:
         image = Image.fromarray(photograph(1, *shape, seed=7))
         names: dict[str, Any] = {"Image": Image, "image": image, "width": image.width, "height": image.height}
-        exec("\n".join(statements), names)
-        square = np.asarray(eval(call, names))
+        exec(recipe["pillow"], names)
+        square = np.asarray(names["square"])
         expected = scholar.predict_proba([image])
         assert np.abs(run(path, square[None]) - expected).max() < 1e-4
     for count in (1, 3):
@@ -159,21 +160,16 @@ def test_the_command_reports_both_differences(
     assert "Pillow" not in done.stdout
 
 
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-@pytest.mark.parametrize("shape", [*SHAPES, (1, 1), (1, 9), (300, 20)])
-def test_squares_are_pillows(shape: tuple[int, int], interpolation: Interpolation) -> None:
+@pytest.mark.parametrize("shape", [*SHAPES, (1, 1), (1, 9), (300, 20), (64, 192), (5, 900)])
+def test_squares_are_pillows(shape: tuple[int, int], interpolation: Interpolation, fit: Fit) -> None:
     """By one level where a value is halfway between two; of tall ones Pillow 13 may make the columns first."""
     picture = photograph(1, *shape, seed=3)
     height, width = shape
-    side = min(shape)
-    left, top = (width - side) // 2, (height - side) // 2
-    expected = np.asarray(
-        Image.fromarray(picture).resize(
-            (SIZE, SIZE), Image.Resampling[interpolation.upper()], box=(left, top, left + side, top + side)
-        )
-    )
+    expected = np.asarray(fit_square(Image.fromarray(picture), SIZE, interpolation, fit))
     images = torch.from_numpy(picture).permute(2, 0, 1)[None]
-    found = CentreSquare(SIZE, interpolation)(images)[0].permute(1, 2, 0).numpy()
+    found = FitSquare(SIZE, interpolation, fit)(images)[0].permute(1, 2, 0).numpy()
     off = np.abs(found.astype(int) - expected)
     tall = height > width
     assert off.max() <= (3 if tall else 1)

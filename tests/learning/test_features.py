@@ -49,7 +49,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory, backbone: Backbone) -> tuple
     """Two tasks at which the backbone has looked."""
     folder = tmp_path_factory.mktemp("photos")
     first, second = (photo_task(folder / things[0], things, 16) for things in (FIRST, SECOND))
-    return look(first, backbone, 1), look(second, backbone, 1)
+    return look(first, backbone, 1, "crop"), look(second, backbone, 1, "crop")
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +287,7 @@ def test_dreams_are_features_of_the_class_asked_for(both: Scholar) -> None:
 
 
 def test_images_and_their_features_give_the_same_answers(both: Scholar, backbone: Backbone) -> None:
-    seen = look(arrays(FIRST, 3), backbone, 0).test
+    seen = look(arrays(FIRST, 3), backbone, 0, "crop").test
     from_pixels = both.predict_proba(seen.images)
     from_features = both.probabilities(seen.feature_tensor[:, 0].float()).numpy()
     assert np.abs(from_pixels - from_features).max() < 5e-3  # kept in half precision
@@ -375,7 +375,7 @@ def test_features_are_removed_when_learning_ends_unless_they_were_there(
     learn(task, settings=quick(), backbone=backbone, session=session)
     assert set(during) == {2}
     assert kept_features() == []
-    seen = look(task, backbone, 1)
+    seen = look(task, backbone, 1, "crop")
     learn(seen, settings=quick(), backbone=backbone)
     assert len(kept_features()) == 2
 
@@ -403,7 +403,7 @@ def test_looking_leaves_the_process_as_it_was(tmp_path: Path, backbone: Backbone
     torch.set_num_threads(2)
     found: list[int] = []
     try:
-        look(task, backbone, 0)
+        look(task, backbone, 0, "crop")
         later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
         later.start()
         later.join()
@@ -420,7 +420,7 @@ def test_as_many_threads_as_one_see_the_same(backbone: Backbone) -> None:
     for count in (1, 3):
         torch.set_num_threads(count)
         try:
-            seen.append(look_at(task.train, backbone, 1, keep=False).features)
+            seen.append(look_at(task.train, backbone, 1, "crop", keep=False).features)
         finally:
             torch.set_num_threads(threads)
     assert seen[0] is not None
@@ -476,7 +476,7 @@ def test_pictures_are_seen_upright(tmp_path: Path, backbone: Backbone) -> None:
             folder = tmp_path / name / part / "leaf"
             folder.mkdir(parents=True)
             (picture if part == "train" else photograph("leaf", 4)).save(folder / "0.png", exif=notes)
-    one, other = (look(open_task(tmp_path / name, decode=False), backbone, 0) for name in ("plain", "turned"))
+    one, other = (look(open_task(tmp_path / name, decode=False), backbone, 0, "crop") for name in ("plain", "turned"))
     assert one.train.features is not None
     assert other.train.features is not None
     assert np.array_equal(one.train.features, other.train.features)

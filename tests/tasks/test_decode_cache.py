@@ -17,6 +17,7 @@ from filelock import FileLock
 from PIL import Image
 
 from scholars.errors import InputError, ScholarsError
+from scholars.settings import Fit
 from scholars.tasks import array_cache, decode_cache, decoding
 from scholars.tasks.open import open_task
 
@@ -32,9 +33,9 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many pictures each decoding looked at."""
     found: list[int] = []
 
-    def counted(read: Callable[[str], bytes], keys: Sequence[str], size: int, transforms: object) -> object:
+    def counted(read: Callable[[str], bytes], keys: Sequence[str], size: int, fit: Fit, transforms: object) -> object:
         found.append(len(keys))
-        return decoding.decode_squares(read, keys, size)
+        return decoding.decode_squares(read, keys, size, fit)
 
     monkeypatch.setattr(decode_cache, "decode_squares", counted)
     return found

@@ -15,6 +15,7 @@ from scholars.tasks import decoding, image_formats
 from scholars.tasks.image_formats import image_suffixes
 from scholars.tasks.open import open_task
 from scholars.tasks.resize import resize_images
+from scholars.tasks.squares import as_square
 
 from .image_folders import fill, put
 
@@ -278,8 +279,8 @@ def test_a_large_jpeg_is_decoded_at_a_fraction(
 @pytest.mark.parametrize("colour", [True, False])
 def test_squares_of_large_jpegs_look_as_by_all_pixels(colour: bool) -> None:
     content = jpeg(900, 700, colour)
-    (found,) = decoding.decode_squares(lambda _: content, ["x"], 32)
-    expected = decoding.as_square(decoding.open_upright(content), 32)
+    (found,) = decoding.decode_squares(lambda _: content, ["x"], 32, "crop")
+    expected = as_square(decoding.open_upright(content), 32, "crop")
     assert not isinstance(found, str)
     assert found.shape == expected.shape == ((3 if colour else 1), 32, 32)
     assert np.abs(found.astype(np.int16) - expected).max() <= 4
@@ -298,7 +299,7 @@ def test_a_panorama_is_no_bomb_and_a_bomb_is(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(decoding, "_MAX_JPEG_PIXELS", 1_000_000)
     for found in (
         decoding.read_headers(lambda _: content, ["x"]),
-        decoding.decode_squares(lambda _: content, ["x"], 8),
+        decoding.decode_squares(lambda _: content, ["x"], 8, "crop"),
     ):
         assert found == ["has 1,600 x 800 pixels, more than 1,000,000"]
 
@@ -381,4 +382,4 @@ def test_heic_as_phones_write_it(alone: Path) -> None:
     smooth.save(alone / "train" / "x" / "IMG_1.HEIC", format="HEIF", quality=95)
     task = open_task(alone)
     assert (len(task.train), task.skipped) == (1, ())
-    assert np.abs(task.train.images[0].astype(np.int16) - decoding.as_square(smooth, 60)).max() < 12
+    assert np.abs(task.train.images[0].astype(np.int16) - as_square(smooth, 60, "crop")).max() < 12

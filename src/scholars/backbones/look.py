@@ -19,9 +19,10 @@ from scholars.backbones.backbone import Backbone
 from scholars.backbones.feature_cache import cached_features, forget_features
 from scholars.backbones.views import draw_views
 from scholars.errors import InputError, Interrupted
-from scholars.tasks.decoding import least_side
+from scholars.settings import Fit
 from scholars.tasks.image_files import unreadable
 from scholars.tasks.images import Images
+from scholars.tasks.squares import least_side
 from scholars.tasks.task import Task
 
 # Called with (images looked at, all images, images a second).
@@ -36,26 +37,33 @@ def look(
     task: Task,
     backbone: Backbone,
     views: int,
+    fit: Fit,
     *,
     on_progress: OnLook = lambda done, total, speed: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Task:
     """Return the task with its images in the order of their digests, and with their features.
 
-    Test images are seen plain; training images in ``views`` more views. Features are kept in the user's cache until
-    `forget_task` or until they are too many; an interrupted look goes on where it stopped.
+    Test images are seen plain; training images in ``views`` more views; see `draw_views`. Features are kept in the
+    user's cache until `forget_task` or until they are too many; an interrupted look goes on where it stopped.
 
     Raises InputError, listing them, for files that cannot be read, and for features that half precision cannot hold;
     Interrupted when asked to stop.
     """
     total = len(task.train) + len(task.test)
     train = look_at(
-        task.train, backbone, views, on_progress=lambda done, speed: on_progress(done, total, speed), stopping=stopping
+        task.train,
+        backbone,
+        views,
+        fit,
+        on_progress=lambda done, speed: on_progress(done, total, speed),
+        stopping=stopping,
     )
     test = look_at(
         task.test,
         backbone,
         0,
+        fit,
         on_progress=lambda done, speed: on_progress(len(train) + done, total, speed),
         stopping=stopping,
     )
@@ -65,8 +73,13 @@ def look(
 def forget_task(task: Task, backbone: Backbone) -> None:
     """Remove what `look` kept of a task that it has returned."""
     for part in (task.train, task.test):
-        if part.features is not None:
-            forget_features(_key(part, backbone, part.features.shape[1] - 1))
+        if part.features is not None and part.seen_by is not None:
+            forget_features(_key(part, part.seen_by, backbone, part.features.shape[1] - 1))
+
+
+def seen_by(backbone: Backbone, fit: Fit) -> str:
+    """Return what is equal where the same view has the same features: the backbone's key, and how squares are made."""
+    return f"{backbone.record.key} {fit}"
 
 
 def sort_by_digest(part: Images) -> Images:
@@ -76,9 +89,9 @@ def sort_by_digest(part: Images) -> Images:
     return part if bool((order == np.arange(len(order))).all()) else part[order]
 
 
-def _key(part: Images, backbone: Backbone, views: int) -> str:
+def _key(part: Images, seen: str, backbone: Backbone, views: int) -> str:
     names = [transform.name for transform in part.files.transforms] if part.files is not None else []
-    about = (backbone.record.key, backbone.engine.version, PIL.__version__, _VIEWS_VERSION, views, names)
+    about = (seen, backbone.engine.version, PIL.__version__, _VIEWS_VERSION, views, names)
     return hashlib.sha256(repr(about).encode() + part.digests.tobytes()).hexdigest()
 
 
@@ -86,6 +99,7 @@ def look_at(
     part: Images,
     backbone: Backbone,
     views: int,
+    fit: Fit,
     *,
     on_progress: Callable[[int, float], None] = lambda done, speed: None,
     stopping: Callable[[], bool] = lambda: False,
@@ -96,12 +110,12 @@ def look_at(
     keep: whether the features are kept in the user's cache, memory-mapped; else they are in memory
     """
     part = sort_by_digest(part)
-    shape = (len(part), 1 + views, backbone.record.features)
+    seen, shape = seen_by(backbone, fit), (len(part), 1 + views, backbone.record.features)
     bad: list[str] = []
 
     def compute(done: int) -> Iterator[npt.NDArray[np.float16]]:
         first, start = done, time.perf_counter()
-        for found in _in_threads(part, backbone, views, done, stopping):
+        for found in _in_threads(part, backbone, views, fit, done, stopping):
             if isinstance(found, list):
                 bad.extend(found)
             elif not bad:
@@ -116,13 +130,13 @@ def look_at(
     if not keep or not len(part):
         start = time.perf_counter()
         found = np.concatenate([np.empty((0, *shape[1:]), np.float16), *compute(0)])
-        return replace(part, features=found, seen_by=backbone.record.key, seconds=time.perf_counter() - start)
-    features, seconds = cached_features(_key(part, backbone, views), shape, compute)
-    return replace(part, features=features, seen_by=backbone.record.key, seconds=seconds)
+        return replace(part, features=found, seen_by=seen, seconds=time.perf_counter() - start)
+    features, seconds = cached_features(_key(part, seen, backbone, views), shape, compute)
+    return replace(part, features=features, seen_by=seen, seconds=seconds)
 
 
 def _in_threads(
-    part: Images, backbone: Backbone, views: int, first: int, stopping: Callable[[], bool]
+    part: Images, backbone: Backbone, views: int, fit: Fit, first: int, stopping: Callable[[], bool]
 ) -> Iterator[npt.NDArray[np.float16] | list[str]]:
     """Yield the features ``[n, V, D]`` of some images after the other, or lines about those that cannot be read.
 
@@ -139,7 +153,7 @@ def _in_threads(
         some = part[start : start + _CHUNK]
 
         def drawn(picture: Image.Image, digest: bytes) -> npt.NDArray[np.uint8]:
-            return draw_views(picture, digest, views, record.size, record.interpolation)
+            return draw_views(picture, digest, views, record.size, record.interpolation, fit)
 
         pictures, bad = some.map_pictures(drawn, least_side(record.size))
         if bad:

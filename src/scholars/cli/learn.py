@@ -85,7 +85,8 @@ def learn_task(
     from scholars.learning.lifelong import known_classes, plan_lesson, settings_of, teach
     from scholars.tasks.task import Task
 
-    options = SourceOptions(data_dir, split_list(classes) if classes else None, skip_unreadable, follow_links)
+    only, fit = split_list(classes) if classes else None, changed.get("image.fit", "crop")
+    options = SourceOptions(data_dir, only, skip_unreadable, follow_links, fit)
     known = known_classes(scholar, origin)
     settings = settings_of(scholar, origin, changed, backbone)
     first: Task | None = None

@@ -13,19 +13,23 @@ from scholars.cli.progress import progress_bar
 from scholars.errors import InputError
 from scholars.evaluation.scored import Scored, Which, choose_scored
 from scholars.scholar import Scholar
-from scholars.settings import Settings
+from scholars.settings import Fit, Settings
 from scholars.tasks.open import open_task
 from scholars.tasks.task import Task
 
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """The options of a command that say how its sources are read; see `open_task`."""
+    """The options of a command that say how its sources are read; see `open_task`.
+
+    fit: that of a scholar whose settings are not known yet
+    """
 
     data_dir: Path | None = None
     classes: Sequence[str] | None = None
     skip_unreadable: bool = False
     follow_links: Path | None = None
+    fit: Fit = "crop"
 
 
 def open_source(
@@ -51,6 +55,7 @@ def open_source(
             known=known,
             size=shape.size if shape else None,
             channels=shape.channels if shape else None,
+            fit=settings.image.fit if settings else options.fit,
             decode=shape is not None,
             skip_unreadable=options.skip_unreadable,
             follow_links=options.follow_links,

@@ -74,7 +74,7 @@ def run(
         for remark in dict.fromkeys(remark for task in tasks for remark in task.remarks):
             callbacks.on_note(Position(recipe.seeds[0], "all methods", recipe.name), remark)
         _warn_of_another_environment(work / "environment.json", describe_environment(recipe.compute))
-        save_samples(out, tasks)
+        save_samples(out, tasks, recipe.image.fit)
         settings, backbone = resolve_backbone(None, recipe.settings())
         if backbone:
             tasks = look_at_tasks(tasks, backbone, settings, callbacks)

@@ -16,6 +16,7 @@ from torch import Tensor
 from scholars.backbones.views import squares
 from scholars.errors import InputError
 from scholars.evaluation.accuracy import Evaluation
+from scholars.settings import Fit
 from scholars.storage import files
 from scholars.tasks.task import Task
 
@@ -33,9 +34,9 @@ class Samples:
     classes: tuple[str, ...]
 
 
-def save_samples(folder: Path, tasks: Sequence[Task]) -> None:
+def save_samples(folder: Path, tasks: Sequence[Task], fit: Fit) -> None:
     """Write a few test images of every class of every task."""
-    selected = {task.name: select_samples(task) for task in tasks}
+    selected = {task.name: select_samples(task, fit) for task in tasks}
     files.write_tensors(
         folder / "samples.safetensors",
         {name: samples.images for name, samples in selected.items()},
@@ -43,14 +44,14 @@ def save_samples(folder: Path, tasks: Sequence[Task]) -> None:
     )
 
 
-def select_samples(task: Task) -> Samples:
-    """Return the first test images of each class, class by class."""
+def select_samples(task: Task, fit: Fit) -> Samples:
+    """Return the first test images of each class, class by class; those of files as squares (see `fit_square`)."""
     per_class = max(1, min(MAX_PER_CLASS, MAX_PER_TASK // len(task.classes)))
     labels = task.test.labels
     rows = [int(i) for label in range(len(task.classes)) for i in np.flatnonzero(labels == label)[:per_class]]
     chosen = task.test[np.array(rows, np.int64)]
     if chosen.pixels is None:
-        images = torch.from_numpy(squares(chosen, _PHOTOGRAPH_SIZE, "bilinear"))
+        images = torch.from_numpy(squares(chosen, _PHOTOGRAPH_SIZE, "bilinear", fit))
     else:
         images = chosen.tensor.contiguous()
     return Samples(images, tuple(task.classes[label] for label in labels[rows]))

@@ -93,7 +93,8 @@ def _open_source(
         classes=classes,
         size=image.size if image else None,
         channels=image.channels if image else None,
+        fit=recipe.image.fit,
         decode=image is not None,
         follow_links=spec.follow_links,
     )
-    return task.resized(image.channels, image.size) if image else task
+    return task.resized(image.channels, image.size, image.fit) if image else task

@@ -88,7 +88,7 @@ def lineage_tree(scholar: Scholar, title: str, description: Mapping[str, Any]) -
     image = scholar.settings.image
     # escape: names may hold brackets, which rich takes for markup.
     tree = Tree(f"[bold]{escape(title)}[/]: generation {scholar.generation}, {_counted(scholar.classes)}")
-    tree.add(f"images: {image.size} x {image.size}, {'RGB' if image.channels == 3 else 'grey'}")
+    tree.add(f"images: {image.size} x {image.size}, {'RGB' if image.channels == 3 else 'grey'}, fit: {image.fit}")
     if backbone := description["backbone"]:
         about = f"{backbone['name']} (licence: {backbone['licence']})"
         seen = f"{backbone['features']:,} features of {image.size} x {image.size} pixels"

@@ -1,7 +1,6 @@
 """Export a scholar as an ONNX file, which other programs can run without this package."""
 
 import copy
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -17,7 +16,8 @@ from torch import Tensor, nn
 
 from scholars.compute.onnx_graph import export_graph
 from scholars.errors import InputError, ScholarsError, one_line
-from scholars.inference.resize_in_graph import CentreSquare
+from scholars.inference.onnx_metadata import metadata
+from scholars.inference.resize_in_graph import FitSquare
 from scholars.scholar import Scholar
 from scholars.scholar.inputs import convert
 from scholars.storage import files
@@ -68,9 +68,9 @@ def export_onnx(scholar: Scholar, path: Path, *, fixed: bool = False) -> Differe
     a batch, which it resizes itself. With ``fixed``, and always of a scholar of pixels, H = W = S: who calls it has to
     resize. B is dynamic. Normalisation is part of the graph.
 
-    The metadata holds JSON: ``classes``, in the order of the outputs, ``tasks``, ``image``, which says how images are
-    resized, and ``backbone``: name, SHA-256 and licence. Before the file takes its place, ONNX Runtime's probabilities
-    are compared with PyTorch's, and where the file resizes also with those for pictures that Pillow resized.
+    The metadata name the classes and say how a photograph becomes what the file takes: see `metadata`. Before the file
+    takes its place, ONNX Runtime's probabilities are compared with PyTorch's, and where the file resizes also with
+    those for pictures that Pillow resized.
 
     Returns the largest differences; a scholar of pixels that computes in bf16 differs from both by about 0.01. Raises
     InputError for a path that does not end in .onnx and for a network that is too large for one file or that ONNX
@@ -83,7 +83,7 @@ def export_onnx(scholar: Scholar, path: Path, *, fixed: bool = False) -> Differe
     model, images = _build(scholar, resizes), _examples(scholar)
     with files.atomic_write(path) as temporary:
         proto = _export(model, images[:2], resizes)
-        onnx.helper.set_model_props(proto, _metadata(scholar))
+        onnx.helper.set_model_props(proto, metadata(scholar))
         onnx.checker.check_model(proto)
         temporary.write_bytes(proto.SerializeToString())
         session = onnxruntime.InferenceSession(temporary.read_bytes(), providers=["CPUExecutionProvider"])
@@ -99,7 +99,8 @@ def _build(scholar: Scholar, resizes: bool) -> Classifier:
     if backbone := scholar.backbone:
         steps.insert(0, backbone.encoder())
         if resizes:
-            steps.insert(0, CentreSquare(backbone.record.size, backbone.record.interpolation))
+            record = backbone.record
+            steps.insert(0, FitSquare(record.size, record.interpolation, scholar.settings.image.fit))
     count = sum(value.numel() for step in steps for value in step.state_dict().values())
     if 4 * count > _MAX_BYTES:
         raise InputError(f"{count:,} weights are more than one ONNX file can hold, {_MAX_BYTES // 4:,}")
@@ -117,30 +118,6 @@ def _export(model: Classifier, images: Tensor, resizes: bool) -> Any:
         return export_graph(model, images, "probabilities", dynamic)
     except Exception as error:  # whatever the exporter raises about a network that it cannot express
         raise InputError(f"ONNX cannot express this scholar's networks: {one_line(error)[:300]}") from error
-
-
-def _metadata(scholar: Scholar) -> dict[str, str]:
-    shape, record = scholar.settings.image, scholar.backbone and scholar.backbone.record
-    interpolation = record.interpolation if record else "bilinear"
-    notes: dict[str, Any] = {
-        "classes": scholar.classes,
-        "tasks": [task.name for task in scholar.lineage],
-        "image": {
-            "size": shape.size,
-            "channels": shape.channels,
-            "crop": "centre square",
-            "interpolation": interpolation,
-            "antialias": True,
-            "rounding": "to 8 bits after the rows and after the columns, halves up",
-            # Exactly, for it sees what is just outside of the square, which most other programs do not.
-            "pillow": f"side = min(width, height); left, top = (width - side) // 2, (height - side) // 2; "
-            f"image.resize(({shape.size}, {shape.size}), Image.Resampling.{interpolation.upper()}, "
-            "box=(left, top, left + side, top + side))",
-        },
-    }
-    if record:
-        notes["backbone"] = {"name": record.name, "sha256": record.sha256, "licence": record.licence}
-    return {name: json.dumps(value, ensure_ascii=False) for name, value in notes.items()}
 
 
 def _examples(scholar: Scholar) -> Tensor:

@@ -4,50 +4,79 @@ ONNX has an operator that resizes with antialiasing, but it sees nothing outside
 Pillow's does, and not every runtime has it.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
-from scholars.tasks.decoding import Interpolation
+from scholars.settings import Fit
+from scholars.tasks.squares import Interpolation
 
 # Pillow's bicubic filter: OpenCV's and PyTorch's without antialiasing have -0.75 here.
 CUBIC = -0.5
 
 
-class CentreSquare(nn.Module):
-    """uint8 images ``[B, 3, H, W]`` of any size -> the square around their centre, uint8 ``[B, 3, S, S]``.
+class _Axis(NamedTuple):
+    """How the N pixels of a row or column become S; all but the last are whole numbers, in tensors ``[]``.
 
-    What `scholars.tasks.decoding.resize_square` makes of a picture: the filter is widened where the image shrinks, sees
+    first: the pixel where what is shown begins
+    start, taken: the place among the S where it begins, and how many it takes; the others are black
+    step: how many pixels become one
+    """
+
+    first: Tensor
+    start: Tensor
+    taken: Tensor
+    step: Tensor
+
+
+class FitSquare(nn.Module):
+    """uint8 images ``[B, 3, H, W]`` of any size -> squares, uint8 ``[B, 3, S, S]``.
+
+    What `scholars.tasks.squares.fit_square` makes of a picture: the filter is widened where the image shrinks, sees
     what is just outside of the square, and its results are rounded to 8 bits after the rows and after the columns. What
     is halfway between two levels may become the other one: of most pictures a few of 10,000 values. Of tall pictures a
     quarter differs, by one to three levels, for there Pillow 13 begins with the columns.
     """
 
-    def __init__(self, size: int, interpolation: Interpolation) -> None:
+    def __init__(self, size: int, interpolation: Interpolation, fit: Fit) -> None:
         super().__init__()
-        self.size, self.interpolation = size, interpolation
+        self.size, self.interpolation, self.fit = size, interpolation, fit
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the squares."""
-        height, width = images.shape[2:]
+        lengths = images.shape[2:]
         # Tensors, for the exporter knows no minimum of two dynamic sizes.
-        lengths = [torch.full((), length, dtype=torch.float32) for length in (height, width)]
-        side = torch.minimum(*lengths)
+        sides = [torch.full((), length, dtype=torch.int64) for length in lengths]
         rows, columns = (
-            self._weights(torch.arange(count), length, side)
-            for count, length in zip((height, width), lengths, strict=True)
+            self._weights(torch.arange(length), self._axis(side, *sides))
+            for length, side in zip(lengths, sides, strict=True)
         )
         narrow = _eight_bits(images.float() @ columns.T)
         return _eight_bits(rows @ narrow).to(torch.uint8)
 
-    def _weights(self, places: Tensor, length: Tensor, side: Tensor) -> Tensor:
+    def _axis(self, length: Tensor, height: Tensor, width: Tensor) -> _Axis:
+        """Return how the pixels of a side of this length are resized, in an image of this height and width."""
+        none, size = torch.zeros_like(length), torch.full_like(length, self.size)
+        if self.fit == "crop":
+            side = torch.minimum(height, width)
+            return _Axis((length - side) // 2, none, size, side.float() / self.size)
+        taken = size
+        if self.fit == "pad":
+            longer = torch.maximum(height, width)
+            # Rounded, halves up.
+            taken = ((2 * length * self.size + longer) // (2 * longer)).clamp(min=1)
+        return _Axis(none, (size - taken) // 2, taken, length.float() / taken.float())
+
+    def _weights(self, places: Tensor, axis: _Axis) -> Tensor:
         """Return how much of each pixel ``[N]`` of a row or column is in each of the S resized ones, ``[S, N]``."""
-        step = side / self.size
-        first = ((length - side) / 2).floor()
+        place = torch.arange(self.size) - axis.start
+        black = (place < 0) | (place >= axis.taken)
         # First whole numbers, which are exact, then fractions: there are many pixels in a photograph.
-        pixels = (places - first + 0.5)[None, :]
-        centres = ((torch.arange(self.size) + 0.5) * step)[:, None]
-        weights = self._filter((pixels - centres).abs() / step.clamp(min=1))
-        return weights / weights.sum(dim=1, keepdim=True)
+        pixels = ((places - axis.first).float() + 0.5)[None, :]
+        centres = ((place + 0.5) * axis.step)[:, None]
+        weights = self._filter((pixels - centres).abs() / axis.step.clamp(min=1))
+        return torch.where(black[:, None], 0.0, weights / weights.sum(dim=1, keepdim=True))
 
     def _filter(self, distance: Tensor) -> Tensor:
         if self.interpolation == "bilinear":

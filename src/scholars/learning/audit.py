@@ -89,7 +89,7 @@ def _in_shape(scholar: Scholar, task: Task) -> Task:
     settings = scholar.settings
     if scholar.backbone:
         return look_at_task(task, scholar.backbone, settings)
-    return task.resized(settings.image.channels, settings.image.size)
+    return task.resized(settings.image.channels, settings.image.size, settings.image.fit)
 
 
 def _inputs(part: Images) -> Tensor:

@@ -13,7 +13,7 @@ from scholars.compute.device import fork_rng
 from scholars.compute.processes import current_fabric
 from scholars.learning.heads import FeatureSet, fit_head, head_steps
 from scholars.learning.networks import train_generator, train_solver
-from scholars.settings import HeadSettings, MixtureSettings, Settings, SolverSettings
+from scholars.settings import Fit, HeadSettings, MixtureSettings, Settings, SolverSettings
 from scholars.tasks.task import Task
 from scholars.training.batches import Pool
 from scholars.training.loop import NO_SESSION
@@ -32,14 +32,14 @@ def estimate_seconds(task: Task, classes: int, settings: Settings, backbone: Bac
         if backbone is None:
             return steps
         assert settings.backbone
-        return steps + _looking_seconds(task, backbone, settings.backbone.views)
+        return steps + _looking_seconds(task, backbone, settings.backbone.views, settings.image.fit)
 
 
-def _looking_seconds(task: Task, backbone: Backbone, views: int) -> float:
+def _looking_seconds(task: Task, backbone: Backbone, views: int, fit: Fit) -> float:
     rows = np.linspace(0, len(task.train) - 1, min(_LOOKED_AT, len(task.train))).astype(np.int64)
     sample = task.train[rows]
-    look_at(sample[:1], backbone, 0, keep=False)  # the engine is made
-    seconds = _timed(lambda: look_at(sample, backbone, views, keep=False))
+    look_at(sample[:1], backbone, 0, fit, keep=False)  # the engine is made
+    seconds = _timed(lambda: look_at(sample, backbone, views, fit, keep=False))
     return seconds / len(sample) * (len(task.train) + len(task.test) / (1 + views))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scholars.backbones import Backbone, look, open_backbone
+from scholars.backbones import Backbone, look, open_backbone, seen_by
 from scholars.errors import InputError
 from scholars.scholar import Scholar
 from scholars.settings import EMBEDDED, GENERATORS_AND_MIXTURE, ImageSettings, Settings
@@ -71,7 +71,7 @@ def _is_of_pixels(key: str, value: Any) -> bool:
         return value not in FEATURE_SOLVERS
     if key == "generator.kind":
         return value not in GENERATORS_AND_MIXTURE
-    return key.startswith("image.")
+    return key.startswith("image.") and key != "image.fit"
 
 
 def decided_settings(changes: Mapping[str, Any], backbone: str | None) -> Settings | None:
@@ -99,6 +99,12 @@ def resolve_backbone(
             return settings, None
         backbone = backbone or open_backbone(asked, settings.compute)
     else:
+        fit = previous.settings.image.fit
+        if settings.image.fit != fit:
+            raise InputError(
+                f"a scholar's image.fit is fixed by its first task: it is {fit}, not {settings.image.fit}; start a new "
+                "one"
+            )
         known = previous.backbone
         if (known is None) != (asked is None):
             has = f"has the backbone {known.record.name}" if known else "learns pixels"
@@ -115,7 +121,7 @@ def resolve_backbone(
         backbone = known.on(settings.compute)
     record = backbone.record
     fixed = asked.model_copy(update={"name": record.name, "size": record.size})
-    image = ImageSettings(size=record.size, channels=3)
+    image = ImageSettings(size=record.size, channels=3, fit=settings.image.fit)
     return settings.model_copy(update={"backbone": fixed, "image": image}), backbone
 
 
@@ -127,10 +133,10 @@ def look_at_task(task: Task, backbone: Backbone, settings: Settings, session: Se
     """
     session = session or Session()
     if task.train.features is not None and task.test.features is not None:
-        if {task.train.seen_by, task.test.seen_by} != {backbone.record.key}:
+        if {task.train.seen_by, task.test.seen_by} != {seen_by(backbone, settings.image.fit)}:
             raise InputError(
-                f"the features of task {task.name!r} are of another backbone than {backbone.record.name}: let this one "
-                "look at the images"
+                f"the features of task {task.name!r} are of another backbone than {backbone.record.name} with "
+                f"image.fit={settings.image.fit}: let this one look at the images"
             )
         return task
     assert settings.backbone
@@ -138,4 +144,5 @@ def look_at_task(task: Task, backbone: Backbone, settings: Settings, session: Se
     def report(done: int, total: int, speed: float) -> None:
         session.on_tick(Tick("features", done, total, {}, speed))
 
-    return look(task, backbone, settings.backbone.views, on_progress=report, stopping=session.stopping)
+    views, fit = settings.backbone.views, settings.image.fit
+    return look(task, backbone, views, fit, on_progress=report, stopping=session.stopping)

@@ -122,7 +122,7 @@ def add_preview(mix: Mixture, generator: Generator, args: LearnArgs, fabric: Fab
 
 def real_pool(task: Task, classes: Sequence[str], settings: Settings, first_condition: int) -> Pool:
     """Return the real training images of a task, labelled by the scholar's outputs."""
-    data = task.train.resized(settings.image.channels, settings.image.size)
+    data = task.train.resized(settings.image.channels, settings.image.size, settings.image.fit)
     outputs = [classes.index(name) for name in task.classes]
     return Pool.of(data, outputs, len(classes), first_condition, settings.replay.balance)
 

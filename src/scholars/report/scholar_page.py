@@ -30,7 +30,7 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
     Raises InputError for a folder that holds no scholar, and for a task with a class that it never learned.
     """
     scholar = Scholar.load(folder)
-    description = describe(scholar, folder)
+    description, fit = describe(scholar, folder), scholar.settings.image.fit
     evaluations = {task.name: evaluate(scholar, task) for task in tests}
     now = {name: percent(evaluation.accuracy) for name, evaluation in evaluations.items()}
     means = {name: percent(found.mean_class_accuracy) for name, found in evaluations.items() if found.is_uneven}
@@ -63,7 +63,7 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
             for name, value in now.items()
             if name not in {record.name for record in scholar.lineage}
         },
-        dreams=build_dream_grid([scholar], {task.name: select_samples(task) for task in tests}),
+        dreams=build_dream_grid([scholar], {task.name: select_samples(task, fit) for task in tests}),
         audits=scholar.lineage,
         classes=build_class_table(scholar.lineage),
         training=_training(scholar),
@@ -79,7 +79,7 @@ def _facts(scholar: Scholar, description: Mapping[str, Any], tests: Sequence[Tas
     shape, memories = scholar.settings.image, description["memories"]
     counts = {name: number(count) for name, count in description["parameters"].items()}
     facts: dict[str, Any] = {
-        "images": f"{shape.size} x {shape.size}, {'colour' if shape.channels == 3 else 'grey'}",
+        "images": f"{shape.size} x {shape.size}, {'colour' if shape.channels == 3 else 'grey'}, fit: {shape.fit}",
         "classes": list(scholar.classes),
     }
     if backbone := description["backbone"]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from scholars.backbones import Backbone, look_at
+from scholars.backbones import Backbone, look_at, seen_by
 from scholars.backbones.views import convert_squares, decode_plain_views, squares
 from scholars.errors import InputError
 from scholars.settings import ImageSettings
@@ -21,8 +21,8 @@ def convert(images: ImageLike, shape: ImageSettings, backbone: Backbone | None) 
     Raises InputError for anything else, and for images that cannot be read.
     """
     if backbone:
-        return as_tensor(convert_squares(images, shape.size, backbone.record.interpolation))
-    return as_tensor(convert_images(images, shape.channels, shape.size))
+        return as_tensor(convert_squares(images, shape.size, backbone.record.interpolation, shape.fit))
+    return as_tensor(convert_images(images, shape.channels, shape.size, shape.fit))
 
 
 def decode(
@@ -33,24 +33,27 @@ def decode(
     read: key -> bytes of the file
     """
     if backbone:
-        return decode_plain_views(read, keys, shape.size, backbone.record.interpolation)
-    squares = decode_squares(read, keys, shape.size)
+        return decode_plain_views(read, keys, shape.size, backbone.record.interpolation, shape.fit)
+    squares = decode_squares(read, keys, shape.size, shape.fit)
     return [each if isinstance(each, str) else convert_channels(each, shape.channels) for each in squares]
 
 
 def show(images: Images, shape: ImageSettings, backbone: Backbone | None) -> Tensor:
     """Return a few of a task's images in this shape, uint8 ``[N, C, S, S]``, in memory."""
     if backbone:
-        return as_tensor(squares(images, shape.size, backbone.record.interpolation))
-    return images.resized(shape.channels, shape.size).tensor
+        return as_tensor(squares(images, shape.size, backbone.record.interpolation, shape.fit))
+    return images.resized(shape.channels, shape.size, shape.fit).tensor
 
 
 def see(images: Images, shape: ImageSettings, backbone: Backbone | None) -> Images:
     """Return a task's images in this shape or, with a backbone, with the features of their plain view; see `seen`."""
     if backbone is None:
-        return images.resized(shape.channels, shape.size)
+        return images.resized(shape.channels, shape.size, shape.fit)
     if images.features is None:
-        return look_at(images, backbone, 0, keep=False)
-    if images.seen_by != backbone.record.key:
-        raise InputError(f"these features are of another backbone than this scholar's, {backbone.record.name}")
+        return look_at(images, backbone, 0, shape.fit, keep=False)
+    if images.seen_by != seen_by(backbone, shape.fit):
+        raise InputError(
+            f"these features are of another backbone than this scholar's, {backbone.record.name} with "
+            f"image.fit={shape.fit}"
+        )
     return images

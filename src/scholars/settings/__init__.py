@@ -1,5 +1,6 @@
 """Settings: typed, validated, documented; the kinds of networks."""
 
+from scholars.settings.base import Fit
 from scholars.settings.features import (
     EMBEDDED,
     BackboneSettings,
@@ -48,6 +49,7 @@ __all__ = [
     "Balance",
     "ComputeSettings",
     "FeatureSolverSettings",
+    "Fit",
     "FlowSettings",
     "GANSettings",
     "GeneratorSettings",

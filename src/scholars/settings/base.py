@@ -1,6 +1,6 @@
 """The base class of every group of settings, and the types that several of them share."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -10,6 +10,7 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 Width = Annotated[int, Field(ge=4, le=2048)]
 Kind = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Options = dict[str, JsonValue]
+Fit = Literal["crop", "pad", "stretch"]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 

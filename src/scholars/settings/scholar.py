@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scholars.settings.base import Section, check_none_or_enough
+from scholars.settings.base import Fit, Section, check_none_or_enough
 from scholars.settings.features import FEATURE_SOLVERS, BackboneSettings, FeatureSolverSettings, MixtureSettings
 from scholars.settings.generator import GENERATORS, AnyGeneratorSettings, GeneratorSettings, OwnSettings, R3GANSettings
 from scholars.settings.solver import AnySolverSettings, SolverSettings
@@ -19,6 +19,11 @@ class ImageSettings(Section):
 
     size: int = Field(32, ge=8, le=1024, description="height and width in pixels, for pixels a multiple of 4 up to 256")
     channels: Literal[1, 3] = Field(3, description="1 grey, 3 RGB")
+    fit: Fit = Field(
+        "crop",
+        description="how an image becomes a square. crop: the square around its centre; pad: all of it, in the middle "
+        "of a black square; stretch: all of it, both sides scaled",
+    )
 
 
 class ReplaySettings(Section):

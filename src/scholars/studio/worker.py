@@ -64,7 +64,14 @@ def main(folder: str, source: str, name: str, parent: str, *plugins: str) -> int
             load_plugin(plugin)
         before = Scholar.load(folder)
         image, decode = before.settings.image, before.settings.backbone is None
-        task = open_task(Path(source), known=before.classes, size=image.size, channels=image.channels, decode=decode)
+        task = open_task(
+            Path(source),
+            known=before.classes,
+            size=image.size,
+            channels=image.channels,
+            fit=image.fit,
+            decode=decode,
+        )
         scholar = teach(folder, replace(task, name=name), keep=True, callbacks=callbacks)
     except (ScholarsError, OSError) as error:
         report(error=str(error))

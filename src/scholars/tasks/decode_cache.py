@@ -28,7 +28,7 @@ def decode_all(files: ImageFiles, options: DecodeOptions) -> npt.NDArray[np.uint
     """
     size = options.size or min(_MAX_DEFAULT_SIZE, *files.sides.tolist())
     names = [transform.name for transform in files.transforms]
-    cache_key = hashlib.sha256(repr((_DECODER_VERSION, options.channels, size, *names)).encode())
+    cache_key = hashlib.sha256(repr((_DECODER_VERSION, options.channels, size, options.fit, *names)).encode())
     cache_key.update(files.digests.tobytes())
     return cached_array(
         cache_key.hexdigest(), len(files), files.where, lambda path: _decode(files, options, size, path)
@@ -48,7 +48,7 @@ def _decode(files: ImageFiles, options: DecodeOptions, size: int, path: Path) ->
     try:
         for start in range(0, count, chunk):
             keys = files.keys[start : start + chunk]
-            results = decode_squares(files.read, keys, size, files.transforms)
+            results = decode_squares(files.read, keys, size, options.fit, files.transforms)
             bad += [f"  {key}: {why}" for key, why in zip(keys, results, strict=True) if isinstance(why, str)]
             squares = [square for square in results if not isinstance(square, str)]
             if options.channels is None and channels == 1 and any(len(square) == 3 for square in squares):

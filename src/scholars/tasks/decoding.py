@@ -4,20 +4,22 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from scholars.errors import one_line
+from scholars.settings import Fit
 from scholars.tasks.image_formats import image_formats
 from scholars.tasks.near_duplicates import LEAST_SIDE, fingerprint
+from scholars.tasks.squares import as_square, cropped_share, least_side
 from scholars.tasks.transforms import Transform
 
 # Bytes of one image file.
@@ -33,11 +35,6 @@ _POINTERS = (b"/annex/objects/", b"version https://git-lfs")
 _SMALL_FILE_BYTES, _FILES_PER_JOB = 8192, 64
 
 T = TypeVar("T")
-Interpolation = Literal["bilinear", "bicubic"]
-RESAMPLING: Mapping[Interpolation, Image.Resampling] = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +44,14 @@ class ImageHeader:
     side: pixels of the shorter side
     size: bytes of the file
     digest: SHA-256 of the file
+    cropped: the share of the longer side, in [0, 1), that is outside of the square around the centre
     fingerprint: what near-duplicates are found by; None of a picture too small for it
     """
 
     side: int
     size: int
     digest: bytes
+    cropped: float
     fingerprint: npt.NDArray[np.uint8] | None
 
 
@@ -65,13 +64,14 @@ def read_headers(read: Callable[[str], bytes], keys: Sequence[str], check: bool 
 
     def read_header(content: bytes) -> ImageHeader:
         with _open(content) as image:
-            side = min(image.size)
+            # Before EXIF turns it: a quarter turn changes neither.
+            side, cropped = min(image.size), cropped_share(*image.size)
         found = None
         if side >= LEAST_SIDE:
             found = fingerprint(open_upright(content, LEAST_SIDE))
         elif check:
             open_upright(content)
-        return ImageHeader(side, len(content), hashlib.sha256(content).digest(), found)
+        return ImageHeader(side, len(content), hashlib.sha256(content).digest(), cropped, found)
 
     return map_files(read, keys, read_header)
 
@@ -80,11 +80,12 @@ def decode_squares(
     read: Callable[[str], bytes],
     keys: Sequence[str],
     size: int,
+    fit: Fit,
     transforms: Sequence[Transform] = (),
 ) -> list[npt.NDArray[np.uint8] | str]:
     """Return each image as ``[1, S, S]`` (grey) or ``[3, S, S]`` with S = ``size``, or why it cannot be read.
 
-    The shorter side is scaled (bilinear, antialiased), the longer one cropped around its centre.
+    It is scaled (bilinear, antialiased) after it was cropped, or as a whole; see `fit_square`.
 
     read: key -> bytes of the file
     transforms: applied before, in this order
@@ -96,7 +97,7 @@ def decode_squares(
         picture = open_upright(content, least)
         for transform in transforms:
             picture = transform.apply(picture)
-        return as_square(picture, size)
+        return as_square(picture, size, fit)
 
     return map_files(read, keys, decode)
 
@@ -112,30 +113,6 @@ def read_file(path: str) -> bytes:
     if file.stat().st_size > MAX_FILE_BYTES:
         raise OSError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
     return file.read_bytes()
-
-
-def as_square(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
-    """Return a picture of mode L or RGB as ``[1, S, S]`` (grey) or ``[3, S, S]``; see `decode_squares`."""
-    pixels = np.asarray(resize_square(picture, size))
-    # Grey saved as colour is grey. WebP, which knows no grey, brings it back with channels that differ by 1.
-    if pixels.ndim == 3 and _is_grey(pixels.astype(np.int16)):
-        pixels = pixels[..., 1]
-    return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
-def resize_square(image: Image.Image, size: int, interpolation: Interpolation = "bilinear") -> Image.Image:
-    """Return the square around the centre of a picture, ``size`` pixels a side."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.resize((size, size), RESAMPLING[interpolation], box=(left, top, left + side, top + side))
-
-
-def least_side(size: int) -> int:
-    """Return how many pixels of a picture's shorter side are enough for views of ``size`` pixels a side.
-
-    Twice as many: a view may show a part of the picture, and what is made smaller by half looks as if by all.
-    """
-    return 2 * size
 
 
 def open_upright(content: bytes, least: int | None = None) -> Image.Image:
@@ -217,11 +194,6 @@ def _check_pixels(image: Image.Image, most: int | None) -> None:
     """Raise DecompressionBombError for an image of more pixels."""
     if most is not None and image.width * image.height > most:
         raise Image.DecompressionBombError(f"has {image.width:,} x {image.height:,} pixels, more than {most:,}")
-
-
-def _is_grey(pixels: npt.NDArray[np.int16]) -> bool:
-    """Return whether the channels of ``[H, W, 3]`` differ by 1 at most."""
-    return all(np.abs(pixels[..., a] - pixels[..., b]).max() <= 1 for a, b in ((0, 1), (1, 2), (0, 2)))
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:

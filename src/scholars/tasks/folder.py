@@ -24,9 +24,9 @@ def read_folder(
 
     The folder holds ``train/CLASS/*`` and ``test/CLASS/*``, in capitals or not, or ``CLASS/*`` alone. Then, unless
     ``options`` say otherwise, about 20 % of each class are held out, by their content, near-duplicates together
-    (`scholars.tasks.holdout`); of a class of one or two photos none. ``validation/CLASS/*`` is the test part where there is no
-    other, else left out. Folders inside a class folder belong to the class. A zip or tar file holds the same; a single
-    outer folder in it, of nothing but folders, holds the classes.
+    (`scholars.tasks.holdout`); of a class of one or two photos none. ``validation/CLASS/*`` is the test part
+    where there is no other, else left out. Folders inside a class folder belong to the class. A zip or tar file holds
+    the same; a single outer folder in it, of nothing but folders, holds the classes.
 
     Files that are not read are counted in the task's ``skipped``: other endings, images beside ``train`` and ``test``
     or beside the class folders, parts that are not used. Hidden files and folders are not even counted. A class folder

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from scholars.errors import InputError
+from scholars.settings import Fit
 from scholars.tasks.decode_cache import decode_all
 from scholars.tasks.image_files import ImageFiles
 from scholars.tasks.listing import DecodeOptions
@@ -32,8 +33,9 @@ class Images:
     labels: ``[N]`` int64, indices into the class names of the task
     features: ``[N, V, D]`` float16, what a backbone saw in V views of each image, the plain one first; or None
     files: the files that the images are of, where they are of files
-    seen_by: the key of the backbone that saw the features
+    seen_by: equal for equal features of the same image: says which backbone saw them, and how it was shown the images
     seconds: how long looking took
+    fit: how images of files become squares
     """
 
     pixels: npt.NDArray[np.uint8] | None
@@ -42,6 +44,7 @@ class Images:
     files: ImageFiles | None = None
     seen_by: str | None = None
     seconds: float = 0.0
+    fit: Fit = "crop"
 
     def __repr__(self) -> str:
         shape = f" {list(self.pixels.shape[1:])}" if self.pixels is not None else " in files"
@@ -75,7 +78,7 @@ class Images:
             return self.pixels
         if self.files is None:
             raise InputError("these are features without images: there is nothing to show")
-        return decode_all(self.files, DecodeOptions())
+        return decode_all(self.files, DecodeOptions(fit=self.fit))
 
     @property
     def tensor(self) -> torch.Tensor:
@@ -140,11 +143,12 @@ class Images:
         for start in range(0, len(self), CHUNK):
             yield self.images[start : start + CHUNK]
 
-    def resized(self, channels: int, size: int) -> Images:
+    def resized(self, channels: int, size: int, fit: Fit) -> Images:
         """Return the images as ``[N, channels, size, size]``; see `Task.resized`."""
-        if self.pixels is None and self.files is not None:
-            return replace(self, pixels=decode_all(self.files, DecodeOptions(channels, size)))
-        return replace(self, pixels=resize_images(self.images, channels, size))
+        # What another fit has cropped away, or squeezed, is still in the files.
+        if self.files is not None and (self.pixels is None or fit != self.fit):
+            return replace(self, pixels=decode_all(self.files, DecodeOptions(channels, size, fit)), fit=fit)
+        return replace(self, pixels=resize_images(self.images, channels, size, fit), fit=fit)
 
     def transformed(self, transform: Transform) -> Images:
         """Return the images with each one transformed; those of files when they are decoded."""
@@ -153,7 +157,7 @@ class Images:
             return Images(None, self.labels, files=files)
         channels = self.pixels.shape[1]
         changed = [convert_channels(as_array(transform.apply(as_picture(image))), channels) for image in self.pixels]
-        return Images(np.stack(changed), self.labels, files=files)
+        return Images(np.stack(changed), self.labels, files=files, fit=self.fit)
 
     def followed_by(self, other: Images) -> Images:
         """Return these images and then those of ``other``, of the same source and with as much known of them."""
@@ -192,4 +196,5 @@ class Images:
             None if self.files is None else self.files[index],
             self.seen_by,
             self.seconds,
+            self.fit,
         )

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scholars.errors import InputError
+from scholars.settings import Fit
 from scholars.tasks.skipped import Skipped, SkippedFiles, merge_skipped
 
 
@@ -93,6 +94,7 @@ class DecodeOptions:
 
     channels: 1 (grey) or 3 (RGB); None: grey if no image shows any colour, however it is saved
     size: side of the square images; None: the shortest side of all the images, but at most 64
+    fit: how an image becomes a square; see `Task.resized`
     decode: whether to decode them now; if not, when they are needed
     skip_unreadable: whether files that cannot be read are left out, and counted; each is decoded to find out
     split: whether a test part is held out where there is none; if not, all images are in both parts
@@ -101,6 +103,7 @@ class DecodeOptions:
 
     channels: int | None = None
     size: int | None = None
+    fit: Fit = "crop"
     decode: bool = True
     skip_unreadable: bool = False
     split: bool = True

@@ -9,6 +9,7 @@ from scholars.tasks.holdout import choose_deciders, describe_split, group_copies
 from scholars.tasks.image_files import ImageFiles, unreadable
 from scholars.tasks.images import Images
 from scholars.tasks.listing import DecodeOptions, ImageListing
+from scholars.tasks.squares import warn_about_cropping
 from scholars.tasks.task import Task
 
 
@@ -32,6 +33,7 @@ def load_listing(listing: ImageListing, options: DecodeOptions) -> Task:
     else:
         is_test = np.zeros(len(headers), np.bool_)
     warn_about_copies(listing.where, listing.keys, labels, groups, is_test)
+    warn_about_cropping(listing.where, [header.cropped for header in headers], options.fit)
     # By content within each part: what files are called changes nothing, and is not decoded again.
     order = np.lexsort((*digests.T[::-1], is_test))
     files = ImageFiles(
@@ -45,7 +47,7 @@ def load_listing(listing: ImageListing, options: DecodeOptions) -> Task:
         sizes=np.array([headers[index].size for index in order], np.int64),
     )
     pixels = decode_all(files, options) if options.decode else None
-    everything = Images(pixels, labels[order], files=files)
+    everything = Images(pixels, labels[order], files=files, fit=options.fit)
     train_count = int((~is_test).sum())
     return Task(
         listing.name,

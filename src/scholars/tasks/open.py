@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scholars.errors import InputError, did_you_mean
+from scholars.settings import Fit
 from scholars.storage.files import expand_user
 from scholars.tasks.archive_formats import ARCHIVE_SUFFIXES
 from scholars.tasks.archives import is_in_archive
@@ -16,6 +17,7 @@ from scholars.tasks.hub import PREFIX, read_hub
 from scholars.tasks.listing import DecodeOptions
 from scholars.tasks.names import NAMES, NEED_NO_DATA
 from scholars.tasks.npz import read_npz
+from scholars.tasks.squares import cropped_share, warn_about_cropping
 from scholars.tasks.task import Task
 
 
@@ -27,6 +29,7 @@ def open_task(
     known: Sequence[str] = (),
     size: int | None = None,
     channels: int | None = None,
+    fit: Fit = "crop",
     decode: bool = True,
     skip_unreadable: bool = False,
     split: bool = True,
@@ -47,6 +50,8 @@ def open_task(
         side, else of the shortest side of all the images, but at most 64; 1 channel (grey) or 3 (RGB), else grey if no
         image shows any colour. The decoded images are kept as a memory-mapped array in ``$SCHOLARS_CACHE``, else in the
         user's cache directory, for as long as the source is there
+    fit: how images become squares (see `Task.resized`), as ``image.fit`` of the scholar says. A `ScholarsWarning` tells
+        of images that are cropped, if most of them lose more than a third of their longer side
     decode: whether images in files are decoded now; if not, when they are needed: a backbone looks at the files
     skip_unreadable: whether image files that cannot be read are left out, and counted in the task's ``skipped``
     split: whether about a fifth of the images is held out as the test part where the source has none; if not, both
@@ -57,7 +62,7 @@ def open_task(
 
     Raises InputError if there is no such name or file, or if it cannot be used.
     """
-    options = DecodeOptions(channels, size, decode, skip_unreadable, split, on_progress)
+    options = DecodeOptions(channels, size, fit, decode, skip_unreadable, split, on_progress)
     if isinstance(source, str) and source.startswith(PREFIX):
         return _from(source, read_hub(source, options, classes))
     if isinstance(source, str) and source in NAMES:
@@ -99,13 +104,20 @@ def _read_path(
         return read_folder(path, options, classes, known, follow_links)
     match path.suffix.lower():
         case ".npz":
-            return _select(read_npz(path), classes)
+            return _select(_read_arrays(path, options.fit), classes)
         case ".csv":
             return read_csv(path, options, classes, follow_links)
     raise InputError(
         f"{path}: is neither an image folder nor an archive of one ({', '.join(ARCHIVE_SUFFIXES)}), nor an .npz or "
         ".csv file"
     )
+
+
+def _read_arrays(path: Path, fit: Fit) -> Task:
+    task = read_npz(path)
+    height, width = task.train.images.shape[2:]
+    warn_about_cropping(path, [cropped_share(width, height)] * (len(task.train) + len(task.test)), fit)
+    return task
 
 
 def _select(task: Task, classes: Sequence[str] | None) -> Task:

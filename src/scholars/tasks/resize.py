@@ -11,7 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from scholars.errors import InputError
-from scholars.tasks.decoding import as_square, upright
+from scholars.settings import Fit
+from scholars.tasks.decoding import upright
+from scholars.tasks.squares import as_square, padded_sides
 
 # Images as people have them: see `Scholar.predict_proba`.
 ImageLike = npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image]
@@ -19,8 +21,11 @@ ImageLike = npt.NDArray[np.uint8] | Tensor | Sequence[Image.Image]
 CHUNK = 4096
 
 
-def resize_images(images: npt.NDArray[np.uint8], channels: int, size: int) -> npt.NDArray[np.uint8]:
-    """Return uint8 images ``[N, C, H, W]`` as ``[N, channels, size, size]``; see `Task.resized`."""
+def resize_images(images: npt.NDArray[np.uint8], channels: int, size: int, fit: Fit = "crop") -> npt.NDArray[np.uint8]:
+    """Return uint8 images ``[N, C, H, W]`` as ``[N, channels, size, size]``; see `Task.resized`.
+
+    fit: of squares it does not matter
+    """
     if images.shape[1:] == (channels, size, size):
         return images
     if images.shape[2:] == (size, size) and images.shape[1] == 1:
@@ -34,9 +39,23 @@ def resize_images(images: npt.NDArray[np.uint8], channels: int, size: int) -> np
         if chunk.shape[1] == 3 and channels == 1:
             chunk = vision.rgb_to_grayscale(chunk)
         if tuple(chunk.shape[2:]) != (size, size):
-            chunk = vision.center_crop(vision.resize(chunk, [size], antialias=True), [size, size])
+            chunk = _fit_squares(chunk, size, fit)
         out[start : start + CHUNK] = chunk.expand(-1, channels, -1, -1).numpy()
     return out
+
+
+def _fit_squares(images: Tensor, size: int, fit: Fit) -> Tensor:
+    """Return uint8 images ``[N, C, H, W]`` as ``[N, C, size, size]``; see `fit_square`."""
+    from torchvision.transforms.v2 import functional as vision
+
+    if fit == "crop":
+        cropped: Tensor = vision.center_crop(vision.resize(images, [size], antialias=True), [size, size])
+        return cropped
+    width, height = (size, size) if fit == "stretch" else padded_sides(images.shape[3], images.shape[2], size)
+    left, top = (size - width) // 2, (size - height) // 2
+    inner = vision.resize(images, [height, width], antialias=True)
+    padded: Tensor = vision.pad(inner, [left, top, size - width - left, size - height - top], fill=0)
+    return padded
 
 
 def convert_channels(square: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
@@ -45,17 +64,17 @@ def convert_channels(square: npt.NDArray[np.uint8], channels: int) -> npt.NDArra
     return converted
 
 
-def convert_images(images: ImageLike, channels: int, size: int) -> npt.NDArray[np.uint8]:
-    """Return an array, a tensor or PIL images as uint8 ``[N, channels, size, size]``.
+def convert_images(images: ImageLike, channels: int, size: int, fit: Fit) -> npt.NDArray[np.uint8]:
+    """Return an array, a tensor or PIL images as uint8 ``[N, channels, size, size]``; see `Task.resized`.
 
     PIL images become what their files would. Raises InputError for anything else, and for images that cannot be read.
     """
     checked = check_images(images)
     if isinstance(checked, np.ndarray):
-        return resize_images(checked, channels, size)
+        return resize_images(checked, channels, size, fit)
     out = np.empty((len(checked), channels, size, size), dtype=np.uint8)
     for index, picture in enumerate(checked):
-        out[index] = convert_channels(as_square(picture, size), channels)
+        out[index] = convert_channels(as_square(picture, size, fit), channels)
     return out
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from scholars.errors import InputError, ScholarsWarning, did_you_mean, printable, shortlist
+from scholars.settings import Fit
 from scholars.tasks import transforms
 from scholars.tasks.holdout import class_content, group_copies
 from scholars.tasks.images import Images
@@ -114,14 +115,17 @@ class Task:
         now = int(np.prod(self.train.images.shape[1:]))
         return now if self.native_bytes is None else min(now, self.native_bytes)
 
-    def resized(self, channels: int, size: int) -> Task:
-        """Return the task with images ``[N, channels, size, size]``.
+    def resized(self, channels: int, size: int, fit: Fit = "crop") -> Task:
+        """Return the task with images ``[N, channels, size, size]``, scaled (bilinear, antialiased).
 
-        The shorter side is scaled to ``size`` (bilinear, antialiased) and the longer one cropped around its centre;
-        grey is repeated to RGB and RGB weighted to grey. Values stay uint8 in 0..255: every task gets the same
+        fit: crop: the shorter side is scaled to ``size``, and the longer one cropped around its centre; pad: the longer
+            one is scaled to ``size``, and the image stands in the middle of a black square; stretch: both sides are
+            scaled to ``size``
+
+        Grey is repeated to RGB and RGB weighted to grey. Values stay uint8 in 0..255: every task gets the same
         normalisation later, so that brightness never tells the solver which task it sees.
         """
-        resized = self._map(lambda part: part.resized(channels, size))
+        resized = self._map(lambda part: part.resized(channels, size, fit))
         return replace(resized, native_bytes=self.image_bytes)
 
     def check_classes(self) -> None:
