@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -99,7 +100,7 @@ def _matching(pattern: Path) -> list[Path]:
 
 def predict_files(
     scholar: Scholar,
-    files: Sequence[Path],
+    files: Iterable[Path],
     *,
     among: str | None = None,
     top: int = 1,
@@ -145,7 +146,7 @@ class _Chunk:
     bad: Sequence[tuple[Path, str]]
 
 
-def _decoded(files: Sequence[Path], scholar: Scholar) -> Iterator[_Chunk]:
+def _decoded(files: Iterable[Path], scholar: Scholar) -> Iterator[_Chunk]:
     """Yield the decoded files in the scholar's shape; the next ones are decoded while these are in use."""
     # A backbone takes milliseconds an image: chunks are so small that all threads have some.
     shape, count = scholar.settings.image, _PHOTOS if scholar.backbone else scholar.chunk_size
@@ -161,10 +162,10 @@ def _decoded(files: Sequence[Path], scholar: Scholar) -> Iterator[_Chunk]:
             [(file, result) for file, result in pairs if isinstance(result, str)],
         )
 
-    chunks = [files[start : start + count] for start in range(0, len(files), count)]
+    remaining = iter(files)
     with ThreadPoolExecutor(1) as reader:
         ready: Future[_Chunk] | None = None
-        for chunk in chunks:
+        while chunk := list(islice(remaining, count)):
             coming = reader.submit(decode_some, chunk)
             if ready:
                 yield ready.result()
