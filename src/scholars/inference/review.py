@@ -95,7 +95,7 @@ def review(
     top: int = 20,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Review:
-    """Return the ``top`` images of which a scholar is least sure. No more than these, and some more, are in memory.
+    """Return the ``top`` images of which a scholar is least sure, of any number; see `Review` for their order.
 
     images: a folder; those in it and below are looked at. Or a file, or a pattern such as ``new/*.jpg``
     on_progress: called with (images looked at, all images) after every 1,000
