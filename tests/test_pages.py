@@ -144,6 +144,9 @@ def photographs_after(home: Path, printed: Mapping[str, str], names: Mapping[str
     guesses = [line.partition(": ") for line in printed["scholars predict animals holiday"].splitlines()]
     assert {Path(file).stem: text.split()[0] for file, _, text in guesses} == {name: name for name in animals.classes}
     assert float(re.findall(r"([\d.]+) %", printed["scholars evaluate animals photos/june"])[0]) > 80
+    assert printed["scholars review animals holiday"].count("holiday/") == 4
+    assert (home / "holiday" / "answers.csv").read_text(encoding="utf-8-sig").startswith("file,label,guess,")
+    assert [one.file.suffix for one in names["unsure"]] == [".jpg"] * 3
     assert "efficientnet-lite0" in printed["scholars inspect animals"]
     assert "efficientnet-lite0" in printed["scholars backbones"]
     assert (home / "animals.onnx").is_file()

@@ -15,6 +15,9 @@ from scholars.generators.base import Generator as Generator
 from scholars.generators.base import Teacher as Teacher
 from scholars.inference.bulk import write_dreams as write_dreams
 from scholars.inference.bulk import write_predictions as write_predictions
+from scholars.inference.predict import Prediction as Prediction
+from scholars.inference.review import Review as Review
+from scholars.inference.review import review as review
 from scholars.learning.algorithm import learn as learn
 from scholars.learning.audit import audit as audit
 from scholars.learning.callbacks import Callbacks as Callbacks

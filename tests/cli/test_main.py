@@ -180,7 +180,7 @@ def test_a_scholars_life(tmp_path: Path) -> None:
     (tmp_path / "many" / "clip.mp4").write_bytes(b"x")
     predicted = scholars("predict", "s", "many", "--top", "2", "--json", cwd=tmp_path)
     rows = json.loads(predicted.stdout)["predictions"]
-    assert [each["ending"] for each in json.loads(predicted.stdout)["skipped"]] == [".mp4"]
+    assert [Path(each["file"]).name for each in json.loads(predicted.stdout)["skipped"]] == ["clip.mp4"]
     assert "left out 1 file: 1 .mp4 (videos)" in predicted.stderr
     assert len(rows) == 30
     # A dream is in the folder of the class that the solver takes it for.
@@ -192,9 +192,9 @@ def test_a_scholars_life(tmp_path: Path) -> None:
     scored = scholars("evaluate", "s", "many", "--skip-unreadable", "--json", cwd=tmp_path)
     assert scored.returncode == 0, scored.stderr
     (result,) = json.loads(scored.stdout)["results"]
-    assert {(each["ending"], each["reason"]) for each in result["skipped"]} == {
-        (".mp4", "videos"),
-        (".png", "cannot be read"),
+    assert {(Path(each["file"]).name, each["reason"]) for each in result["skipped"]} == {
+        ("clip.mp4", "videos"),
+        ("broken.png", "cannot be read"),
     }
     broken.unlink()
     lines = scholars("predict", "s", str(pictures[0]), "--among", "low", "--csv", cwd=tmp_path).stdout.splitlines()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import scholars
-from photographs import photo_folder
+from photographs import photo_folder, photograph
 
 from scholars.storage.files import read_tensors
 
@@ -71,6 +73,65 @@ def test_photographs_are_predicted(home: Path) -> None:
     predicted = scholars("predict", "my-scholar", "july/test/ring", "--json", cwd=home)
     found = [row["guesses"][0]["class"] for row in json.loads(predicted.stdout)["predictions"]]
     assert found.count("ring") >= 3
+
+
+@pytest.fixture
+def unlabelled(home: Path) -> Iterator[Path]:
+    """A folder of photos of two classes, that does not say which, and of what is no photo."""
+    folder = home / "new"
+    folder.mkdir()
+    for number in range(5):
+        for thing in ("disc", "ring"):
+            photograph(thing, 200 + number).save(folder / f"{thing}-{number}.jpg")
+    (folder / "broken.jpg").write_text("no image")
+    (folder / "clip.mov").write_text("no image")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_the_least_certain_photographs_are_listed(home: Path, unlabelled: Path) -> None:
+    listed = scholars("review", "my-scholar", "new", "--top", "3", cwd=home)
+    assert listed.returncode == 0, listed.stderr
+    heading, *rows = listed.stdout.splitlines()
+    assert heading.split("  ")[0] == "file"
+    assert [row.startswith("new/") and row.count(" %") == 2 for row in rows] == [True] * 3
+    for said in ("1 .mov (videos)", "new/broken.jpg: is no image", "3 of 10 images, the least certain first"):
+        assert said in listed.stderr
+    document = json.loads(scholars("review", "my-scholar", "new", "--json", cwd=home).stdout)
+    assert (document["images"], len(document["predictions"])) == (10, 10)
+    order = [(not row["unfamiliar"], row["margin"]) for row in document["predictions"]]
+    assert order == sorted(order)
+    assert [row["file"] for row in document["unreadable"]] == ["new/broken.jpg"]
+    assert [row.split()[0] for row in rows] == [row["file"] for row in document["predictions"][:3]]
+
+
+def test_answers_are_learned(home: Path, unlabelled: Path) -> None:
+    """Two classes that are known under other names: only lines that somebody filled in are learned."""
+    table = unlabelled / "answers.csv"
+    written = scholars("review", "my-scholar", "new", "--out", "new/answers.csv", cwd=home)
+    assert written.returncode == 0, written.stderr
+    assert "Fill in its column label, then: scholars learn my-scholar new/answers.csv" in written.stdout
+    again = scholars("review", "my-scholar", "new", "--out", "new/answers.csv", cwd=home)
+    assert (again.returncode, "may hold labels" in again.stderr) == (2, True)
+    elsewhere = scholars("review", "my-scholar", "new", "--out", "june/answers.csv", cwd=home)
+    assert (elsewhere.returncode, "is outside of the folder of june/answers.csv" in elsewhere.stderr) == (2, True)
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        thing, number = row["file"].removesuffix(".jpg").split("-")
+        row["label"] = {"disc": "button", "ring": "hoop"}[thing] if int(number) < 4 else ""
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    learned = scholars("learn", "answered", "new/answers.csv", "--from", "my-scholar", cwd=home)
+    assert learned.returncode == 0, learned.stderr
+    assert "left out 2 files: 2 .jpg (no label)" in learned.stderr
+    known = json.loads(scholars("inspect", "answered", "--json", cwd=home).stdout)
+    assert known["classes"] == ["box", "button", "disc", "hoop", "leaf", "ring"]
+    last = known["lineage"][-1]
+    assert (last["name"], last["train_count"] + last["test_count"]) == ("answers", 8)
+    shutil.rmtree(home / "answered")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz"])

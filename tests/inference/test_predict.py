@@ -16,7 +16,7 @@ from PIL import Image
 from scholars.errors import InputError
 from scholars.inference.predict import FORMS, Prediction, find_images, predict_files
 from scholars.scholar.scholar import CHUNK, Scholar
-from scholars.tasks.skipped import Skipped, SkippedFiles
+from scholars.tasks.skipped import Skipped
 from scholars.tasks.task import Task
 
 
@@ -78,7 +78,7 @@ def test_the_forms_in_which_a_prediction_is_written() -> None:
 
     def written(form: str) -> str:
         out = io.StringIO()
-        FORMS[form](found, out, (Skipped(".txt", "no images", 2, "a.txt"),))
+        FORMS[form](found, out, (Skipped("a.txt", "no images"),))
         return out.getvalue().replace("\r\n", "\n")
 
     assert written("text") == "a.png: cat 75.0 %, dog 25.0 % (unfamiliar)\nb.png: dog 100.0 %\nc.png: dog 100.0 %\n"
@@ -90,7 +90,7 @@ def test_the_forms_in_which_a_prediction_is_written() -> None:
     ]
     rows = json.loads(written("json"))["predictions"]
     assert [row["unfamiliar"] for row in rows] == [True, False, None]
-    left_out = {"ending": ".txt", "reason": "no images", "count": 2, "example": "a.txt"}
+    left_out = {"file": "a.txt", "reason": "no images"}
     assert json.loads(written("json"))["skipped"] == [left_out]
     assert rows[0]["guesses"] == [{"class": "cat", "probability": 0.75}, {"class": "dog", "probability": 0.25}]
 
@@ -133,9 +133,9 @@ def test_all_others_are_named_first(files: list[Path], one: Scholar, tmp_path: P
 def test_files_in_folders_that_are_no_images_are_counted(files: list[Path], tmp_path: Path) -> None:
     for name in ("notes.txt", "IMG_1.CR2", "IMG_2.cr2", ".hidden"):
         (tmp_path / name).write_bytes(b"x")
-    skipped = SkippedFiles()
+    skipped: list[Skipped] = []
     assert list(find_images([str(tmp_path)], skipped)) == files
-    assert [(each.ending, each.count) for each in skipped.counts()] == [(".cr2", 2), (".txt", 1)]
+    assert sorted(each.ending for each in skipped) == [".cr2", ".cr2", ".txt"]
 
 
 def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:

@@ -201,7 +201,9 @@ def test_what_is_odd_is_said(home: Path, low: Task) -> None:
 def test_what_is_left_out_is_said_before_anything_is_learned(home: Path, high: Task) -> None:
     notes: list[str] = []
     seen: list[int] = []
-    task = replace(high, skipped=(Skipped(".mp4", "videos", 2, "a.mp4"),), notes=("val is the test part",))
+    task = replace(
+        high, skipped=(Skipped("a.mp4", "videos"), Skipped("b.mp4", "videos")), notes=("val is the test part",)
+    )
     callbacks = Callbacks(on_note=noting(notes), on_tick=lambda *_: seen.append(len(notes)))
     teach(home, task, changes={"solver.steps": 3}, callbacks=callbacks)
     assert notes[0] == "digits: 716 images to train on, 180 to test; the test part was given"

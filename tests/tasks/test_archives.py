@@ -96,11 +96,12 @@ def test_what_is_left_out_is_counted_wherever_it_is(tmp_path: Path) -> None:
     del files["photos/cover.png"]
     task = open_task(pack(tmp_path / "pets.zip", files))
     assert task.classes == ("cat", "dog")
-    assert {(each.ending, each.count, each.reason) for each in task.skipped} == {
-        ("", 1, "no images"),
-        (".txt", 2, "no images"),
-        (".mov", 1, "videos"),
-    }
+    assert sorted((each.ending, each.reason) for each in task.skipped) == [
+        ("", "no images"),
+        (".mov", "videos"),
+        (".txt", "no images"),
+        (".txt", "no images"),
+    ]
 
 
 def test_the_rules_of_folders_hold(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_images_that_cannot_be_read_are_listed(tmp_path: Path) -> None:
     )
     task = open_task(path, skip_unreadable=True)
     assert len(task.train) + len(task.test) == 8
-    assert [(each.ending, each.count) for each in task.skipped] == [(".jpg", 1), (".png", 1)]
+    assert sorted(each.ending for each in task.skipped) == [".jpg", ".png"]
 
 
 def test_damage_inside_is_said_of_the_file(tmp_path: Path) -> None:

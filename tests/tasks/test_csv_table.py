@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from scholars.errors import InputError
+from scholars.tasks.csv_table import name_file
 from scholars.tasks.open import open_task
+from scholars.tasks.skipped import Skipped
 
 from .image_folders import levels, put
 
@@ -48,7 +50,7 @@ def test_a_column_says_what_is_for_the_test(tmp_path: Path) -> None:
         ([""], "has no column path and no label"),
         (["path,name", "0.png,a"], r"no column label \(its first line has: path, name\)"),
         (["path,label"], "no line after its header"),
-        (["path,label", "0.png,"], "line 2: has no label"),
+        (["path,label", "0.png,"], "no line has a label"),
         (["path,label", "0.png,a", ",a"], "line 3: has no path"),
         (["path,label", "../outside.png,a"], "line 2: ../outside.png leaves the folder"),
         (["path,label", "/etc/passwd,a"], "line 2: /etc/passwd leaves the folder"),
@@ -108,7 +110,7 @@ def test_tables_as_spreadsheets_on_windows_write_them(
     assert levels(task, "test") == [(2, "dog")]
     assert task.notes == ((noted,) if noted else ())
     (left,) = task.skipped
-    assert (left.count, left.reason) == (1, "of the validation part, beside train and test")
+    assert left.reason == "of the validation part, beside train and test"
 
 
 def test_validation_is_the_test_part_where_there_is_no_other(tmp_path: Path) -> None:
@@ -124,3 +126,51 @@ def test_backslashes_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:
     picture(tmp_path, "outside.png", 9)
     with pytest.raises(InputError, match="leaves the folder"):
         open_task(table(tmp_path / "home", ["path,label", "..\\outside.png,a"]))
+
+
+def test_lines_without_a_label_are_left_out_and_counted(tmp_path: Path) -> None:
+    """Also where a column says what is for the test: of an image that nobody labelled it need not say so."""
+    rows = [f"{picture(tmp_path, f'{level}.png', level)},{'ab'[level % 2] if level < 4 else ' '}" for level in range(7)]
+    task = open_task(table(tmp_path, ["path,label", *rows]))
+    assert (task.classes, len(task.train) + len(task.test)) == (("a", "b"), 4)
+    assert task.skipped == tuple(Skipped(f"{level}.png", "no label") for level in (4, 5, 6))
+    task = open_task(table(tmp_path, ["path,label,split", "0.png,a,train", "1.png,a,test", "2.png,,"]))
+    assert (levels(task, "train"), levels(task, "test"), len(task.skipped)) == ([(0, "a")], [(1, "a")], 1)
+
+
+def test_files_are_named_so_that_they_are_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    (tmp_path / "link").symlink_to(home)
+    for name in ("a.png", "below/b.png", "-c.png"):
+        picture(home, name, 1)
+    monkeypatch.chdir(home)
+    for path, file, expected in (
+        (home / "t.csv", home / "below" / "b.png", "below/b.png"),
+        (tmp_path / "t.csv", home / "a.png", "home/a.png"),
+        (Path("t.csv"), Path("a.png"), "a.png"),
+        (tmp_path / "link" / "t.csv", home / "a.png", "a.png"),
+        (home / "t.csv", tmp_path / "link" / "a.png", "a.png"),
+        (home / "t.csv", home / "-c.png", "./-c.png"),
+    ):
+        assert name_file(path, file) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("../outside.png", "is outside of the folder"),
+        ("link.png", "is outside"),
+        (" a.png", "begins or ends with a space"),
+    ],
+)
+def test_files_that_would_not_be_found_are_refused(tmp_path: Path, name: str, said: str) -> None:
+    picture(tmp_path, "outside.png", 1)
+    picture(tmp_path / "home", " a.png", 1)
+    (tmp_path / "home" / "link.png").symlink_to(tmp_path / "outside.png")
+    with pytest.raises(InputError, match=said):
+        name_file(tmp_path / "home" / "t.csv", tmp_path / "home" / name)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not valid text"):
+        name_file(tmp_path / "t.csv", tmp_path / "a\udcff.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -220,14 +221,13 @@ def test_every_file_that_is_left_out_is_counted(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     put(tmp_path / "cover.png", 77)
     task = open_task(tmp_path)
-    counted = {each.ending: (each.count, each.reason) for each in task.skipped}
+    counted = Counter((each.ending, each.reason) for each in task.skipped)
     first = ".cr2" if ".heic" in image_suffixes() else ".heic"
-    assert set(counted) == {first, ".mp4", ".txt", ".png"}
-    assert counted[".mp4"] == (2, "videos")
-    assert counted[".txt"] == (1, "no images")
-    assert counted[".png"] == (1, "beside the class folders")
+    assert {ending for ending, _ in counted} == {first, ".mp4", ".txt", ".png"}
+    assert counted[".mp4", "videos"] == 2
+    assert counted[".txt", "no images"] == counted[".png", "beside the class folders"] == 1
     assert "left out 5 files: " in said(task) and "2 .mp4 (videos)" in said(task)
-    assert {each.example for each in task.skipped} >= {"a/deep/4.txt", "cover.png"}
+    assert {each.file for each in task.skipped} >= {"a/deep/4.txt", "cover.png"}
     assert task.inverted().skipped == task.skipped
 
 
@@ -260,10 +260,11 @@ def test_parts_that_are_not_used_are_counted(tmp_path: Path) -> None:
     task = open_task(tmp_path)
     assert levels(task, "train") == [(0, "cat"), (1, "dog")]
     assert levels(task, "test") == [(10, "cat"), (11, "dog")]
-    assert {(each.count, each.reason) for each in task.skipped} == {
-        (2, "in the folder val, beside test and train"),
-        (1, "beside the folders test and train"),
-    }
+    assert sorted(each.reason for each in task.skipped) == [
+        "beside the folders test and train",
+        "in the folder val, beside test and train",
+        "in the folder val, beside test and train",
+    ]
 
 
 NESTED = {
@@ -370,10 +371,8 @@ def test_what_was_not_fetched_is_listed_with_what_to_do(tmp_path: Path) -> None:
     for file in ("b/7.png", "b/8.png"):
         assert f"{file}: stands for an image that was not fetched: git annex get or git lfs pull" in str(caught.value)
     task = open_task(tmp_path / "photos", follow_links=tmp_path, skip_unreadable=True)
-    assert {(each.count, each.reason.split(":")[0]) for each in task.skipped} == {
-        (1, "links that lead nowhere"),
-        (3, "cannot be read"),
-    }
+    reasons = Counter(each.reason.split(":")[0] for each in task.skipped)
+    assert reasons == {"links that lead nowhere": 1, "cannot be read": 3}
 
 
 def test_a_link_to_itself_is_listed(tmp_path: Path) -> None:

@@ -1,34 +1,24 @@
-"""Files that are left out are counted by ending and reason."""
+"""Files that are left out are told to people by ending and reason."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
-from scholars.tasks.skipped import Skipped, SkippedFiles, describe_skipped, merge_skipped, skipped_rows
+from scholars.tasks.skipped import Skipped, describe_skipped
 
 
-def test_they_are_counted_by_ending_and_reason() -> None:
-    skipped = SkippedFiles()
-    for name, reason in (("b.MP4", "videos"), ("a.txt", "no images"), ("c.mp4", "videos"), ("README", "no images")):
-        skipped.add(Path("x") / name, reason)
-    assert skipped.counts() == (
-        Skipped("", "no images", 1, "x/README"),
-        Skipped(".mp4", "videos", 2, "x/b.MP4"),
-        Skipped(".txt", "no images", 1, "x/a.txt"),
+@pytest.mark.parametrize(
+    ("file", "ending"), [("x/README", ""), ("x/b.MP4", ".mp4"), (".hidden", ""), ("photos.tar.gz", ".gz")]
+)
+def test_the_ending_is_that_of_the_name(file: str, ending: str) -> None:
+    assert Skipped(file, "why").ending == ending
+
+
+def test_people_are_told_how_many_and_why() -> None:
+    one = Skipped("a.txt", "no images")
+    assert describe_skipped([one]) == "left out 1 file: 1 .txt (no images)"
+    more = [Skipped("README", "no images"), Skipped("a.MP4", "videos"), Skipped("b.mp4", "videos"), one]
+    assert describe_skipped([*more, Skipped("a.png", "beside the class folders")]) == (
+        "left out 5 files: 1 without an ending (no images), 2 .mp4 (videos), 1 .png (beside the class folders), "
+        "1 .txt (no images)"
     )
-    assert describe_skipped(skipped.counts()) == (
-        "left out 4 files: 1 without an ending (no images), 2 .mp4 (videos), 1 .txt (no images)"
-    )
-
-
-def test_counts_of_several_sources_add_up() -> None:
-    one, two = Skipped(".txt", "no images", 2, "a"), Skipped(".txt", "no images", 3, "b")
-    other = Skipped(".txt", "beside the class folders", 1, "c")
-    assert merge_skipped((one, other), (two,)) == (other, Skipped(".txt", "no images", 5, "a"))
-    assert merge_skipped() == ()
-
-
-def test_as_json() -> None:
-    assert skipped_rows([Skipped(".txt", "no images", 2, "a")]) == [
-        {"ending": ".txt", "reason": "no images", "count": 2, "example": "a"}
-    ]

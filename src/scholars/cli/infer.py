@@ -1,16 +1,23 @@
-"""The commands `predict`, `dream` and `export`."""
+"""The commands `predict`, `review`, `dream` and `export`."""
 
+import json
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scholars.cli.app import Address, AsJson, FollowLinks, ScholarFolder, app, fast_imports
 from scholars.cli.console import explain_resume, messages, out, print_line, progress_counter, urgent
-from scholars.errors import InputError, Interrupted
+from scholars.errors import InputError, Interrupted, shortlist, visible
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from scholars.inference.review import Review
 
 
 @app.command()
@@ -37,7 +44,7 @@ def predict(
     with fast_imports():
         from scholars.inference.predict import FORMS, find_images, predict_files
         from scholars.scholar import Scholar
-        from scholars.tasks.skipped import SkippedFiles, describe_skipped
+        from scholars.tasks.skipped import Skipped, describe_skipped
 
     if as_json and as_csv:
         raise InputError("--json and --csv cannot be combined: choose one")
@@ -47,12 +54,12 @@ def predict(
     if path is None:
         if address:
             raise InputError("--address is for many images: give --out, a folder for their predictions")
-        skipped = SkippedFiles()
+        skipped: list[Skipped] = []
         files = list(find_images(names, skipped, follow_links))
-        if others := skipped.counts():
-            print_line(describe_skipped(others), urgent)
+        if skipped:
+            print_line(describe_skipped(skipped), urgent)
         predictions = predict_files(Scholar.load(scholar), files, among=among, top=top)
-        FORMS["json" if as_json else "csv" if as_csv else "text"](predictions, out.file, others)
+        FORMS["json" if as_json else "csv" if as_csv else "text"](predictions, out.file, skipped)
         return
     if as_json:
         raise InputError("--out writes .csv files: leave out --json")
@@ -73,6 +80,71 @@ def predict(
             on_progress=on_progress,
         )
     print_line(f"{count:,} images: {path}")
+
+
+@app.command()
+def review(
+    scholar: ScholarFolder,
+    images: Annotated[str, typer.Argument(metavar="FOLDER", help="A folder of images without labels.")],
+    top: Annotated[int, typer.Option(min=1, help="How many images to list.")] = 20,
+    as_json: AsJson = False,
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE.csv",
+            help="Write a table whose column label is for you to fill in, and for learn to read.",
+        ),
+    ] = None,
+) -> None:
+    """List the images of which a scholar is least sure. Unfamiliar ones first, then by the margin.
+
+    The margin is the probability of the best guess minus that of the second.
+    """
+    with fast_imports():
+        from scholars.inference.predict import find_images
+        from scholars.inference.review import check_table, review
+        from scholars.scholar import Scholar
+        from scholars.tasks.csv_table import name_file
+        from scholars.tasks.skipped import describe_skipped
+
+    if path:  # what would be refused in the end is refused before the images are looked at
+        check_table(path)
+        name_file(path, next(find_images([images])))
+    with progress_counter(messages, "images") as on_progress:
+        found = review(Scholar.load(scholar), images, top, on_progress)
+    if found.skipped:
+        print_line(describe_skipped(found.skipped), urgent)
+    if found.unreadable:
+        lines = shortlist([f"  {file}: {why}" for file, why in found.unreadable], "\n")
+        print_line(visible(f"cannot be read, {len(found.unreadable):,} in all:\n{lines}"), urgent)
+    strange = "" if found.unfamiliar is None else f" ({found.unfamiliar:,} of all are unfamiliar)"
+    summary = f"{len(found.predictions):,} of {found.images:,} images, the least certain first{strange}"
+    if path:
+        found.write_csv(path)
+        command = shlex.join(["scholars", "learn", str(scholar), str(path)])
+        print_line(f"{path}: {summary}. Fill in its column label, then: {command}", messages if as_json else out)
+    if as_json:
+        out.file.write(json.dumps(found.to_json(), ensure_ascii=False, indent=1) + "\n")
+    elif not path:
+        print_line(summary, messages)
+        out.print(_review_table(found))
+
+
+def _review_table(found: "Review") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("file", "best guess", "", "second guess", "", "", box=None, pad_edge=False)
+    for place in (0, 1, 3):
+        table.columns[place].overflow = "fold"
+    for place in (2, 4):
+        table.columns[place].justify = "right"
+    for p in found.predictions:
+        guesses = [cell for name, value in p.guesses for cell in (name, f"{100 * value:.1f} %")]
+        cells = [str(p.file), *guesses, *[""] * (4 - len(guesses)), "unfamiliar" if p.unfamiliar else ""]
+        table.add_row(*(Text(visible(cell).replace("\n", "\\n")) for cell in cells))
+    return table
 
 
 @app.command()

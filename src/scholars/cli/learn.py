@@ -169,7 +169,6 @@ def evaluate(
         from scholars.evaluation.accuracy import by_class, evaluate
         from scholars.evaluation.scored import Which
         from scholars.scholar import Scholar
-        from scholars.tasks.skipped import skipped_rows
 
     opened = Scholar.load(scholar)
     only = split_list(classes) if classes else None
@@ -191,7 +190,7 @@ def evaluate(
                 "part": scored.part,
                 "classes": [asdict(row) for row in by_class(evaluation, opened.classes)],
                 "notes": [scored.note, *scored.task.notes],
-                "skipped": skipped_rows(scored.task.skipped),
+                "skipped": [asdict(each) for each in scored.task.skipped],
             }
             for scored, evaluation in evaluations
         ]

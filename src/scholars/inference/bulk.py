@@ -26,7 +26,7 @@ from scholars.scholar import Scholar
 from scholars.storage import files
 from scholars.storage.class_folders import class_folder_names
 from scholars.storage.image_files import write_images
-from scholars.tasks.skipped import SkippedFiles, describe_skipped
+from scholars.tasks.skipped import Skipped, describe_skipped
 
 # Unreadable files in a message; ``unreadable.csv`` has all.
 _MAX_LISTED = 5
@@ -224,12 +224,12 @@ def write_predictions(
     work = ShardedOutput(out.resolve())
     job = PredictionJob(scholar.resolve(), among, top, description_digest(scholar))
     with work.lock():
-        skipped = SkippedFiles()
+        skipped: list[Skipped] = []
         with tempfile.TemporaryDirectory(prefix=f".{work.out.name}.", suffix=".tmp", dir=work.out.parent) as lists:
             count, shards, digest = _write_file_lists(find_images(words, skipped, follow_links), Path(lists), shard)
             work.claim({"files": digest, "among": among, "top": top, "scholar": job.digest})
-            if others := skipped.counts():
-                warnings.warn(describe_skipped(others), ScholarsWarning, stacklevel=2)
+            if skipped:
+                warnings.warn(describe_skipped(skipped), ScholarsWarning, stacklevel=2)
             # Also if the job was claimed before: that process may have been killed right after.
             if not (work.folder / _LISTS).is_dir():
                 (Path(lists) / _LISTS).rename(work.folder / _LISTS)

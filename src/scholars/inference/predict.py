@@ -6,7 +6,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +22,7 @@ from scholars.scholar.inputs import decode
 from scholars.storage.files import expand_user
 from scholars.tasks.archives import is_in_archive, is_member, read_path
 from scholars.tasks.folder import iter_image_files
-from scholars.tasks.skipped import Skipped, SkippedFiles, describe_skipped, skipped_rows
+from scholars.tasks.skipped import Skipped, describe_skipped
 
 # Photographs at a time.
 _PHOTOS = 64
@@ -65,18 +66,18 @@ def predict_images(
 
 
 def find_images(
-    words: Iterable[str], skipped: SkippedFiles | None = None, follow_links: str | Path | None = None
+    words: Iterable[str], skipped: list[Skipped] | None = None, follow_links: str | Path | None = None
 ) -> Iterator[Path]:
     """Yield the image files that ``words`` name: files, folders and what is in them, or patterns such as ``*.png``.
 
     Also archives, and folders and files in them: ``photos.zip``, ``photos.zip/cat``, ``photos.zip/cat/0.png``.
 
-    skipped: counts the files in folders that are left out, by their endings
+    skipped: the files in folders that are left out are added to it
     follow_links: a folder into which links in folders may lead; else they must stay in the folder itself
 
     Raises InputError on reaching a word that names none.
     """
-    left_out = SkippedFiles() if skipped is None else skipped
+    left_out: list[Skipped] = [] if skipped is None else skipped
     for word in words:
         path = expand_user(word)
         is_one = is_member(path)
@@ -89,8 +90,7 @@ def find_images(
             files = iter(_matching(path))
         first = next(files, None)
         if first is None:
-            others = left_out.counts()
-            why = f" ({describe_skipped(others)})" if others else ""
+            why = f" ({describe_skipped(left_out)})" if left_out else ""
             none = f"the {'folder' if path.is_dir() else 'archive'} holds none{why}"
             raise InputError(f"no image at {word}: {none if holds_files else 'no such file'}")
         yield first
@@ -107,7 +107,7 @@ def _matching(pattern: Path) -> list[Path]:
 
 def predict_files(
     scholar: Scholar,
-    files: Sequence[Path],
+    files: Iterable[Path],
     *,
     among: str | None = None,
     top: int = 1,
@@ -153,7 +153,7 @@ class _Chunk:
     bad: Sequence[tuple[Path, str]]
 
 
-def _decoded(files: Sequence[Path], scholar: Scholar) -> Iterator[_Chunk]:
+def _decoded(files: Iterable[Path], scholar: Scholar) -> Iterator[_Chunk]:
     """Yield the decoded files in the scholar's shape; the next ones are decoded while these are in use."""
     # A backbone takes milliseconds an image: chunks are so small that all threads have some.
     shape, count = scholar.settings.image, _PHOTOS if scholar.backbone else scholar.chunk_size
@@ -169,10 +169,10 @@ def _decoded(files: Sequence[Path], scholar: Scholar) -> Iterator[_Chunk]:
             [(file, result) for file, result in pairs if isinstance(result, str)],
         )
 
-    chunks = [files[start : start + count] for start in range(0, len(files), count)]
+    remaining = iter(files)
     with ThreadPoolExecutor(1) as reader:
         ready: Future[_Chunk] | None = None
-        for chunk in chunks:
+        while chunk := list(islice(remaining, count)):
             coming = reader.submit(decode_some, chunk)
             if ready:
                 yield ready.result()
@@ -201,7 +201,7 @@ def write_csv(found: Iterable[Prediction], out: IO[str], skipped: Sequence[Skipp
 def write_json(found: Iterable[Prediction], out: IO[str], skipped: Sequence[Skipped] = ()) -> None:
     """Write one JSON document, when all predictions are made; with the files that were left out."""
     rows = [{"file": str(p.file), **p.to_json()} for p in found]
-    document = {"predictions": rows, "skipped": skipped_rows(skipped)}
+    document = {"predictions": rows, "skipped": [asdict(each) for each in skipped]}
     out.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
 
 

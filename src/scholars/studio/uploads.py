@@ -12,7 +12,7 @@ from scholars.tasks.archives import Archive, Limits, member_path
 from scholars.tasks.folder import list_images
 from scholars.tasks.image_formats import is_image_name, why_not_read
 from scholars.tasks.layout import LayoutReader
-from scholars.tasks.skipped import SkippedFiles, describe_skipped
+from scholars.tasks.skipped import Skipped, describe_skipped
 from scholars.tasks.trees import FolderTree
 
 # Limits of one task; `scholars learn` takes more. A zip file without the zip64 extension lists as many files.
@@ -30,7 +30,7 @@ class UploadWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._files = self._bytes = self._file_bytes = 0
-        self._skipped = SkippedFiles()
+        self._skipped: list[Skipped] = []
 
     def open(self, name: str) -> BinaryIO | None:
         """Create the file called ``name`` (``CLASS/FILE``, or deeper); return None for one that is no image.
@@ -44,7 +44,7 @@ class UploadWriter:
             raise InputError(f"the name {name[:100]!r} is too long, too deep or not valid for a file here")
         if not is_image_name(path.name):
             if why := why_not_read(path.name):
-                self._skipped.add(path, why)
+                self._skipped.append(Skipped(str(path), why))
             return None
         if len(path.parts) < 2:
             raise InputError(f"{name!r} is in no folder: put the images of each class into a folder named after it")
@@ -78,7 +78,7 @@ class UploadWriter:
 
         Raises InputError where the outer folder may be a class or hold them, and where there is no image.
         """
-        left_out = describe_skipped(counts) if (counts := self._skipped.counts()) else None
+        left_out = describe_skipped(self._skipped) if self._skipped else None
         if not self.folder.is_dir():
             raise InputError(f"the upload holds no image{f' ({left_out})' if left_out else ''}")
         reader = LayoutReader(FolderTree(self.folder), known=tuple(known))

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from scholars.errors import InputError
 from scholars.tasks.decoding import read_file
 from scholars.tasks.listing import DecodeOptions, ImageListing, natural_key
 from scholars.tasks.load import load_listing
-from scholars.tasks.skipped import SkippedFiles
+from scholars.tasks.skipped import Skipped
 from scholars.tasks.task import Task, nfc, resolve_classes
 from scholars.tasks.trees import LinkRoots
 
@@ -35,7 +36,12 @@ _WESTERN = "cp1252"
 
 
 class Row(NamedTuple):
-    """A line of the file: path of the image, name of its class, and ``train``, ``test``, ``validation`` or nothing."""
+    """A line of the file.
+
+    path: of the image
+    label: name of its class; empty: it has none
+    split: ``train``, ``test``, ``validation`` or empty
+    """
 
     path: str
     label: str
@@ -49,7 +55,8 @@ def read_csv(
 
     path: of an image file, relative to the folder of the CSV file, and in it; with slashes or backslashes. Also called
         file, filename, image ...
-    label: the name of its class; also called class, category ...
+    label: the name of its class; also called class, category ... Lines without one are left out, and counted: in a file
+        that `scholars review` wrote these are the images that nobody has labelled
     split, where there is such a column: ``train``, ``test`` or ``validation``, which is the test part where there is no
         other, else left out. Without it a part of each class is held out, as `scholars.tasks.folder.read_folder` does
 
@@ -61,9 +68,13 @@ def read_csv(
 
     Raises InputError, naming the line, for anything else.
     """
-    rows, notes = read_rows(path, follow_links)
+    listed, notes = read_rows(path, follow_links)
+    rows = [row for row in listed if row.label]
+    if not rows:
+        raise InputError(f"{path}: no line has a label; write the class of each image into the column label")
+    skipped = [Skipped(row.path, "no label") for row in listed if not row.label]
     names = resolve_classes(path.stem, sorted({row.label for row in rows}, key=natural_key), classes)
-    chosen, skipped = set(names), SkippedFiles()
+    chosen = set(names)
     rows = [row for row in rows if row.label in chosen]
     splits = {row.split for row in rows}
     tests = "test" if "test" in splits else "validation"
@@ -74,7 +85,7 @@ def read_csv(
         notes.append("validation is the test part: there is no other")
     for row in rows:
         if row.split not in ("", "train", tests):
-            skipped.add(row.path, "of the validation part, beside train and test")
+            skipped.append(Skipped(row.path, "of the validation part, beside train and test"))
     listing = ImageListing.of(
         path.stem,
         path,
@@ -82,7 +93,7 @@ def read_csv(
         train=[(row.path, row.label) for row in rows if row.split in ("", "train")],
         test=None if splits == {""} else [(row.path, row.label) for row in rows if row.split == tests],
         read=lambda key: read_file(str(path.parent / key)),
-        skipped=skipped.counts(),
+        skipped=tuple(skipped),
         notes=tuple(notes),
     )
     return load_listing(listing, options)
@@ -113,6 +124,27 @@ def read_rows(path: Path, follow_links: str | Path | None = None) -> tuple[list[
     return rows, notes
 
 
+def name_file(path: Path, file: Path) -> str:
+    """Return what the column ``path`` of a CSV file holds for an image file, so that `read_csv` finds it again.
+
+    Raises InputError where it would not: the image must be in the CSV file's folder or below.
+    """
+    home = Path(os.path.realpath(path.parent))
+    # The folder's links are followed, the file keeps its own name.
+    named = Path(os.path.realpath(file.parent), file.name)
+    if not (named.is_relative_to(home) and Path(os.path.realpath(file)).is_relative_to(home)):
+        raise InputError(f"{file} is outside of the folder of {path}: write the CSV file beside the images, or above")
+    name = named.relative_to(home).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{file}: its name is not valid text, so that no CSV file can name it; rename it") from None
+    if name != name.strip():
+        raise InputError(f"{file}: its name begins or ends with a space, which is no part of a cell; rename it")
+    # Spreadsheets would compute a cell that begins so.
+    return f"./{name}" if name.startswith(("=", "+", "-", "@")) else name
+
+
 def _decode(content: bytes) -> tuple[str, str]:
     """Return the text of a file, and its encoding. Raises UnicodeError."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -139,10 +171,10 @@ def _find_columns(path: Path, columns: Sequence[str]) -> dict[str, str]:
 
 
 def _check_row(path: Path, roots: LinkRoots, line: int, cells: dict[str, str | None]) -> Row:
-    """Return a line of the file. Raises InputError if a cell is empty or wrong."""
+    """Return a line of the file. Raises InputError if a cell is wrong, or that of the path is empty."""
     row = Row(*((cells.get(column) or "").strip() for column in ("path", "label", "split")))
-    if not row.path or not row.label:
-        raise InputError(f"{path}, line {line}: has no {'label' if row.path else 'path'}")
+    if not row.path:
+        raise InputError(f"{path}, line {line}: has no path")
     # A file's name has no backslash on Windows, where these come from; elsewhere one that has is taken as it is.
     if "\\" in row.path and not (path.parent / row.path).exists():
         row = row._replace(path=row.path.replace("\\", "/"))

@@ -8,7 +8,7 @@ from scholars.tasks.archives import open_tree
 from scholars.tasks.layout import LayoutReader
 from scholars.tasks.listing import DecodeOptions, ImageListing
 from scholars.tasks.load import load_listing
-from scholars.tasks.skipped import SkippedFiles
+from scholars.tasks.skipped import Skipped
 from scholars.tasks.task import Task, nfc, resolve_classes
 from scholars.tasks.trees import Tree
 
@@ -76,17 +76,17 @@ def list_images(
         train=pairs(train),
         test=pairs(test) if parts else None,
         read=tree.read,
-        skipped=reader.skipped.counts(),
+        skipped=tuple(reader.skipped),
         notes=tuple(reader.notes),
     )
 
 
 def iter_image_files(
-    path: Path, skipped: SkippedFiles | None = None, follow_links: str | Path | None = None
+    path: Path, skipped: list[Skipped] | None = None, follow_links: str | Path | None = None
 ) -> Iterator[Path]:
     """Yield the image files in a folder and in those below it, in natural order; those in an archive, as if in it.
 
-    skipped: counts the files that are left out
+    skipped: the files that are left out are added to it
     follow_links: links may also lead to what is in this folder
 
     No more names of a folder's files are in memory than one folder holds. Raises InputError for links, as `read_folder`

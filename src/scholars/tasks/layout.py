@@ -10,7 +10,7 @@ from scholars.storage.class_folders import class_of_folder
 from scholars.tasks.data_directory import not_classes
 from scholars.tasks.image_formats import image_suffixes
 from scholars.tasks.listing import natural_key
-from scholars.tasks.skipped import SkippedFiles, describe_skipped
+from scholars.tasks.skipped import Skipped, describe_skipped
 from scholars.tasks.task import check_name, nfc
 from scholars.tasks.trees import MAX_DEPTH, Entry, Tree
 
@@ -39,7 +39,7 @@ class LayoutReader:
     root: PurePosixPath = field(default_factory=PurePosixPath)
     classes: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
-    skipped: SkippedFiles = field(default_factory=SkippedFiles)
+    skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     visited: set[str] = field(default_factory=set)
 
@@ -164,8 +164,7 @@ class LayoutReader:
             )
 
     def _left_out(self) -> str:
-        counts = self.skipped.counts()
-        return f" ({describe_skipped(counts)})" if counts else ""
+        return f" ({describe_skipped(self.skipped)})" if self.skipped else ""
 
     def skip_others(self, folder: PurePosixPath) -> None:
         """Count the files in a folder that are no images."""
@@ -175,7 +174,7 @@ class LayoutReader:
 
     def skip(self, file: PurePosixPath, reason: str) -> None:
         """Count a file that is left out."""
-        self.skipped.add(file, reason)
+        self.skipped.append(Skipped(str(file), reason))
 
     def walk(self, folder: PurePosixPath, above: tuple[str, ...]) -> Iterator[PurePosixPath]:
         """Yield the image files in a folder and in those below it, in natural order.

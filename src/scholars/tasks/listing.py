@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from scholars.errors import InputError
 from scholars.settings import Fit
-from scholars.tasks.skipped import Skipped, SkippedFiles, merge_skipped
+from scholars.tasks.skipped import Skipped
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,7 @@ class ImageListing:
 
     def without(self, unreadable: Collection[int]) -> ImageListing:
         """Return the listing without the images at these places, which are counted as skipped."""
-        skipped = SkippedFiles()
-        for place in sorted(unreadable):
-            skipped.add(self.keys[place], "cannot be read")
+        skipped = [Skipped(self.keys[place], "cannot be read") for place in sorted(unreadable)]
         kept = [place for place in range(len(self.keys)) if place not in unreadable]
         train_count = self.train_count
         return replace(
@@ -84,7 +82,7 @@ class ImageListing:
             labels=self.labels[kept],
             keys=[self.keys[place] for place in kept],
             train_count=None if train_count is None else sum(place < train_count for place in kept),
-            skipped=merge_skipped(self.skipped, skipped.counts()),
+            skipped=(*self.skipped, *skipped),
         )
 
 

@@ -19,7 +19,7 @@ from scholars.tasks import transforms
 from scholars.tasks.holdout import class_content, group_copies
 from scholars.tasks.images import Images
 from scholars.tasks.resize import CHUNK
-from scholars.tasks.skipped import Skipped, describe_skipped, merge_skipped
+from scholars.tasks.skipped import Skipped, describe_skipped
 
 Split = Literal["given", "held out", "none", "whole"]
 
@@ -176,7 +176,7 @@ class Task:
         return replace(
             self,
             test=replace(other.test, labels=new_labels[other.test.labels]),
-            skipped=merge_skipped(self.skipped, other.skipped),
+            skipped=tuple(dict.fromkeys((*self.skipped, *other.skipped))),
             notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
             split="given",
         )

@@ -24,6 +24,7 @@ function show(scholar) {
   const options = classes.map((name) => make("option", name, { value: name }));
   byId("class").replaceChildren(make("option", "all classes", { value: "" }), ...options);
   byId("class").value = classes.includes(selected) ? selected : "";
+  byId("known").replaceChildren(...classes.map((name) => make("option", "", { value: name })));
   byId("timeline").replaceChildren(
     ...lineage.map((task, index) => {
       const kept = scholar.kept.find((one) => one.ancestor && one.generation === index + 1);

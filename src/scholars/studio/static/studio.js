@@ -2,6 +2,7 @@
 import { classifyFirstImage, clear } from "./classify.js";
 import { showDreams } from "./dreams.js";
 import { byId } from "./page.js";
+import { review } from "./review.js";
 import { showScholar } from "./scholar.js";
 import { chooseZip, follow } from "./teach.js";
 
@@ -11,6 +12,7 @@ document.addEventListener("drop", (event) => {
   const files = [...event.dataTransfer.files];
   const archive = files.find((file) => /\.zip$/i.test(file.name));
   if (archive) chooseZip(archive);
+  else if (files.length > 1) review(files);
   else classifyFirstImage(files);
 });
 

@@ -20,7 +20,8 @@ byId("folder").addEventListener("change", (event) => {
   choose(form, name, `${files.length} images in ${name}`);
 });
 
-function choose(body, name, description) {
+// Make a zip file, or a form of files called CLASS/FILE, what is taught next; suggest a name for the task.
+export function choose(body, name, description) {
   upload = body;
   byId("chosen").textContent = description;
   const field = byId("task");
