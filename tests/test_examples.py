@@ -7,6 +7,7 @@ import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from photographs import arrays, quick
 from PIL import Image
 
 from scholars import Scholar, Settings, Task, learn
+from scholars.compute import device
 from scholars.inference.onnx_export import export_onnx
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -79,13 +81,23 @@ def save_pictures(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+@pytest.fixture
+def in_fp32(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Compute as an exported file does: bf16 knows three digits."""
+    monkeypatch.setattr(device, "_multiplies_bf16", lambda device: False)
+    for cached in (device.device_for, device.open_fabric):
+        cached.cache_clear()
+    yield
+    for cached in (device.device_for, device.open_fabric):
+        cached.cache_clear()
+
+
+@pytest.mark.usefixtures("in_fp32")
 @pytest.mark.parametrize("kind", ["photographs", "colour", "grey"])
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 def test_a_client_of_an_exported_file_says_what_predict_says(
-    kind: str, fit: str, tmp_path: Path, low: Task, tiny: Settings, monkeypatch: pytest.MonkeyPatch
+    kind: str, fit: str, tmp_path: Path, low: Task, tiny: Settings
 ) -> None:
-    # As the file computes: bf16 knows three digits.
-    monkeypatch.setattr("scholars.compute.device._multiplies_bf16", lambda device: False)
     if kind == "photographs":
         settings, task = quick(image__fit=fit), arrays(("disc", "box", "leaf"), 6)
     else:
