@@ -134,6 +134,25 @@ def test_answers_are_learned(home: Path, unlabelled: Path) -> None:
     shutil.rmtree(home / "answered")
 
 
+def test_what_cannot_be_read_is_left_out_where_that_is_asked_for(home: Path) -> None:
+    mixed = home / "mixed"
+    shutil.copytree(home / "july" / "test" / "ring", mixed)
+    (mixed / "broken.jpg").write_bytes(b"")
+    (mixed / "film.mp4").write_bytes(b"film")
+    refused = scholars("predict", "my-scholar", "mixed", cwd=home)
+    assert (refused.returncode, "broken.jpg: is empty" in refused.stderr) == (2, True)
+    predicted = scholars("predict", "my-scholar", "mixed", "--skip-unreadable", "--json", cwd=home)
+    assert (predicted.returncode, "broken.jpg: is empty" in predicted.stderr) == (0, True)
+    document = json.loads(predicted.stdout)
+    assert len(document["predictions"]) == 4
+    assert document["skipped"] == [
+        {"file": "film.mp4", "reason": "videos"},
+        {"file": "mixed/broken.jpg", "reason": "is empty"},
+    ]
+    done = scholars("predict", "my-scholar", "mixed", "--skip-unreadable", "--out", "answers", cwd=home)
+    assert (done.returncode, "1 of 5 images cannot be read" in done.stderr) == (0, True)
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
 def test_dreams_are_features_with_labels(home: Path, suffix: str) -> None:
     done = scholars("dream", "my-scholar", "-n", "12", "--class", "leaf", "--out", f"dreams{suffix}", cwd=home)

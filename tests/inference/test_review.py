@@ -81,7 +81,7 @@ def test_what_is_left_out_is_counted(folder: Path, one: Scholar) -> None:
     (folder / "notes.txt").write_text("no image")
     found = review(one, folder, top=100)
     assert (found.images, len(found.predictions)) == (30, 30)
-    assert [file.name for file, _ in found.unreadable] == ["bad.png"]
+    assert [Path(each.file).name for each in found.unreadable] == ["bad.png"]
     assert [each.ending for each in found.skipped] == [".txt"]
     document = found.to_json()
     assert document["unreadable"][0]["reason"].startswith("is no image")

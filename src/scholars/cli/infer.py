@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scholars.cli.app import Address, AsJson, FollowLinks, ScholarFolder, app, fast_imports
+from scholars.cli.app import Address, AsJson, FollowLinks, ScholarFolder, SkipUnreadable, app, fast_imports
 from scholars.cli.console import explain_resume, messages, out, print_line, progress_counter, urgent
 from scholars.errors import InputError, Interrupted, shortlist, visible
 
@@ -30,6 +30,7 @@ def predict(
     among: Annotated[str | None, typer.Option(help="Consider only the classes of this task.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Number of guesses for each image.")] = 1,
     follow_links: FollowLinks = None,
+    skip_unreadable: SkipUnreadable = False,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print file,class,probability,unfamiliar lines.")] = False,
     path: Annotated[
@@ -58,8 +59,12 @@ def predict(
         files = list(find_images(names, skipped, follow_links))
         if skipped:
             print_line(describe_skipped(skipped), urgent)
-        predictions = predict_files(Scholar.load(scholar), files, among=among, top=top)
+        unreadable = skipped if skip_unreadable else None
+        left_out = len(skipped)
+        predictions = predict_files(Scholar.load(scholar), files, among=among, top=top, unreadable=unreadable)
         FORMS["json" if as_json else "csv" if as_csv else "text"](predictions, out.file, skipped)
+        for each in skipped[left_out:]:
+            print_line(visible(f"{each.file}: {each.reason}"), urgent)
         return
     if as_json:
         raise InputError("--out writes .csv files: leave out --json")
@@ -76,6 +81,7 @@ def predict(
             among=among,
             top=top,
             follow_links=follow_links,
+            skip_unreadable=skip_unreadable,
             address=address,
             on_progress=on_progress,
         )
@@ -116,7 +122,7 @@ def review(
     if found.skipped:
         print_line(describe_skipped(found.skipped), urgent)
     if found.unreadable:
-        lines = shortlist([f"  {file}: {why}" for file, why in found.unreadable], "\n")
+        lines = shortlist([f"  {each.file}: {each.reason}" for each in found.unreadable], "\n")
         print_line(visible(f"cannot be read, {len(found.unreadable):,} in all:\n{lines}"), urgent)
     strange = "" if found.unfamiliar is None else f" ({found.unfamiliar:,} of all are unfamiliar)"
     summary = f"{len(found.predictions):,} of {found.images:,} images, the least certain first{strange}"

@@ -18,7 +18,7 @@ from typing import IO, Any
 import torch
 
 from scholars.compute.ray_cluster import check_reachable
-from scholars.errors import InputError, ScholarsWarning
+from scholars.errors import InputError, ScholarsWarning, shortlist
 from scholars.generators.sampling import check_class_found
 from scholars.inference.predict import find_images, predict_files, write_csv
 from scholars.inference.shards import SHARD, MakeShard, ShardedOutput, description_digest, run_shards
@@ -28,8 +28,6 @@ from scholars.storage.class_folders import class_folder_names
 from scholars.storage.image_files import write_images
 from scholars.tasks.skipped import Skipped, describe_skipped
 
-# Unreadable files in a message; ``unreadable.csv`` has all.
-_MAX_LISTED = 5
 # The folder of file lists, one for each shard, in that of the unfinished work.
 _LISTS = "files"
 OnProgress = Callable[[int, int], None]
@@ -182,11 +180,11 @@ class PredictionJob:
 
         def make(number: int) -> Mapping[str, Any]:
             images = [Path(name) for name in json.loads(_file_list(work.folder, number).read_text())]
-            unreadable: list[tuple[Path, str]] = []
+            unreadable: list[Skipped] = []
             predictions = predict_files(scholar, images, among=self.among, top=self.top, unreadable=unreadable)
             with _open_csv(work.partial / f"{number:05d}.csv") as file:
                 write_csv(predictions, file)
-            return {"images": len(images), "unreadable": [[str(name), reason] for name, reason in unreadable]}
+            return {"images": len(images), "unreadable": [[each.file, each.reason] for each in unreadable]}
 
         return make
 
@@ -199,6 +197,7 @@ def write_predictions(
     among: str | None = None,
     top: int = 1,
     follow_links: str | Path | None = None,
+    skip_unreadable: bool = False,
     address: str | None = None,
     shard: int = SHARD,
     on_progress: OnProgress = lambda done, total: None,
@@ -211,6 +210,7 @@ def write_predictions(
 
     words, follow_links: as for `find_images`
     among, top: as for `predict_files`
+    skip_unreadable: whether files that cannot be read are warned of, rather than an error in the end
     address: of a Ray cluster whose machines have these files under the same names; every worker loads the scholar once
     shard: how many images a shard has
     on_progress: called with (images done, all images) after every shard of several
@@ -250,11 +250,12 @@ def write_predictions(
                 csv.writer(file).writerows([["file", "reason"], *unreadable])
         work.finish()
     if unreadable:
-        lines = "\n".join(f"  {name}: {reason}" for name, reason in unreadable[:_MAX_LISTED])
-        raise InputError(
-            f"{len(unreadable):,} of {count:,} images cannot be read, all others have predictions; "
-            f"see {out / 'unreadable.csv'}:\n{lines}"
-        )
+        lines = [f"  {name}: {reason}" for name, reason in unreadable]
+        text = f"{len(unreadable):,} of {count:,} images cannot be read, all others have predictions; see "
+        text += f"{out / 'unreadable.csv'}:\n{shortlist(lines, chr(10))}"
+        if not skip_unreadable:
+            raise InputError(text)
+        warnings.warn(text, ScholarsWarning, stacklevel=2)
     return count
 
 

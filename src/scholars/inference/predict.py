@@ -111,7 +111,7 @@ def predict_files(
     *,
     among: str | None = None,
     top: int = 1,
-    unreadable: list[tuple[Path, str]] | None = None,
+    unreadable: list[Skipped] | None = None,
 ) -> Iterator[Prediction]:
     """Yield a `Prediction` of ``top`` guesses for each file, in their order.
 
@@ -123,7 +123,7 @@ def predict_files(
     # Each of these threads computes in one thread: two of them are faster than one that computes in two.
     workers = os.cpu_count() or 1
     pending: deque[tuple[Sequence[Path], Future[list[Prediction]]]] = deque()
-    bad: list[tuple[Path, str]] = [] if unreadable is None else unreadable
+    bad: list[Skipped] = [] if unreadable is None else unreadable
 
     def first() -> Iterator[Prediction]:
         chunk, found = pending.popleft()
@@ -141,7 +141,9 @@ def predict_files(
         while pending:
             yield from first()
     if bad and unreadable is None:
-        raise InputError("images that cannot be read:\n" + shortlist([f"  {file}: {why}" for file, why in bad], "\n"))
+        raise InputError(
+            "images that cannot be read:\n" + shortlist([f"  {each.file}: {each.reason}" for each in bad], "\n")
+        )
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class _Chunk:
 
     files: Sequence[Path]
     images: Tensor
-    bad: Sequence[tuple[Path, str]]
+    bad: Sequence[Skipped]
 
 
 def _decoded(files: Iterable[Path], scholar: Scholar) -> Iterator[_Chunk]:
@@ -166,7 +168,7 @@ def _decoded(files: Iterable[Path], scholar: Scholar) -> Iterator[_Chunk]:
         return _Chunk(
             [file for file, result in pairs if not isinstance(result, str)],
             torch.from_numpy(np.stack(pictures) if pictures else none),
-            [(file, result) for file, result in pairs if isinstance(result, str)],
+            [Skipped(str(file), result) for file, result in pairs if isinstance(result, str)],
         )
 
     remaining = iter(files)

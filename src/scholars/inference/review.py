@@ -41,7 +41,7 @@ class Review:
     predictions: tuple[Prediction, ...]
     images: int
     unfamiliar: int | None
-    unreadable: tuple[tuple[Path, str], ...]
+    unreadable: tuple[Skipped, ...]
     skipped: tuple[Skipped, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Review:
             "predictions": [{"file": str(p.file), **p.to_json(), "margin": margin(p)} for p in self.predictions],
             "images": self.images,
             "unfamiliar": self.unfamiliar,
-            "unreadable": [{"file": str(file), "reason": why} for file, why in self.unreadable],
+            "unreadable": [asdict(each) for each in self.unreadable],
             "skipped": [asdict(each) for each in self.skipped],
         }
 
@@ -107,7 +107,7 @@ def review(
     skipped: list[Skipped] = []
     words = [str(images)]
     total = sum(1 for _ in find_images(words, skipped))
-    unreadable: list[tuple[Path, str]] = []
+    unreadable: list[Skipped] = []
     looked_at = strange = 0
 
     def counted() -> Iterator[Prediction]:
@@ -120,6 +120,7 @@ def review(
 
     found = heapq.nsmallest(top, counted(), key=lambda one: (not one.unfamiliar, margin(one)))
     if not found:
-        (file, why), *_ = unreadable
-        raise InputError(f"{images}: none of {total:,} images can be read; {file}: {why}")
+        raise InputError(
+            f"{images}: none of {total:,} images can be read; {unreadable[0].file}: {unreadable[0].reason}"
+        )
     return Review(tuple(found), looked_at, strange if scholar.ood else None, tuple(unreadable), tuple(skipped))
