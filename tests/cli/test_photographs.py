@@ -230,3 +230,91 @@ def test_means_over_classes_are_said_where_classes_have_different_numbers_of_tes
     (row,) = json.loads(scholars("evaluate", "my-scholar", "uneven", "--json", cwd=home).stdout)["results"]
     assert row["mean_class_accuracy"] == pytest.approx(sum(one["accuracy"] for one in row["classes"]) / 2)
     assert 0 <= row["calibration_error"] <= 1
+
+
+def test_a_folder_of_everything_is_planned_on_one_page(tmp_path: Path) -> None:
+    """Each thing that is odd about it is said once, and nothing is written."""
+    mess = tmp_path / "mess"
+    for thing, count in (("disc", 12), ("box", 12), ("leaf", 3), ("ring", 1)):
+        (mess / thing).mkdir(parents=True)
+        for number in range(count):
+            photograph(thing, number).save(mess / thing / f"{number}.jpg", quality=90)
+    photograph("leaf", 7).save(mess / "leaf" / "scan.jfif", "JPEG")
+    for quality in (80, 60, 40):
+        photograph("disc", 3).save(mess / "disc" / f"copy {quality}.jpg", quality=quality)
+    photograph("box", 5).save(mess / "disc" / "mistake.jpg", quality=50)
+    photograph("box", 30).save(mess / "cover.png")
+    for name in ("box/IMG_2.CR2", "box/film.mp4", "box/Thumbs.db", "notes.txt", "leaf/none.jpg"):
+        (mess / name).write_bytes(b"")
+    (mess / "leaf" / "page.jpg").write_text("<html>")
+    (mess / "leaf" / "broken.jpg").write_bytes((mess / "leaf" / "0.jpg").read_bytes()[:700])
+    (mess / "empty").mkdir()
+    (mess / "disc" / "2024").mkdir()
+    photograph("disc", 40).save(mess / "disc" / "2024" / "old.jpg")
+    before = sorted(tmp_path.rglob("*"))
+
+    refused = scholars("learn", "s", "mess", "--dry-run", cwd=tmp_path)
+    assert refused.returncode == 2
+    for name, why in (("broken", "image file is truncated"), ("none", "is empty"), ("page", "is no image")):
+        assert f"\n  leaf/{name}.jpg: {why}" in refused.stderr
+    planned = scholars("learn", "s", "mess", "--dry-run", "--skip-unreadable", cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    first, counts, classes, *remarks, time = planned.stdout.splitlines()
+    assert first.startswith("backbone: efficientnet-lite0, for photographs")
+    train, test = map(int, re.findall(r"mess: (\d+) images to train on, (\d+) to test; .* held out", counts)[0])
+    assert train + test == 12 + 12 + 3 + 1 + 1 + 3 + 1 + 1
+    assert re.search(r"4 new classes \(train \+ test\): box 1\d \+ [1-3], .*ring 1 \+ 0", classes)
+    assert [remark.split(":")[0] for remark in remarks if "change sides" not in remark] == [
+        "untested",
+        "left out 7 files",
+    ]
+    for part in ("1 .cr2 (a camera's raw files", "3 .jpg (cannot be read)", "1 .mp4 (videos)", "1 .txt (no images)"):
+        assert part in remarks[-1]
+    assert "1 .png (beside the class folders)" in remarks[-1]
+    assert time.startswith("this takes about ")
+    assert "no image in empty" in planned.stderr
+    assert "box/5.jpg and disc/mistake.jpg" in planned.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_of_labelled_photos_is_the_test(home: Path) -> None:
+    """Of what was not learned all photos are scored, and learning with --test trains on all of the other folder."""
+    for part, numbers in (("mine", range(20, 30)), ("held", range(30, 35))):
+        for thing in ("disc", "box"):
+            (home / part / thing).mkdir(parents=True)
+            for number in numbers:
+                photograph(thing, number).save(home / part / thing / f"{number}.jpg")
+    learned = scholars("learn", "tested", "mine", "--test", "held", *QUICK, cwd=home)
+    assert re.search(r"on the 10 test images of mine", learned.stdout), learned.stderr
+    record = json.loads(scholars("inspect", "tested", "--json", cwd=home).stdout)["lineage"][0]
+    assert (record["train_count"], record["test_count"]) == (20, 10)
+
+    def scored(*words: str) -> tuple[str, int, str]:
+        done = scholars("evaluate", *words, "--json", cwd=home)
+        (row,) = json.loads(done.stdout)["results"]
+        return row["part"], row["images"], done.stderr
+
+    assert scored("tested", "held")[:2] == ("all", 10)
+    assert scored("my-scholar", "mine")[:2] == ("all", 20)
+    part, images, said = scored("my-scholar", "mine", "--held-out")
+    assert (part, 0 < images < 20) == ("held-out", True)
+    assert "those that learning from here would hold out" in said
+    untested = scholars("learn", "whole", "mine", "--test", "none", *QUICK, cwd=home)
+    assert "mine has no test image, so that its accuracy is unknown" in untested.stdout
+    assert scored("whole", "mine")[0] == "learned"
+    assert scored("my-scholar", "june")[:2] == ("test", 8)
+    both = scholars("evaluate", "my-scholar", "mine", "--all", "--held-out", cwd=home)
+    assert (both.returncode, "contradict each other" in both.stderr) == (2, True)
+
+
+def test_a_small_folder_is_refitted(home: Path) -> None:
+    for thing in ("disc", "box"):
+        (home / "few" / thing).mkdir(parents=True)
+        for number in range(6):
+            photograph(thing, 200 + number).save(home / "few" / thing / f"{number}.jpg")
+    done = scholars("learn", "refitted", "few", "--refit", *QUICK, cwd=home)
+    assert re.search(r"test images of few, which it has learned since", done.stdout), done.stderr
+    (row,) = json.loads(scholars("evaluate", "refitted", "few", "--json", cwd=home).stdout)["results"]
+    assert row["part"] == "learned"
+    refused = scholars("learn", "my-scholar", "july", "--refit", cwd=home)
+    assert (refused.returncode, "leave --refit out" in refused.stderr) == (2, True)
