@@ -259,7 +259,7 @@ def test_a_folder_of_everything_is_planned_on_one_page(tmp_path: Path) -> None:
         assert f"\n  leaf/{name}.jpg: {why}" in refused.stderr
     planned = scholars("learn", "s", "mess", "--dry-run", "--skip-unreadable", cwd=tmp_path)
     assert planned.returncode == 0, planned.stderr
-    first, counts, classes, *remarks, time = planned.stdout.splitlines()
+    first, counts, classes, time, *remarks = planned.stdout.splitlines()
     assert first.startswith("backbone: efficientnet-lite0, for photographs")
     train, test = map(int, re.findall(r"mess: (\d+) images to train on, (\d+) to test; .* held out", counts)[0])
     assert train + test == 12 + 12 + 3 + 1 + 1 + 3 + 1 + 1

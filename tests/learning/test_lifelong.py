@@ -204,12 +204,12 @@ def test_what_is_left_out_is_said_before_anything_is_learned(home: Path, high: T
     task = replace(
         high, skipped=(Skipped("a.mp4", "videos"), Skipped("b.mp4", "videos")), notes=("val is the test part",)
     )
-    callbacks = Callbacks(on_note=noting(notes), on_tick=lambda *_: seen.append(len(notes)))
+    callbacks = Callbacks(on_note=noting(notes), on_plan=noting(notes), on_tick=lambda *_: seen.append(len(notes)))
     teach(home, task, changes={"solver.steps": 3}, callbacks=callbacks)
     assert notes[0] == "digits: 716 images to train on, 180 to test; the test part was given"
     assert re.fullmatch(r"5 new classes \(train \+ test\): 5 \d+ \+ \d+, .*", notes[1])
-    assert notes[2:4] == ["val is the test part", "left out 2 files: 2 .mp4 (videos)"]
-    assert re.fullmatch(r"this takes about \d+ seconds", notes[4])
+    assert re.fullmatch(r"this takes about \d+ seconds", notes[2])
+    assert notes[3:5] == ["val is the test part", "left out 2 files: 2 .mp4 (videos)"]
     assert min(seen) >= 5
 
 

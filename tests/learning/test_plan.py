@@ -45,9 +45,9 @@ def test_a_folder_of_photos(tmp_path: Path) -> None:
         "their content, about a fifth of each class, and learned after the test"
     )
     assert "box 1 + 0" in lines[2]
-    assert lines[3].startswith("untested: box: ")
-    assert lines[4] == "left out 1 file: 1 .mp4 (videos)"
-    assert lines[5].startswith("this takes about ")
+    assert lines[3].startswith("this takes about ")
+    assert lines[4].startswith("untested: box: ")
+    assert lines[5] == "left out 1 file: 1 .mp4 (videos)"
 
 
 def test_what_cannot_be_learned_is_refused(one: Scholar, high: Task, tmp_path: Path) -> None:

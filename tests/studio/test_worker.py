@@ -81,7 +81,7 @@ def test_a_worker_stops_when_it_is_asked_to(endless: tuple[str, ...]) -> None:
     assert messages.poll(60)
     worker.terminate()
     reports = [json.loads(line) for line in read(messages).splitlines()]
-    assert set(reports[0]) == {"note"}
+    assert {"stage", "step", "steps"} == set(reports[0])
     assert set(reports[-1]) == {"error"}
     assert "Traceback" not in read(errors)
     worker.join(60)

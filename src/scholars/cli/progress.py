@@ -35,7 +35,7 @@ def show_progress(console: Console, events: Path | None = None) -> Iterator[Call
             if write_events:
                 write_events(position, tick)
 
-        yield Callbacks(on_tick, display.on_row, display.on_note, stop.is_set)
+        yield Callbacks(on_tick, display.on_row, display.on_note, stop.is_set, display.on_plan)
 
 
 def progress_bar(console: Console) -> Progress:
@@ -81,6 +81,9 @@ class _Display:
         self._console.print(
             f"seed {position.seed}, {position.method}, after {position.task}: {figures}", highlight=False, markup=False
         )
+
+    def on_plan(self, position: Position, line: str) -> None:
+        print_line(line, self._console)
 
     def on_note(self, position: Position, note: str) -> None:
         # Also with --quiet; but not on another console while this one shows a bar.

@@ -22,6 +22,7 @@ class Callbacks:
     on_tick: training progress, about a hundred times a stage
     on_row: the accuracies after a task, one per task so far; also of tasks that an interrupted run had learned before
     on_note: what the user should know: one sentence each
+    on_plan: what `teach` is about to learn, a line each; None: nobody asks, and the time it takes is not estimated
     stopping: True asks to stop; the same call resumes
     """
 
@@ -29,3 +30,4 @@ class Callbacks:
     on_row: Callable[[Position, Sequence[float]], None] = field(default=lambda position, row: None)
     on_note: Callable[[Position, str], None] = field(default=lambda position, note: None)
     stopping: Callable[[], bool] = field(default=lambda: False)
+    on_plan: Callable[[Position, str], None] | None = None

@@ -73,7 +73,10 @@ def teach(
         check_task(task)
         previous = _previous(folder, origin)
         settings, seer, lines = _prepare(previous, task, changes, backbone, refit)
-        for note in lines:
+        if callbacks.on_plan:
+            for line in lines:
+                callbacks.on_plan(position, line)
+        for note in task.remarks:
             on_note(note)
         session = Session(work, partial(callbacks.on_tick, position), callbacks.stopping, save_every)
         if seer:
@@ -117,7 +120,7 @@ def plan_lesson(
     previous = _previous(Path(folder), origin)
     settings, _, lines = _prepare(previous, task, changes, backbone, refit)
     LearnArgs(task, previous, "dreams", settings, 0).check()
-    return [*lines, *task_warnings(task, previous)]
+    return [*lines, *task.remarks, *task_warnings(task, previous)]
 
 
 def _prepare(

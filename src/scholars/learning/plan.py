@@ -45,7 +45,6 @@ def describe_plan(
         if names:
             kind = f"{what} class{'es' * (len(names) > 1)}"
             yield f"{len(names):,} {kind} (train + test): {shortlist([counts[name] for name in names], ', ')}"
-    yield from task.remarks
     if previous and backbone:
         yield f"backbone: {backbone.record.name}, as before"
     seconds = estimate_seconds(task, len({*known, *task.classes}), settings, backbone)
