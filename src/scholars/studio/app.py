@@ -24,6 +24,7 @@ from scholars.studio.jobs import Job, JobQueue, QueueFull
 from scholars.studio.security import Guard
 from scholars.studio.served_scholar import ServedScholar
 from scholars.studio.upload_folder import ActiveUploads, remove_stale_uploads
+from scholars.tasks.image_formats import image_suffixes
 
 _STATIC = Path(__file__).parent / "static"
 # Bytes of a request body: a photograph has less; the images of a task.
@@ -126,8 +127,12 @@ async def docs() -> FileResponse:
 
 @_routes.get("/scholar")
 async def describe(state: _Shared) -> dict[str, Any]:
-    """Describe the scholar: classes, lineage, backbone and networks; kept generations; ids of unfinished jobs."""
-    return {**await run_in_threadpool(state.scholar.describe), "jobs": state.jobs.open_jobs()}
+    """Describe the scholar: classes, lineage, backbone and networks; kept generations; ids of unfinished jobs.
+
+    And the endings of the image files that are read here.
+    """
+    description = await run_in_threadpool(state.scholar.describe)
+    return {**description, "jobs": state.jobs.open_jobs(), "image_endings": sorted(image_suffixes())}
 
 
 @_routes.post("/predict", response_model=Answer, openapi_extra=_body("an image file"))

@@ -4,7 +4,7 @@ import { showDreams } from "./dreams.js";
 import { byId } from "./page.js";
 import { review } from "./review.js";
 import { showScholar } from "./scholar.js";
-import { chooseZip, follow } from "./teach.js";
+import { acceptEndings, chooseZip, follow } from "./teach.js";
 
 document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => {
@@ -19,6 +19,7 @@ document.addEventListener("drop", (event) => {
 clear();
 try {
   const scholar = await showScholar();
+  acceptEndings(scholar.image_endings);
   showDreams();
   // A page that was opened again shows what is still being learned.
   for (const id of scholar.jobs) await follow(id);
