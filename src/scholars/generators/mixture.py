@@ -126,7 +126,7 @@ class Mixture(Generator):
         check_tensors(tensors, expected, where)
         memories = [Memory(*(tensors[f"parts.{i}.{name}"] for name in Memory._fields)) for i in range(conditions)]
         for index, memory in enumerate(memories):
-            finite = all(bool(value.isfinite().all()) for value in memory)
+            finite = all(bool(value.isfinite().all()) for value in memory if value.is_floating_point())
             weights = finite and bool((memory.weights >= 0).all()) and 0.99 < float(memory.weights.sum()) < 1.01
             negative = bool((memory.deviations < 0).any()) or bool((memory.spread < 0).any())
             if not weights or negative or not 1 <= int(memory.photos) <= _MAX_PHOTOS:

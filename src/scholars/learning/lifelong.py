@@ -29,6 +29,7 @@ from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, Settings
 from scholars.settings.overrides import changed
 from scholars.storage import files, scholar_folder
+from scholars.storage.records import ScholarDescription
 from scholars.storage.work import exclusive
 from scholars.tasks.task import Task
 from scholars.training.loop import SAVE_EVERY, Session
@@ -129,7 +130,7 @@ def _prepare(
     """Return the settings and the backbone to learn with, and lines for people about what will be learned."""
     if refit:
         check_refit(task)
-    chosen = _choose(previous, changes, backbone, task)
+    chosen = _choose(previous.lineage[-1].settings if previous else None, changes, backbone, task)
     settings, seer = resolve_backbone(previous, chosen.settings)
     reason = [] if previous else [chosen.reason]
     return settings, seer, chain(reason, describe_plan(task, previous, settings, seer, refit))
@@ -189,44 +190,55 @@ def settings_of(
 
     task: the first one, whose images decide whether a new scholar has a backbone; without it, None where they decide
     """
-    previous = _previous(folder, origin)
-    if previous is None and task is None:
+    known = _description(folder, origin)
+    if known is None and task is None:
         return decided_settings(changes, backbone)
-    return _choose(previous, changes, backbone, task).settings
+    return _choose(known.lineage[-1].settings if known else None, changes, backbone, task).settings
 
 
 def known_classes(folder: Path, origin: Path | None) -> tuple[str, ...]:
     """Return the classes that the scholar in ``folder`` knows, or will know when it is begun; none of a new one."""
-    previous = _previous(folder, origin)
-    return previous.classes if previous else ()
+    known = _description(folder, origin)
+    return known.classes if known else ()
 
 
 def _choose(
-    previous: Scholar | None, changes: Mapping[str, Any] | None, backbone: str | None, task: Task | None
+    before: Settings | None, changes: Mapping[str, Any] | None, backbone: str | None, task: Task | None
 ) -> Choice:
-    if previous is None:
+    """Return the settings to learn with: the last task's, ``before``, with the changes; or those of a new scholar."""
+    if before is None:
         assert task is not None
         return choose_settings(task, changes, backbone)
-    known = previous.backbone
     changes = dict(changes or {})
     if backbone not in (None, AUTO, NONE):
         changes["backbone.name"] = backbone
-    if (backbone == NONE) if known else any(key.startswith("backbone.") for key in changes):
-        has = f"has the backbone {known.record.name}" if known else "learns pixels"
+    if (backbone == NONE) if before.backbone else any(key.startswith("backbone.") for key in changes):
+        has = f"has the backbone {before.backbone.name}" if before.backbone else "learns pixels"
         raise InputError(f"a scholar's backbone is fixed by its first task, and this one {has}: start a new one")
     # The machine may be another one.
-    before = previous.lineage[-1].settings.model_copy(update={"compute": ComputeSettings()})
-    return Choice(changed(before, changes), "")
+    return Choice(changed(before.model_copy(update={"compute": ComputeSettings()}), changes), "")
 
 
 def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:
-    if origin is not None:
-        # Both are there when a process died as soon as it had learned: see `already_learned`.
-        if folder.exists() and scholar_folder.work_folder(folder).is_dir():
-            return Scholar.load(folder)
-        _check_absent(folder)
-        return Scholar.load(origin)
-    return Scholar.load(folder) if scholar_folder.is_occupied(folder) else None
+    place = _place(folder, origin)
+    return Scholar.load(place) if place else None
+
+
+def _description(folder: Path, origin: str | Path | None) -> ScholarDescription | None:
+    """Return the description of the scholar that `_previous` loads, without its networks."""
+    place = _place(folder, origin)
+    return scholar_folder.read_known(place) if place else None
+
+
+def _place(folder: Path, origin: str | Path | None) -> Path | None:
+    """Return where the scholar is that learns next; None of a new one."""
+    if origin is None:
+        return folder if scholar_folder.is_occupied(folder) else None
+    # Both are there when a process died as soon as it had learned: see `already_learned`.
+    if folder.exists() and scholar_folder.work_folder(folder).is_dir():
+        return folder
+    _check_absent(folder)
+    return Path(origin)
 
 
 def _check_absent(folder: Path) -> None:

@@ -18,6 +18,7 @@ from scholars.storage.files import (
     write_json,
     write_tensors,
 )
+from scholars.storage.records import ScholarDescription
 
 FORMAT = 2
 DESCRIPTION = "scholar.json"
@@ -82,11 +83,18 @@ def read_description(folder: Path) -> dict[str, Any]:
     return read_json(folder / DESCRIPTION)
 
 
+def read_known(folder: Path) -> ScholarDescription:
+    """Read a scholar's description alone, checked. Raises InputError where it is missing, damaged or newer."""
+    place = _place(folder)
+    description = read_description(place)
+    _check_format(place, description)
+    return ScholarDescription.parse(description, f"{folder}/{DESCRIPTION}")
+
+
 def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
     """Read a scholar's description, and its weights by part. Raises InputError if anything is missing or altered."""
     while True:
-        retired = retired_folder(folder)
-        place = retired if not folder.exists() and retired.is_dir() else folder
+        place = _place(folder)
         description = read_description(place)
         try:
             return description, _read_weights(place, description)
@@ -96,12 +104,23 @@ def read_scholar(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tens
                 raise
 
 
-def _read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
+def _place(folder: Path) -> Path:
+    """Return where the scholar is: beside its folder, for a moment, while it is replaced by its next generation."""
+    retired = retired_folder(folder)
+    return retired if not folder.exists() and retired.is_dir() else folder
+
+
+def _check_format(folder: Path, description: Mapping[str, Any]) -> None:
+    """Raise InputError for a description of another version."""
     version = description.get("format")
     if version != FORMAT:
         older = isinstance(version, int) and version < FORMAT
         advice = "it is of an older version: learn its tasks again" if older else "update scholars"
         raise InputError(f"{folder} has format {version!r}; this version of scholars reads format {FORMAT}: {advice}")
+
+
+def _read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
+    _check_format(folder, description)
     files = description.get("sha256")
     if not isinstance(files, dict) or not files:
         raise InputError(f"{folder / DESCRIPTION} names no weight files")
