@@ -298,7 +298,7 @@ def test_a_folder_of_labelled_photos_is_the_test(home: Path) -> None:
     assert scored("my-scholar", "mine")[:2] == ("all", 20)
     part, images, said = scored("my-scholar", "mine", "--held-out")
     assert (part, 0 < images < 20) == ("held-out", True)
-    assert "those that learning from here would hold out" in said
+    assert "which learning from here would hold out" in said
     untested = scholars("learn", "whole", "mine", "--test", "none", *QUICK, cwd=home)
     assert "mine has no test image, so that its accuracy is unknown" in untested.stdout
     assert scored("whole", "mine")[0] == "learned"

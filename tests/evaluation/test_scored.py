@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shutil
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from conftest import TINY
 from tasks.image_folders import fill, put
+from tasks.test_holdout import photograph, save
 
 from scholars.errors import InputError
-from scholars.evaluation.scored import Scored, choose_scored
+from scholars.evaluation.scored import Scored, Which, choose_scored
 from scholars.settings import Settings
 from scholars.settings.overrides import build
 from scholars.storage.records import TaskRecord
+from scholars.tasks.images import Images
 from scholars.tasks.open import open_task
 from scholars.tasks.task import Task
 
 
-def learned(task: Task, *, refit: bool = False) -> TaskRecord:
+def learned(task: Task) -> TaskRecord:
     """The record of a scholar that learned the task."""
     return TaskRecord(
         name=task.name,
@@ -33,22 +34,17 @@ def learned(task: Task, *, refit: bool = False) -> TaskRecord:
         seconds={},
         metrics={},
         settings=build(Settings, TINY, None, where="tests"),
-        source=task.source,
-        held_out=task.class_contents() if task.split == "held out" else {},
-        refit=refit,
-    )
+    ).remembering(task.train.digests)
 
 
-def scored(
-    folder: Path, *lineage: TaskRecord, which: Literal["auto", "all", "held out"] = "auto"
-) -> tuple[Scored, set[bytes]]:
+def scored(folder: Path, *lineage: TaskRecord, which: Which = "auto") -> tuple[Scored, set[bytes]]:
     """What is scored of a folder, and the digests of these images."""
     found = choose_scored(open_task(folder, split=False), lineage, which)
-    return found, digests(found.task)
+    return found, digests(found.task.test)
 
 
-def digests(task: Task) -> set[bytes]:
-    return {digest.tobytes() for digest in task.test.digests}
+def digests(part: Images) -> set[bytes]:
+    return {digest.tobytes() for digest in part.digests}
 
 
 @pytest.fixture
@@ -58,58 +54,90 @@ def photos(tmp_path: Path) -> Path:
 
 def test_a_folder_that_was_never_learned_is_the_test(photos: Path, tmp_path: Path) -> None:
     put(photos / "c" / "only.png", 200)
-    other = learned(open_task(fill(tmp_path / "other", "ab", 5)))
+    other = learned(open_task(fill(tmp_path / "other", "a", 1), split=False))
+    (photos / "a" / "0.png").unlink()
     found, seen = scored(photos, other)
-    assert (found.part, len(seen)) == ("all", 41)
-    assert found.note == "all 41 images are scored: this scholar did not learn from here"
+    assert (found.part, len(seen)) == ("all", 40)
+    assert found.note == "all 40 images are scored: this scholar was not trained on any of them"
 
 
 def test_of_the_folder_that_it_learned_what_was_held_out_is_scored(photos: Path, tmp_path: Path) -> None:
+    """Wherever it is, renamed or packed."""
     task = open_task(photos)
-    found, seen = scored(photos, learned(task))
+    record = learned(task)
+    found, seen = scored(photos, record)
     assert found.part == "held-out"
-    assert seen == digests(task)
-    assert found.note == f"{len(seen)} of 40 images are scored, those that learning held out"
-    # It is known by its content wherever it is.
-    moved = photos.rename(tmp_path / "moved")
-    assert scored(moved, learned(task))[1] == seen
+    assert seen == digests(task.test)
+    assert found.note == f"{len(seen)} of 40 images are scored, which this scholar was not trained on"
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", photos))
+    assert scored(packed, record)[1] == seen
+    (photos / "a" / "3.png").rename(photos / "a" / "renamed.png")
+    assert scored(photos.rename(tmp_path / "moved"), record)[1] == seen
 
 
-def test_of_a_folder_that_has_changed_what_cannot_have_been_trained_on_is_scored(photos: Path) -> None:
+def test_of_a_folder_that_has_changed_what_was_not_trained_on_is_scored(photos: Path) -> None:
     task = open_task(photos)
-    trained = {digest.tobytes() for digest in task.train.digests}
-    for level in range(100, 140):
+    for level in range(100, 120):
         put(photos / "a" / f"{level}.png", level)
+    first = photos / "a" / "0.png"
+    first.unlink()
     found, seen = scored(photos, learned(task))
     assert found.part == "held-out"
-    assert not seen & trained
-    # Of class b nothing has changed; of class a there are new ones.
-    assert digests(task) <= seen
-    assert 0 < len(seen - digests(task)) < 40
-    assert "that learning cannot have trained on: others were added or removed since" in found.note
+    now = open_task(photos, split=False)
+    assert seen == digests(now.test) - digests(task.train)
+    assert len(seen) >= 20 + len(task.test) - 1
 
 
-def test_another_folder_with_some_of_its_classes_is_scored_whole(photos: Path, tmp_path: Path) -> None:
-    held = fill(tmp_path / "held", "ab", 3)
-    put(held / "a" / "new.png", 250)
-    assert scored(held, learned(open_task(photos)))[0].part == "all"
+def test_photos_that_tested_it_by_another_folder_are_scored_and_the_others_not(photos: Path, tmp_path: Path) -> None:
+    """As learned with --test: nothing of the folder was held out."""
+    held = tmp_path / "held"
+    for number in range(3):
+        put(held / "a" / f"{number}.png", 240 + number)
+    task = open_task(photos, split=False).with_test_part(open_task(held, split=False))
+    record = learned(task)
+    assert scored(held, record)[0].part == "all"
+    found, seen = scored(photos, record)
+    assert found.part == "learned"
+    assert 0 < len(seen) < 40
+    assert found.note.endswith("which learning holds out; but this scholar has learned them, too")
+
+
+def test_a_part_of_what_was_learned_is_known_again(tmp_path: Path) -> None:
+    for part, level in (("train", 0), ("test", 100)):
+        fill(tmp_path / part, "ab", 6)
+        for file in (tmp_path / part).rglob("*.png"):
+            put(file, level + int(file.stem) + 6 * (file.parent.name == "b"))
+    record = learned(open_task(tmp_path))
+    assert scored(tmp_path / "train", record)[0].part == "learned"
+    assert scored(tmp_path / "test", record)[0].part == "all"
+
+
+def test_near_duplicates_of_what_was_trained_on_are_not_scored(tmp_path: Path) -> None:
+    for number in range(8):
+        save(tmp_path / "photos" / "cat" / f"{number}.jpg", photograph(number))
+    task = open_task(tmp_path / "photos", decode=False)
+    assert task.train.files is not None
+    known = sorted(task.train.files.keys)[0]
+    save(tmp_path / "photos" / "cat" / "again.jpg", photograph(int(Path(known).stem)), quality=40)
+    save(tmp_path / "photos" / "cat" / "new.jpg", photograph(50))
+    found = choose_scored(open_task(tmp_path / "photos", decode=False, split=False), [learned(task)])
+    assert found.task.test.files is not None
+    names = {Path(key).name for key in found.task.test.files.keys}
+    assert "new.jpg" in names
+    assert "again.jpg" not in names
+    assert len(names) == len(task.test) + 1
 
 
 def test_all_or_what_would_be_held_out_is_scored_where_that_is_asked_for(photos: Path) -> None:
     task = open_task(photos)
     found, seen = scored(photos, learned(task), which="all")
     assert (found.part, len(seen)) == ("learned", 40)
-    assert found.note == "all 40 images are scored, with those that this scholar was trained on"
+    assert found.note == f"all 40 images are scored; this scholar was trained on {len(task.train)}"
+    assert scored(photos, which="all")[0].part == "all"
     found, seen = scored(photos, which="held out")
-    assert seen == digests(task)
-    assert found.note.endswith("those that learning from here would hold out")
-
-
-def test_a_refitted_scholar_has_learned_what_is_scored(photos: Path) -> None:
-    found, seen = scored(photos, learned(open_task(photos), refit=True))
-    assert found.part == "learned"
-    assert len(seen) < 40
-    assert found.note.endswith("but this scholar has learned them, too")
+    assert seen == digests(task.test)
+    assert found.note.endswith("which learning from here would hold out")
+    assert scored(photos, learned(task), which="held out")[1] == seen
 
 
 def test_a_test_part_is_scored_as_it_is(tmp_path: Path) -> None:
@@ -124,20 +152,9 @@ def test_a_test_part_is_scored_as_it_is(tmp_path: Path) -> None:
 def test_where_nothing_was_held_out_it_is_said(tmp_path: Path) -> None:
     put(tmp_path / "a" / "0.png", 1)
     put(tmp_path / "b" / "0.png", 2)
-    with pytest.raises(InputError, match="learning held out none of its 2 images; --all scores all of them"):
+    with pytest.raises(InputError, match="nothing is held out of its 2 images; --all scores all of them"):
         scored(tmp_path, learned(open_task(tmp_path)))
-    fill(tmp_path, "b")
+    for level in (3, 4, 5):
+        put(tmp_path / "b" / f"{level}.png", level)
     found, _ = scored(tmp_path, learned(open_task(tmp_path)))
-    assert found.note.endswith("those that learning held out; none of a")
-
-
-def test_a_source_is_known_by_its_name(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the data directory is, and whatever it holds by now."""
-    task = open_task("photos", data_dir=photos.parent)
-    put(photos / "a" / "new.png", 250)
-    put(photos / "b" / "new.png", 251)
-    moved = photos.parent.rename(photos.parent.with_name("elsewhere"))
-    whole = open_task("photos", data_dir=moved, split=False)
-    found = choose_scored(whole, [learned(task)])
-    assert found.part == "held-out"
-    assert choose_scored(replace(whole, source="other"), [learned(task)]).part == "all"
+    assert found.note.endswith("which this scholar was not trained on; none of a")

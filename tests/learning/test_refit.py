@@ -39,7 +39,9 @@ def test_the_held_out_photos_are_learned_after_the_score(photos: Task, tmp_path:
     assert (before.refit, after.refit) == (False, True)
     assert (before.accuracy, before.test_count) == (after.accuracy, after.test_count)
     assert after.train_count == before.train_count + before.test_count == 24
-    assert after.held_out == before.held_out == photos.class_contents()
+    assert before.was_trained_on(photos.train.digests).all()
+    assert not before.was_trained_on(photos.test.digests).any()
+    assert after.was_trained_on(photos.test.digests).all()
     assert after.audit == before.audit
     assert isinstance(refitted.generator, Mixture)
     assert sum(int(memory.photos) for memory in refitted.generator.memories) == 24

@@ -38,7 +38,7 @@ def describe(scholar: Scholar, folder: Path, tests: Sequence[Task] = ()) -> dict
         "bytes": {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()},
         "accuracy_now": {name: found.accuracy for name, found in evaluations.items()},
         "mean_class_accuracy_now": {name: found.mean_class_accuracy for name, found in evaluations.items()},
-        "lineage": [record.model_dump(mode="json") for record in scholar.lineage],
+        "lineage": [record.model_dump(mode="json", exclude={"trained"}) for record in scholar.lineage],
     }
 
 

@@ -117,10 +117,9 @@ def learn(
         metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
         settings=settings,
         engine=backbone.engine.name if backbone else None,
-        source=task.source,
-        held_out=task.class_contents() if task.split in ("held out", "none") else {},
-        refit=task.split == "none",
     )
+    if task.train.files is not None:
+        record = record.remembering(task.train.digests)
     for before, after in zip((task, *stored), (args.task, *args.stored), strict=True):
         if backbone and before.train.features is None:
             forget_task(after, backbone)

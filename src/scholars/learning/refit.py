@@ -42,6 +42,7 @@ def learn_held_out(learned: Scholar, args: LearnArgs, backbone: Backbone | None,
         update={
             "train_count": last.train_count,
             "learned_at": last.learned_at,
+            "trained": last.trained,
             "seconds": {stage: first.seconds.get(stage, 0.0) + spent for stage, spent in last.seconds.items()},
             "dreamt": first.dreamt + last.dreamt,
             "metrics": last.metrics,

@@ -4,11 +4,14 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field, ValidationError, model_validator
 
 from scholars.errors import InputError, printable
 from scholars.settings import ImageSettings, Settings
 from scholars.settings.base import Section, first_problem
+from scholars.storage.trained_photos import encode_trained, find_trained
 
 Positive = Annotated[float, Field(gt=0)]
 # Keys of ``scholar.json`` that are about its files: `scholars.storage.scholar_folder` reads them.
@@ -131,11 +134,10 @@ class TaskRecord(Section):
     settings: Settings = Field(description="all settings that it was learned with")
     engine: str | None = Field(None, description="what ran the backbone: onnxruntime or torch; None without a backbone")
     audit: Audit | None = Field(None, description="audit of the dreams after this task")
-    source: str | None = Field(None, description="SHA-256 of the name or path that it was read from")
-    held_out: dict[str, str] = Field(
-        {},
-        description="the classes of which Scholars itself held out the test images, each with the digest of the "
-        "digests of all its images; empty where the test part was given",
+    trained: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9+/]{8})*$",
+        description="the photos that it was trained on, where they are files: see `scholars.storage.trained_photos`",
     )
     refit: bool = Field(False, description="whether the held-out images were learned, too, once it was scored")
 
@@ -143,6 +145,18 @@ class TaskRecord(Section):
     def is_uneven(self) -> bool:
         """Whether classes have different numbers of test images: only there the mean over classes is another figure."""
         return len(set(self.test_counts) - {0}) > 1
+
+    def remembering(self, digests: npt.NDArray[np.uint8]) -> Self:
+        """Return the record of a task that was trained on photos with these SHA-256 digests, ``[N, 32]``."""
+        return self.model_copy(update={"trained": encode_trained(digests, self._about)})
+
+    def was_trained_on(self, digests: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Return ``[N]``, which photos with these SHA-256 digests, ``[N, 32]``, the task was trained on."""
+        return find_trained(self.trained, digests, self._about)
+
+    @property
+    def _about(self) -> str:
+        return f"{self.seed} {self.learned_at}"
 
 
 class ScholarDescription(Section):

@@ -4,7 +4,6 @@ The side of an image follows from its own content, so that it stays there when f
 Near-duplicates of a class are on one side, all of them: what is nearly trained on tests nothing.
 """
 
-import hashlib
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,14 +89,6 @@ def hold_out_by_digest(digests: Sequence[bytes]) -> list[bool]:
 def is_low(digest: bytes) -> bool:
     """Return whether a digest by itself puts an image on the side of the test."""
     return digest < _TEST_BELOW
-
-
-def class_content(digests: npt.NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of all images of a class, 32 hexadecimal digits, whatever their order.
-
-    digests: ``[N, 32]`` uint8, SHA-256 of each image
-    """
-    return hashlib.sha256(b"".join(sorted(row.tobytes() for row in digests))).hexdigest()[:32]
 
 
 def describe_split(

@@ -1,6 +1,5 @@
 """Open the task that a user names: a known name, an image folder, a file, or a name on the Hugging Face hub."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -64,16 +63,16 @@ def open_task(
     """
     options = DecodeOptions(channels, size, fit, decode, skip_unreadable, split, on_progress)
     if isinstance(source, str) and source.startswith(PREFIX):
-        return _from(source, read_hub(source, options, classes))
+        return read_hub(source, options, classes)
     if isinstance(source, str) and source in NAMES:
         folder = None if source in NEED_NO_DATA else find_local(source, resolve_data_directory(data_dir))
         if folder is None or not folder.is_dir():
-            return _from(source, _select(_open_named(source, data_dir), classes))
-        return _from(source, replace(read_folder(folder, options, classes, known, follow_links), name=source))
+            return _select(_open_named(source, data_dir), classes)
+        return replace(read_folder(folder, options, classes, known, follow_links), name=source)
     path = expand_user(source)
     # Path("") is the current folder, which nobody means by giving an empty name.
     if source != "" and (path.exists() or is_in_archive(path)):
-        return _from(path.resolve(), _read_path(path, options, classes, known, follow_links))
+        return _read_path(path, options, classes, known, follow_links)
     root, name = resolve_data_directory(data_dir), str(source)
     if (found := find_local(name, root)) is None:
         also = f" (nor {' or '.join(map(str, places(name, root)))})" if Path(name).name == name else ""
@@ -81,16 +80,7 @@ def open_task(
             f"{name!r} is neither a known task nor a file or folder that exists{also}. "
             f"{did_you_mean(name.lower(), NAMES)}"
         )
-    return _from(name, replace(_read_path(found, options, classes, known, follow_links), name=name))
-
-
-def _from(place: str | Path, task: Task) -> Task:
-    """Return the task as one that was read from a place: a name, or a path.
-
-    A digest, for scholars are passed on, and where photos lie is nobody's business.
-    """
-    kind = "name" if isinstance(place, str) else "path"
-    return replace(task, source=hashlib.sha256(f"{kind} {place}".encode(errors="replace")).hexdigest())
+    return replace(_read_path(found, options, classes, known, follow_links), name=name)
 
 
 def _read_path(

@@ -16,7 +16,7 @@ import torch
 from scholars.errors import InputError, ScholarsWarning, did_you_mean, printable, shortlist
 from scholars.settings import Fit
 from scholars.tasks import transforms
-from scholars.tasks.holdout import class_content, group_copies
+from scholars.tasks.holdout import group_copies
 from scholars.tasks.images import Images
 from scholars.tasks.resize import CHUNK
 from scholars.tasks.skipped import Skipped, describe_skipped
@@ -54,7 +54,6 @@ class Task:
     notes: what was decided while its source was read, a line each for people
     split: where the test part comes from: it was "given"; it was "held out" by Scholars, and may be empty; there is
         "none", and all images are trained on; or the task is "whole": both parts are all images, to be scored alone
-    source: SHA-256 of the place that it was read from, by which a scholar knows it again; None: it was made
     """
 
     name: str
@@ -65,7 +64,6 @@ class Task:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     split: Split = "given"
-    source: str | None = None
 
     def __repr__(self) -> str:
         return f"<Task {self.name!r}: {', '.join(self.classes)}; train {self.train}, test {self.test}>"
@@ -137,14 +135,6 @@ class Task:
         if empty := set(range(len(self.classes))) - set(self.train.labels.tolist()):
             missing = self.classes[min(empty)]
             raise InputError(f"task {self.name!r}: class {missing!r} has no training image; leave it out")
-
-    def class_contents(self) -> dict[str, str]:
-        """Return a digest of all images of each class, of both parts, by which they are known again."""
-        parts = (self.train, self.test)
-        return {
-            name: class_content(np.concatenate([part.digests[part.labels == label] for part in parts]))
-            for label, name in enumerate(self.classes)
-        }
 
     def select_classes(self, classes: Sequence[str]) -> Task:
         """Return the task of these classes alone, with labels in their order. Raises InputError."""
