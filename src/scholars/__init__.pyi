@@ -8,6 +8,8 @@ from scholars.errors import ScholarsWarning as ScholarsWarning
 from scholars.evaluation.accuracy import Evaluation as Evaluation
 from scholars.evaluation.accuracy import accuracy as accuracy
 from scholars.evaluation.accuracy import evaluate as evaluate
+from scholars.evaluation.scored import Scored as Scored
+from scholars.evaluation.scored import choose_scored as choose_scored
 from scholars.experiments.recipe import Recipe as Recipe
 from scholars.experiments.recipe import read_recipe as read_recipe
 from scholars.experiments.run import run as run

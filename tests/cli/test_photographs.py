@@ -146,7 +146,7 @@ def test_what_cannot_be_read_is_left_out_where_that_is_asked_for(home: Path) -> 
     document = json.loads(predicted.stdout)
     assert len(document["predictions"]) == 4
     assert document["skipped"] == [
-        {"file": "film.mp4", "reason": "videos"},
+        {"file": "mixed/film.mp4", "reason": "videos"},
         {"file": "mixed/broken.jpg", "reason": "is empty"},
     ]
     done = scholars("predict", "my-scholar", "mixed", "--skip-unreadable", "--out", "answers", cwd=home)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,15 @@ def test_files_that_would_not_be_found_are_refused(tmp_path: Path, name: str, sa
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not valid text"):
         name_file(tmp_path / "t.csv", tmp_path / "a\udcff.png")
+
+
+def test_images_in_an_archive_beside_the_table_are_read(tmp_path: Path) -> None:
+    """As `scholars review photos.zip --out answers.csv` writes them."""
+    for level in range(4):
+        picture(tmp_path / "photos", f"{level}.png", level)
+    shutil.make_archive(str(tmp_path / "photos"), "zip", tmp_path / "photos")
+    shutil.rmtree(tmp_path / "photos")
+    lines = ["sep=;", "path;label", *(f"photos.zip/{level}.png;{'ab'[level % 2]}" for level in range(4))]
+    task = open_task(table(tmp_path, [*lines, lines[-1]]))
+    assert sorted(levels(task, "train")) == [(0, "a"), (1, "b"), (2, "a"), (3, "b")]
+    assert task.notes[0] == "1 lines repeat another one, and are not counted"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -289,7 +290,7 @@ def test_a_class_folder_of_folders_may_be_a_mistake(
     classes = sorted({file.split("/")[0] for file in files})
     task = open_task(tmp_path, classes=classes)
     assert len(task.train) + len(task.test) == len(files)
-    assert f"class {outer!r} is of the images in the folders {inner}" in said(task)
+    assert re.search(f"class {outer!r} is of the images in the folders? {inner}", said(task))
 
 
 def test_folders_in_class_folders_are_read_where_classes_are_clear(tmp_path: Path) -> None:

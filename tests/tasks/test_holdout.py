@@ -89,7 +89,11 @@ def test_a_class_of_one_or_two_photos_is_trained_on_whole(tmp_path: Path) -> Non
         for label, name in enumerate(task.classes)
     }
     assert counts == {"a": (2, 1), "b": (2, 1), "c": (2, 1), "copies": (3, 0), "one": (1, 0), "two": (2, 0)}
-    assert [note for note in task.notes if note.startswith("untested: copies, one, two: of a class")]
+    assert [
+        note
+        for note in task.notes
+        if note.startswith("untested: copies, one, two: of less than three photos that differ")
+    ]
 
 
 def test_nothing_is_held_out_where_all_classes_are_small(tmp_path: Path) -> None:
@@ -170,3 +174,16 @@ def test_names_do_not_move_the_split(tmp_path_factory: pytest.TempPathFactory, o
         put(folder / "a" / str(number % 3) / f"{number}.png", level)
     held_out = [level for level, _ in levels(open_task(folder, classes=["a"]), "test")]
     assert held_out == [level for level, _ in levels(open_task(fill(folder / "b", "a", 20)), "test")]
+
+
+def test_without_a_test_all_images_are_trained_on(tmp_path: Path) -> None:
+    """Also those of a test part; one that is not used, as another is, is said to be left out."""
+    put(tmp_path / "given" / "train" / "a" / "0.png", 1)
+    put(tmp_path / "given" / "test" / "a" / "1.png", 2)
+    put(tmp_path / "other" / "a" / "2.png", 3)
+    given = open_task(tmp_path / "given")
+    alone = given.without_test_part()
+    assert (levels(alone, "train"), len(alone.test)) == ([(1, "a"), (2, "a")], 0)
+    other = given.with_test_part(open_task(tmp_path / "other", split=False))
+    assert (levels(other, "train"), levels(other, "test")) == ([(1, "a")], [(3, "a")])
+    assert other.notes == ("its own test part, 1 images, is not used: that of other is",)

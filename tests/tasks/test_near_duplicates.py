@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 
 import numpy as np
 from hypothesis import given
@@ -70,3 +71,16 @@ def test_a_pair_is_found_if_four_bits_differ_or_less(seed: int, flipped: list[in
         other[bit // 8] ^= 1 << bit % 8
     found = group_near_duplicates(np.stack([one, other]))
     assert (found[0] == found[1]) == (len(flipped) <= 4)
+
+
+def test_many_copies_of_one_picture_fill_no_memory() -> None:
+    """Frames of a camera that stands still: every one is close to every other, and they are compared block by block."""
+    rng = np.random.default_rng(0)
+    frames = np.tile(rng.integers(0, 256, FINGERPRINT_BYTES, np.uint8), (4000, 1))
+    frames[:, 8:] ^= rng.integers(0, 4, (4000, FINGERPRINT_BYTES - 8), np.uint8)
+    tracemalloc.start()
+    found = group_near_duplicates(frames)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(set(found.tolist())) == 1
+    assert peak < 2**26

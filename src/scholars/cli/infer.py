@@ -63,8 +63,8 @@ def predict(
         left_out = len(skipped)
         predictions = predict_files(Scholar.load(scholar), files, among=among, top=top, unreadable=unreadable)
         FORMS["json" if as_json else "csv" if as_csv else "text"](predictions, out.file, skipped)
-        for each in skipped[left_out:]:
-            print_line(visible(f"{each.file}: {each.reason}"), urgent)
+        if bad := [f"  {each.file}: {each.reason}" for each in skipped[left_out:]]:
+            print_line(visible(f"left out, for they cannot be read:\n{shortlist(bad, chr(10))}"), urgent)
         return
     if as_json:
         raise InputError("--out writes .csv files: leave out --json")
@@ -93,6 +93,7 @@ def review(
     scholar: ScholarFolder,
     images: Annotated[str, typer.Argument(metavar="FOLDER", help="A folder of images without labels.")],
     top: Annotated[int, typer.Option(min=1, help="How many images to list.")] = 20,
+    follow_links: FollowLinks = None,
     as_json: AsJson = False,
     path: Annotated[
         Path | None,
@@ -116,9 +117,9 @@ def review(
 
     if path:  # what would be refused in the end is refused before the images are looked at
         check_table(path)
-        name_file(path, next(find_images([images])))
+        name_file(path, next(find_images([images], None, follow_links)))
     with progress_counter(messages, "images") as on_progress:
-        found = review(Scholar.load(scholar), images, top, on_progress)
+        found = review(Scholar.load(scholar), images, top, follow_links, on_progress)
     if found.skipped:
         print_line(describe_skipped(found.skipped), urgent)
     if found.unreadable:

@@ -103,7 +103,9 @@ def learn_task(
         if test == "none":
             task = task.without_test_part()
         elif test:
-            tests = open_source(messages, test, options, settings, known, split=False)
+            tests = open_source(messages, test, replace(options, classes=None), settings, known, split=False)
+            if only:
+                tests = tests.select_classes([name for name in tests.classes if name in task.classes])
             task = task.with_test_part(tests)
         if dry_run:
             for line in plan_lesson(scholar, task, origin=origin, changes=changed, backbone=backbone, refit=refit):

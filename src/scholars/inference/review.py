@@ -93,11 +93,13 @@ def review(
     scholar: Scholar,
     images: Path | str,
     top: int = 20,
+    follow_links: str | Path | None = None,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Review:
     """Return the ``top`` images of which a scholar is least sure, of any number; see `Review` for their order.
 
     images: a folder; those in it and below are looked at. Or a file, or a pattern such as ``new/*.jpg``
+    follow_links: links may also lead to what is in this folder
     on_progress: called with (images looked at, all images) after every 1,000
 
     Raises InputError where there is no image, or none can be read.
@@ -106,13 +108,13 @@ def review(
         raise InputError(f"cannot review {top} images: ask for one or more")
     skipped: list[Skipped] = []
     words = [str(images)]
-    total = sum(1 for _ in find_images(words, skipped))
+    total = sum(1 for _ in find_images(words, skipped, follow_links))
     unreadable: list[Skipped] = []
     looked_at = strange = 0
 
     def counted() -> Iterator[Prediction]:
         nonlocal looked_at, strange
-        for one in predict_files(scholar, find_images(words), top=2, unreadable=unreadable):
+        for one in predict_files(scholar, find_images(words, None, follow_links), top=2, unreadable=unreadable):
             looked_at, strange = looked_at + 1, strange + bool(one.unfamiliar)
             if looked_at % _REPORT_EVERY == 0:
                 on_progress(looked_at, total)

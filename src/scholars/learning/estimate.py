@@ -1,8 +1,6 @@
 """Estimate how long learning a task takes on this machine, from a few measured steps."""
 
 import time
-from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -16,10 +14,12 @@ from scholars.learning.networks import train_generator, train_solver
 from scholars.settings import Fit, HeadSettings, MixtureSettings, Settings, SolverSettings
 from scholars.tasks.task import Task
 from scholars.training.batches import Pool
-from scholars.training.loop import NO_SESSION
+from scholars.training.loop import Session
 
 # Images that the backbone looks at, steps that are taken, and examples that they are taken on, to measure the pace.
-_LOOKED_AT, _STEPS, _EXAMPLES = 32, 3, 256
+_LOOKED_AT, _STEPS, _EXAMPLES = 32, 6, 256
+# Seconds, on two cores, of all that is no step: loading, memories, dreams, the audit.
+_REST = 4.0
 
 
 def estimate_seconds(task: Task, classes: int, settings: Settings, backbone: Backbone | None) -> float:
@@ -28,22 +28,23 @@ def estimate_seconds(task: Task, classes: int, settings: Settings, backbone: Bac
     classes: of the scholar, once it has learned
     """
     with fork_rng(current_fabric(settings.compute).device):
-        steps = _steps_seconds(classes, settings, backbone)
+        seconds = _REST + _steps_seconds(len(task.train), classes, settings, backbone)
         if backbone is None:
-            return steps
+            return seconds
         assert settings.backbone
-        return steps + _looking_seconds(task, backbone, settings.backbone.views, settings.image.fit)
+        return seconds + _looking_seconds(task, backbone, settings.backbone.views, settings.image.fit)
 
 
 def _looking_seconds(task: Task, backbone: Backbone, views: int, fit: Fit) -> float:
     rows = np.linspace(0, len(task.train) - 1, min(_LOOKED_AT, len(task.train))).astype(np.int64)
     sample = task.train[rows]
     look_at(sample[:1], backbone, 0, fit, keep=False)  # the engine is made
-    seconds = _timed(lambda: look_at(sample, backbone, views, fit, keep=False))
-    return seconds / len(sample) * (len(task.train) + len(task.test) / (1 + views))
+    start = _now()
+    look_at(sample, backbone, views, fit, keep=False)
+    return (_now() - start) / len(sample) * (len(task.train) + len(task.test) / (1 + views))
 
 
-def _steps_seconds(classes: int, settings: Settings, backbone: Backbone | None) -> float:
+def _steps_seconds(photos: int, classes: int, settings: Settings, backbone: Backbone | None) -> float:
     """Return about how many seconds the steps of all networks take; those of what is in closed form are not counted."""
     fabric, solver, generator = current_fabric(settings.compute), settings.solver, settings.generator
     labels = torch.arange(_EXAMPLES) % classes
@@ -52,33 +53,38 @@ def _steps_seconds(classes: int, settings: Settings, backbone: Backbone | None) 
         inputs = torch.randn(_EXAMPLES, backbone.record.features).half()
     pool = Pool(inputs, labels, classes, labels)
 
-    def take(kind: str, steps: int) -> None:
-        """Train one of the networks for so many steps."""
-        few = settings.model_copy(update={kind: getattr(settings, kind).model_copy(update={"steps": steps})})
-        if kind == "generator":
-            features = inputs if backbone else None
-            train_generator(pool, conditions=classes, settings=few, seed=0, fabric=fabric, features=features)
-        elif backbone:
-            names = [str(number) for number in range(classes)]
-            fit_head(FeatureSet(inputs, labels, _EXAMPLES), names, few, 0, fabric, NO_SESSION)
-        else:
-            train_solver(pool, classes=classes, settings=few, seed=0, fabric=fabric)
-
-    counts = {}
+    few = settings
+    counts: dict[str, int] = {}
     if not isinstance(generator, MixtureSettings):
         counts["generator"] = generator.steps
-    if isinstance(solver, HeadSettings):
-        counts["solver"] = head_steps(solver, _EXAMPLES, classes)
-    elif isinstance(solver, SolverSettings):
-        counts["solver"] = solver.steps
+        few = few.model_copy(update={"generator": generator.model_copy(update={"steps": _STEPS})})
+    if isinstance(solver, HeadSettings | SolverSettings):
+        counts["solver"] = head_steps(solver, photos, classes) if isinstance(solver, HeadSettings) else solver.steps
+        few = few.model_copy(update={"solver": solver.model_copy(update={"steps": _STEPS})})
+    ticks: list[float] = []
+    session = Session(on_tick=lambda tick: ticks.append(_now()))
+
+    def take(kind: str) -> None:
+        """Take some steps of one of the networks."""
+        if kind == "generator":
+            features = inputs if backbone else None
+            train_generator(
+                pool, conditions=classes, settings=few, seed=0, fabric=fabric, features=features, session=session
+            )
+        elif backbone:
+            names = [str(number) for number in range(classes)]
+            fit_head(FeatureSet(inputs, labels, _EXAMPLES), names, few, 0, fabric, session)
+        else:
+            train_solver(pool, classes=classes, settings=few, seed=0, fabric=fabric, session=session)
+
     seconds = 0.0
     for kind, steps in counts.items():
-        first = _timed(partial(take, kind, 1))
-        seconds += max(0.0, _timed(partial(take, kind, 1 + _STEPS)) - first) / _STEPS * steps
+        ticks.clear()
+        take(kind)
+        # The first step takes longer than all others, and whatever else the machine does prolongs some of them.
+        seconds += float(np.median(np.diff(ticks)[1:])) * steps
     return seconds
 
 
-def _timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def _now() -> float:
+    return time.perf_counter()

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scholars.errors import InputError
-from scholars.tasks.decoding import read_file
+from scholars.tasks.archives import read_path
+from scholars.tasks.layout import PARTS
 from scholars.tasks.listing import DecodeOptions, ImageListing, natural_key
 from scholars.tasks.load import load_listing
 from scholars.tasks.skipped import Skipped
@@ -22,11 +23,7 @@ _COLUMNS = {
     "label": ("label", "class", "class_name", "category", "target"),
     "split": ("split", "set", "subset", "part", "partition"),
 }
-_PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("test", "testing"), "test"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-}
+_PARTS = {name: part for part, names in PARTS.items() for name in names}
 # As spreadsheets write them: of many countries with semicolons, as "Unicode text" with tabs, in UTF-16.
 _DELIMITERS = ",;\t"
 # Bytes of a CSV file: some two million lines.
@@ -92,7 +89,7 @@ def read_csv(
         names,
         train=[(row.path, row.label) for row in rows if row.split in ("", "train")],
         test=None if splits == {""} else [(row.path, row.label) for row in rows if row.split == tests],
-        read=lambda key: read_file(str(path.parent / key)),
+        read=lambda key: read_path(str(path.parent / key)),
         skipped=tuple(skipped),
         notes=tuple(notes),
     )
@@ -111,6 +108,8 @@ def read_rows(path: Path, follow_links: str | Path | None = None) -> tuple[list[
         text, encoding = _decode(path.read_bytes())
         if encoding == _WESTERN:
             notes.append(f"{path.name} is not UTF-8, and was read as {encoding}: check the letters with accents")
+        if text[:4].lower() == "sep=":  # as Excel writes and reads it
+            text = text.partition("\n")[2]
         header = text.partition("\n")[0]
         delimiter = max(_DELIMITERS, key=header.count)
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
@@ -121,7 +120,10 @@ def read_rows(path: Path, follow_links: str | Path | None = None) -> tuple[list[
         raise InputError(f"{path}: cannot be read as CSV: {error}") from error
     if not rows:
         raise InputError(f"{path}: has no line after its header")
-    return rows, notes
+    once = list(dict.fromkeys(rows))
+    if len(once) < len(rows):
+        notes.append(f"{len(rows) - len(once):,} lines repeat another one, and are not counted")
+    return once, notes
 
 
 def name_file(path: Path, file: Path) -> str:

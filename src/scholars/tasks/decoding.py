@@ -35,6 +35,7 @@ _POINTERS = (b"/annex/objects/", b"version https://git-lfs")
 _SMALL_FILE_BYTES, _FILES_PER_JOB = 8192, 64
 
 T = TypeVar("T")
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,17 @@ class ImageHeader:
     fingerprint: npt.NDArray[np.uint8] | None
 
 
-def read_headers(read: Callable[[str], bytes], keys: Sequence[str], check: bool = False) -> list[ImageHeader | str]:
+def read_headers(
+    read: Callable[[str], bytes],
+    keys: Sequence[str],
+    check: bool = False,
+    on_progress: OnProgress = lambda done, total: None,
+) -> list[ImageHeader | str]:
     """Return the header of each image file, or why it cannot be read; photographs are decoded for it.
 
     read: key -> bytes of the file
     check: whether small pictures are decoded, too: damage shows only then
+    on_progress: called with (files read, all files)
     """
 
     def read_header(content: bytes) -> ImageHeader:
@@ -73,7 +80,7 @@ def read_headers(read: Callable[[str], bytes], keys: Sequence[str], check: bool 
             open_upright(content)
         return ImageHeader(side, len(content), hashlib.sha256(content).digest(), cropped, found)
 
-    return map_files(read, keys, read_header)
+    return map_files(read, keys, read_header, on_progress)
 
 
 def decode_squares(
@@ -136,7 +143,12 @@ def upright(image: Image.Image) -> Image.Image:
     return _to_8_bits(ImageOps.exif_transpose(image))
 
 
-def map_files(read: Callable[[str], bytes], keys: Sequence[str], function: Callable[[bytes], T]) -> list[T | str]:
+def map_files(
+    read: Callable[[str], bytes],
+    keys: Sequence[str],
+    function: Callable[[bytes], T],
+    on_progress: OnProgress = lambda done, total: None,
+) -> list[T | str]:
     """Apply a function to the content of each file; return its results, or what went wrong.
 
     In threads, for Pillow decodes outside the interpreter's lock; but small files in one, for which waiting for the
@@ -147,7 +159,11 @@ def map_files(read: Callable[[str], bytes], keys: Sequence[str], function: Calla
     jobs = [keys[start : start + _FILES_PER_JOB] for start in range(0, len(keys), _FILES_PER_JOB)]
     with _bombs_are_errors(), ThreadPoolExecutor(1 if small else os.cpu_count()) as pool:
         done = pool.map(lambda job: [_try(read, key, function) for key in job], jobs)
-        return [result for job in done for result in job]
+        results: list[T | str] = []
+        for job in done:
+            results += job
+            on_progress(len(results), len(keys))
+        return results
 
 
 @contextmanager
@@ -184,7 +200,9 @@ def _open(content: bytes, least: int | None = None) -> Image.Image:
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
     except Exception as error:  # whatever the damage of its header leads to
         raise UnidentifiedImageError from error
-    _check_pixels(image, _MAX_JPEG_PIXELS)
+    # Of a progressive one all coefficients are kept, whatever is asked for: six bytes a pixel.
+    progressive = "progressive" in image.info
+    _check_pixels(image, Image.MAX_IMAGE_PIXELS if progressive else _MAX_JPEG_PIXELS)
     if least is not None:
         image.draft(None, (least, least))
     return image

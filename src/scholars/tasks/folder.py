@@ -1,6 +1,7 @@
 """Tasks from folders of image files, one folder for each class, and from archives of them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from scholars.errors import InputError
@@ -86,7 +87,7 @@ def iter_image_files(
 ) -> Iterator[Path]:
     """Yield the image files in a folder and in those below it, in natural order; those in an archive, as if in it.
 
-    skipped: the files that are left out are added to it
+    skipped: the files that are left out are added to it, at the end
     follow_links: links may also lead to what is in this folder
 
     No more names of a folder's files are in memory than one folder holds. Raises InputError for links, as `read_folder`
@@ -96,6 +97,10 @@ def iter_image_files(
     if found is None:
         raise InputError(f"{path}: is not a folder")
     reader = LayoutReader(*found)
-    if skipped is not None:
-        reader.skipped = skipped
-    return (reader.place(file) for file in reader.walk(reader.root, ()))
+
+    def walk() -> Iterator[Path]:
+        yield from map(reader.place, reader.walk(reader.root, ()))
+        if skipped is not None:
+            skipped.extend(replace(each, file=str(reader.place(PurePosixPath(each.file)))) for each in reader.skipped)
+
+    return walk()

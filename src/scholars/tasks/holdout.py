@@ -103,8 +103,8 @@ def describe_split(
     untested = [name for label, name in enumerate(classes) if not held_out[labels == label].any()]
     if untested:
         lines.append(
-            f"untested: {shortlist(untested, ', ')}: of a class of one or two photos all are trained on, and its "
-            "accuracy is unknown"
+            f"untested: {shortlist(untested, ', ')}: of less than three photos that differ all are trained on, and the "
+            "accuracy of such a class is unknown"
         )
     moved = sum(
         is_low(own.tobytes()) != is_low(decider.tobytes()) for own, decider in zip(digests, deciders, strict=True)

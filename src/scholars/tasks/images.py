@@ -154,7 +154,7 @@ class Images:
         """Return the images with each one transformed; those of files when they are decoded."""
         files = self.files.transformed(transform) if self.files is not None else None
         if self.pixels is None:
-            return Images(None, self.labels, files=files)
+            return Images(None, self.labels, files=files, fit=self.fit)
         channels = self.pixels.shape[1]
         changed = [convert_channels(as_array(transform.apply(as_picture(image))), channels) for image in self.pixels]
         return Images(np.stack(changed), self.labels, files=files, fit=self.fit)

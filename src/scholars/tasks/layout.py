@@ -14,14 +14,13 @@ from scholars.tasks.skipped import Skipped, describe_skipped
 from scholars.tasks.task import check_name, nfc
 from scholars.tasks.trees import MAX_DEPTH, Entry, Tree
 
-# What people call the parts of a data set, by what they are used for here; a folder of nothing but such folders holds
-# no classes.
-_PARTS = {
+# What people call the parts of a data set, by what they are used for here.
+PARTS = {
     "train": ("train", "training"),
     "test": ("test", "testing"),
     "validation": ("val", "valid", "validation", "dev", "eval", "evaluation"),
 }
-_PART_NAMES = frozenset(name for names in _PARTS.values() for name in names)
+_PART_NAMES = frozenset(name for names in PARTS.values() for name in names)
 
 
 @dataclass
@@ -74,7 +73,7 @@ class LayoutReader:
         """Return the folders of the train and the test part; None if the root holds class folders."""
         root, entries = self.place(self.root), self.entries(self.root)
         folders = [entry.path.name for entry in entries if entry.is_folder]
-        found = {part: [name for name in folders if name.casefold() in names] for part, names in _PARTS.items()}
+        found = {part: [name for name in folders if name.casefold() in names] for part, names in PARTS.items()}
         if not found["train"] and not found["test"]:
             if len(folders) > 1 and all(name.casefold() in _PART_NAMES for name in folders):
                 raise InputError(
@@ -148,11 +147,12 @@ class LayoutReader:
         for name, files in classes.items():
             inside = dict.fromkeys(nfc(file.relative_to(folder).parts[1]) for file in files)
             own = any(len(file.relative_to(folder).parts) == 2 for file in files)
-            if own or (len(inside) == 1 and len(classes) > 1):
+            if own:
                 continue
             folders = shortlist(list(inside), ", ")
-            if name in self.classes or name in self.known:
-                self.notes.append(f"class {name!r} is of the images in the folders {folders}")
+            alone = len(inside) == 1 and len(classes) > 1
+            if alone or name in self.classes or name in self.known:
+                self.notes.append(f"class {name!r} is of the images in the folder{'s' * (len(inside) > 1)} {folders}")
                 continue
             if self.classes:
                 continue

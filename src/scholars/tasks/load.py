@@ -18,7 +18,7 @@ def load_listing(listing: ImageListing, options: DecodeOptions) -> Task:
 
     Raises InputError, listing them, for files that cannot be read, unless they are to be skipped.
     """
-    listing, headers = _read_all(listing, options.skip_unreadable)
+    listing, headers = _read_all(listing, options)
     labels, notes = listing.labels, list(listing.notes)
     digests = np.frombuffer(b"".join(header.digest for header in headers), np.uint8).reshape(-1, 32)
     fingerprints = [header.fingerprint for header in headers]
@@ -60,10 +60,13 @@ def load_listing(listing: ImageListing, options: DecodeOptions) -> Task:
     )
 
 
-def _read_all(listing: ImageListing, skip_unreadable: bool) -> tuple[ImageListing, list[ImageHeader]]:
+def _read_all(listing: ImageListing, options: DecodeOptions) -> tuple[ImageListing, list[ImageHeader]]:
     """Return the listing of the files that can be read, and their headers."""
-    found = read_headers(listing.read, listing.keys)
-    if skip_unreadable or any(isinstance(each, str) for each in found):
+    skip_unreadable = options.skip_unreadable
+    # Where images are decoded now, that is reported.
+    on_progress = DecodeOptions().on_progress if options.decode else options.on_progress
+    found = read_headers(listing.read, listing.keys, skip_unreadable, on_progress)
+    if not skip_unreadable and any(isinstance(each, str) for each in found):
         # One file that cannot be read: people want to know of all at once.
         found = read_headers(listing.read, listing.keys, check=True)
     bad = {place: why for place, why in enumerate(found) if isinstance(why, str)}

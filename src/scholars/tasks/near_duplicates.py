@@ -5,6 +5,8 @@ its neighbour on the left. Photos of one composition, such as shirts on a floor,
 pairs of `clothing` two are copies. So the small grey pictures themselves must agree as well.
 """
 
+from itertools import combinations_with_replacement
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -24,7 +26,8 @@ _SIDE, _HASH_BYTES = 16, 8
 FINGERPRINT_BYTES = _HASH_BYTES + _SIDE * _SIDE
 # Of hashes that differ in four bits at most, one of five parts is equal: only those are compared.
 _PARTS = ((0, 13), (13, 13), (26, 13), (39, 13), (52, 12))
-_ROWS = 1024
+# Pictures that are compared at a time with as many others.
+_BLOCK = 512
 # Of each byte.
 _ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1, dtype=np.uint8)
 
@@ -47,21 +50,34 @@ def group_near_duplicates(fingerprints: npt.NDArray[np.uint8]) -> npt.NDArray[np
     pictures = fingerprints[:, _HASH_BYTES:].astype(np.float32)
     pictures -= pictures.mean(1, keepdims=True)
     contrast = pictures.std(1, keepdims=True)
-    pictures = np.where(contrast < _LEAST_CONTRAST, 0, pictures / np.maximum(contrast, _LEAST_CONTRAST) / _SIDE)
+    pictures /= np.maximum(contrast, _LEAST_CONTRAST) * _SIDE
+    shown = np.flatnonzero(contrast[:, 0] >= _LEAST_CONTRAST)
     groups = np.arange(len(hashes))
     for start, bits in _PARTS:
-        parts = (hashes >> np.uint64(start)) & np.uint64(2**bits - 1)
-        order = np.argsort(parts, kind="stable")
-        for run in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):
-            for first in range(0, len(run) - 1, _ROWS):
-                rows = run[first : first + _ROWS]
-                differ = (hashes[rows, None] ^ hashes[None, run[first:]]).view(np.uint8)
-                close = _ONES[differ].reshape(len(rows), -1, _HASH_BYTES).sum(-1) <= _MOST_BITS
-                one, other = np.nonzero(close)
-                one, other = rows[one[one < other]], run[first:][other[one < other]]
-                same = np.einsum("ij,ij->i", pictures[one], pictures[other]) >= _LEAST_CORRELATION
-                groups = _merge(groups, one[same], other[same])
+        parts = (hashes[shown] >> np.uint64(start)) & np.uint64(2**bits - 1)
+        order = shown[np.argsort(parts, kind="stable")]
+        ends = np.flatnonzero(np.diff(np.sort(parts))) + 1
+        for run in np.split(order, ends):
+            for one, other in combinations_with_replacement(np.split(run, range(_BLOCK, len(run), _BLOCK)), 2):
+                groups = _link(groups, hashes, pictures, one, other)
     return groups
+
+
+def _link(
+    groups: npt.NDArray[np.int64],
+    hashes: npt.NDArray[np.uint64],
+    pictures: npt.NDArray[np.float32],
+    one: npt.NDArray[np.int64],
+    other: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """Return the groups with those of the near-duplicates between two blocks of pictures made one."""
+    if len(one) * len(other) <= 1 or (groups[one[0]] == np.concatenate([groups[one], groups[other]])).all():
+        return groups
+    differ = (hashes[one, None] ^ hashes[None, other]).view(np.uint8)
+    close = _ONES[differ].reshape(len(one), len(other), _HASH_BYTES).sum(-1) <= _MOST_BITS
+    same = close & (pictures[one] @ pictures[other].T >= _LEAST_CORRELATION)
+    first, second = np.nonzero(same)
+    return _merge(groups, one[first], other[second])
 
 
 def _merge(

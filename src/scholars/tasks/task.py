@@ -163,17 +163,19 @@ class Task:
                 )
         new_labels = np.array([self.classes.index(name) for name in other.classes])
         self._warn_of_known(other)
+        unused = f"its own test part, {len(self.test):,} images, is not used: that of {other.name} is"
         return replace(
             self,
             test=replace(other.test, labels=new_labels[other.test.labels]),
             skipped=tuple(dict.fromkeys((*self.skipped, *other.skipped))),
-            notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
+            notes=tuple(dict.fromkeys((*self.notes, *other.notes, *([unused] if self.split == "given" else [])))),
             split="given",
         )
 
     def without_test_part(self) -> Task:
-        """Return the task to be learned without a test: of a whole one all images are trained on."""
-        return replace(self, test=self.test[:0], split="none")
+        """Return the task to be learned without a test: all its images are trained on, those of a test part, too."""
+        train = self.train if self.split == "whole" else self.train.followed_by(self.test)
+        return replace(self, train=train, test=self.test[:0], split="none")
 
     def _warn_of_known(self, other: Task) -> None:
         """Warn where test images of another task are trained on here, or near-duplicates of them."""
