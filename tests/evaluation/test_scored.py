@@ -144,7 +144,7 @@ def test_a_test_part_is_scored_as_it_is(tmp_path: Path) -> None:
     for part in ("train", "test"):
         put(tmp_path / part / "a" / "0.png", len(part))
     found, seen = scored(tmp_path)
-    assert (found.part, len(seen), found.note) == ("test", 1, "the test part is scored, 1 images")
+    assert (found.part, len(seen), found.note) == ("test", 1, "the test part is scored, 1 image")
     with pytest.raises(InputError, match="has a test part of its own"):
         scored(tmp_path, which="all")
 

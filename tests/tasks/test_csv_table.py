@@ -186,4 +186,4 @@ def test_images_in_an_archive_beside_the_table_are_read(tmp_path: Path) -> None:
     lines = ["sep=;", "path;label", *(f"photos.zip/{level}.png;{'ab'[level % 2]}" for level in range(4))]
     task = open_task(table(tmp_path, [*lines, lines[-1]]))
     assert sorted(levels(task, "train")) == [(0, "a"), (1, "b"), (2, "a"), (3, "b")]
-    assert task.notes[0] == "1 lines repeat another one, and are not counted"
+    assert task.notes[0] == "lines that repeat another one are not counted: 1"

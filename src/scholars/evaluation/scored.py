@@ -44,9 +44,9 @@ def choose_scored(task: Task, lineage: Sequence[TaskRecord], which: Which = "aut
     if task.split != "whole":
         if which != "auto":
             raise InputError(f"{task.name}: has a test part of its own, which is what is scored: leave out the option")
-        return Scored(task, "test", f"the test part is scored, {len(task.test):,} images")
+        return Scored(task, "test", f"the test part is scored, {_images(len(task.test))}")
     whole = task.test
-    total = f"{len(whole):,} images"
+    total = _images(len(whole))
     trained = np.zeros(len(whole), np.bool_)
     for record in lineage:
         trained |= record.was_trained_on(whole.digests)
@@ -70,3 +70,7 @@ def choose_scored(task: Task, lineage: Sequence[TaskRecord], which: Which = "aut
     if untested:
         note += f"; none of {shortlist(untested, ', ')}"
     return Scored(replace(task, test=whole[scored]), part, note)
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'s' * (count != 1)}"

@@ -78,15 +78,14 @@ class MethodRun:
             if index == 0:
                 after_first = scholar
         rows = [figures["row"] for figures in done]
-        # Tasks that an earlier version learned, before an interruption, have none.
-        class_rows = [figures.get("class_row") for figures in done]
+        class_rows = [figures["class_row"] for figures in done]
         return {
             "seed": self.seed,
             "method": self.name,
             "accuracy": rows,
             "average_accuracy": average_accuracy(rows),
             "mean_class_accuracy": class_rows,
-            "average_mean_class_accuracy": average_accuracy([class_rows[-1]]) if class_rows[-1] else None,
+            "average_mean_class_accuracy": average_accuracy(class_rows),
             "forgetting": forgetting(rows),
             "backward_transfer": backward_transfer(rows),
             "forward_transfer": None if self._method.joint else self._forward_transfer(done),

@@ -37,14 +37,14 @@ class Run(_Section):
     """One method with one seed.
 
     accuracy: row i, after task i: the accuracy in [0, 1] on each task 0..i; joint has one row, on all tasks
-    mean_class_accuracy: the same of means over classes; None for a row that was made before they were kept
+    mean_class_accuracy: the same of means over classes
     """
 
     seed: int
     method: str
     accuracy: list[list[float | None]]
     average_accuracy: float | None = None
-    mean_class_accuracy: list[list[float | None] | None] = []
+    mean_class_accuracy: list[list[float | None]] = []
     average_mean_class_accuracy: float | None = None
     forgetting: float | None = None
     backward_transfer: float | None = None
@@ -115,7 +115,7 @@ class Results(_Section):
             share is not None and mean is not None and not math.isclose(share, mean, abs_tol=1e-9)
             for run in self.runs
             for shares, means in zip(run.accuracy, run.mean_class_accuracy, strict=False)
-            for share, mean in zip(shares, means or (), strict=False)
+            for share, mean in zip(shares, means, strict=False)
         )
 
     @property

@@ -123,9 +123,7 @@ class TaskRecord(Section):
         description="the mean over its classes of each one's own accuracy, in [0, 1]; None where accuracy is, and in "
         "scholars that learned it before this was kept",
     )
-    test_counts: tuple[int, ...] = Field(
-        (), description="number of real test images of each of its classes; empty where it was not kept"
-    )
+    test_counts: tuple[int, ...] = Field((), description="number of real test images of each of its classes")
     seed: int = Field(description="seed that it was learned with")
     learned_at: str = Field(description="date and time when it was learned: ISO 8601, UTC")
     seconds: dict[str, float] = Field(description="wall time of each stage: bank, generator, preview, solver")

@@ -122,7 +122,7 @@ def read_rows(path: Path, follow_links: str | Path | None = None) -> tuple[list[
         raise InputError(f"{path}: has no line after its header")
     once = list(dict.fromkeys(rows))
     if len(once) < len(rows):
-        notes.append(f"{len(rows) - len(once):,} lines repeat another one, and are not counted")
+        notes.append(f"lines that repeat another one are not counted: {len(rows) - len(once):,}")
     return once, notes
 
 
