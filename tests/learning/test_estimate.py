@@ -44,3 +44,12 @@ def test_of_features_every_view_counts() -> None:
     found = [estimate.estimate_seconds(task, 2, settings, backbone) for task in (few, many)]
     # A second for each eight training photos, or for half as many test photos: those are seen in one view, not two.
     assert found == pytest.approx([4 + 60 + (8 + 4 / 2) / 8, 4 + 60 + (32 + 4 / 2) / 32])
+
+
+@pytest.mark.parametrize("solver", ["head", "lda"])
+def test_more_classes_than_examples(solver: str) -> None:
+    """Every class has an example; of a solver in closed form there are no steps."""
+    settings = quick(solver)
+    assert settings.backbone
+    settings, backbone = resolve_backbone(None, settings, open_backbone(settings.backbone, settings.compute))
+    assert estimate.estimate_seconds(arrays(("disc", "box"), 4), 300, settings, backbone) > 4

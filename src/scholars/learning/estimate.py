@@ -16,7 +16,7 @@ from scholars.tasks.task import Task
 from scholars.training.batches import Pool
 from scholars.training.loop import Session
 
-# Images that the backbone looks at, steps that are taken, and examples that they are taken on, to measure the pace.
+# Images that the backbone looks at, steps that are taken, and the least examples for them, to measure the pace.
 _LOOKED_AT, _STEPS, _EXAMPLES = 32, 6, 256
 # Seconds, on two cores, of all that is no step: loading, memories, dreams, the audit.
 _REST = 4.0
@@ -47,10 +47,11 @@ def _looking_seconds(task: Task, backbone: Backbone, views: int, fit: Fit) -> fl
 def _steps_seconds(photos: int, classes: int, settings: Settings, backbone: Backbone | None) -> float:
     """Return about how many seconds the steps of all networks take; those of what is in closed form are not counted."""
     fabric, solver, generator = current_fabric(settings.compute), settings.solver, settings.generator
-    labels = torch.arange(_EXAMPLES) % classes
-    inputs = torch.zeros(_EXAMPLES, settings.image.channels, settings.image.size, settings.image.size).byte()
+    count = max(_EXAMPLES, classes)
+    labels = torch.arange(count) % classes
+    inputs = torch.zeros(count, settings.image.channels, settings.image.size, settings.image.size).byte()
     if backbone:
-        inputs = torch.randn(_EXAMPLES, backbone.record.features).half()
+        inputs = torch.randn(count, backbone.record.features).half()
     pool = Pool(inputs, labels, classes, labels)
 
     few = settings
@@ -73,7 +74,7 @@ def _steps_seconds(photos: int, classes: int, settings: Settings, backbone: Back
             )
         elif backbone:
             names = [str(number) for number in range(classes)]
-            fit_head(FeatureSet(inputs, labels, _EXAMPLES), names, few, 0, fabric, session)
+            fit_head(FeatureSet(inputs, labels, photos), names, few, 0, fabric, session)
         else:
             train_solver(pool, classes=classes, settings=few, seed=0, fabric=fabric, session=session)
 
