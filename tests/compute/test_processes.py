@@ -12,7 +12,7 @@ import lives
 import pytest
 import torch
 import yaml
-from conftest import TINY
+from conftest import TINY, flat
 
 from scholars.cli.main import main
 from scholars.compute.processes import all_reduce_mean, num_processes, rand_rows, randn_rows
@@ -122,6 +122,16 @@ def test_torchrun_starts_a_run(recipe: Path, tmp_path: Path) -> None:
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["environment"]["processes"] == 2
     assert [run["method"] for run in results["runs"]] == ["replay", "naive"]
+
+
+def test_processes_that_learn_together_have_a_plan(tmp_path: Path) -> None:
+    """Its steps are tried by one of them, while the others wait for their first work."""
+    changes = flat({**TINY, "audit": {"dreams": 0}, "compute": {"device": "cpu"}})
+    settings = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+    done = start("-m", "scholars", "learn", tmp_path / "s", "digits", "--devices", "2", *settings)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("this takes about ") == 1
+    assert done.stdout.count("generation 1 knows 10 classes") == 1
 
 
 def test_a_batch_that_cannot_be_split_evenly_is_refused_once(recipe: Path, tmp_path: Path) -> None:

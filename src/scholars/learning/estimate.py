@@ -7,8 +7,7 @@ import torch
 
 from scholars.backbones import Backbone
 from scholars.backbones.look import look_at
-from scholars.compute.device import fork_rng
-from scholars.compute.processes import current_fabric
+from scholars.compute.device import device_for, fork_rng, open_fabric
 from scholars.learning.heads import FeatureSet, fit_head, head_steps
 from scholars.learning.networks import train_generator, train_solver
 from scholars.settings import Fit, HeadSettings, MixtureSettings, Settings, SolverSettings
@@ -27,7 +26,7 @@ def estimate_seconds(task: Task, classes: int, settings: Settings, backbone: Bac
 
     classes: of the scholar, once it has learned
     """
-    with fork_rng(current_fabric(settings.compute).device):
+    with fork_rng(device_for(settings.compute).device):
         seconds = _REST + _steps_seconds(len(task.train), classes, settings, backbone)
         if backbone is None:
             return seconds
@@ -46,7 +45,8 @@ def _looking_seconds(task: Task, backbone: Backbone, views: int, fit: Fit) -> fl
 
 def _steps_seconds(photos: int, classes: int, settings: Settings, backbone: Backbone | None) -> float:
     """Return about how many seconds the steps of all networks take; those of what is in closed form are not counted."""
-    fabric, solver, generator = current_fabric(settings.compute), settings.solver, settings.generator
+    # In this process alone: others that learn together have nothing to do yet.
+    fabric, solver, generator = open_fabric(settings.compute), settings.solver, settings.generator
     count = max(_EXAMPLES, classes)
     labels = torch.arange(count) % classes
     inputs = torch.zeros(count, settings.image.channels, settings.image.size, settings.image.size).byte()
