@@ -61,6 +61,11 @@ def extra_missing(what: str, extra: str) -> InputError:
     return InputError(f"{what} needs the extra {extra!r}: pip install '.[{extra}]', in the clone of Scholars")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return ``1 image`` or ``2,000 images``."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def shortlist(items: Sequence[str], separator: str) -> str:
     """Return the first items of many as text, and how many more there are."""
     rest = [f"and {len(items) - _MOST_LISTED} more"] if len(items) > _MOST_LISTED else []

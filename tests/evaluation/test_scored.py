@@ -147,6 +147,9 @@ def test_a_test_part_is_scored_as_it_is(tmp_path: Path) -> None:
     assert (found.part, len(seen), found.note) == ("test", 1, "the test part is scored, 1 image")
     with pytest.raises(InputError, match="has a test part of its own"):
         scored(tmp_path, which="all")
+    found, _ = scored(tmp_path, learned(open_task(tmp_path).without_test_part()))
+    assert found.part == "learned"
+    assert found.note == "the test part is scored, 1 image; this scholar was trained on 1 of them"
 
 
 def test_where_nothing_was_held_out_it_is_said(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_folder_of_photos(tmp_path: Path) -> None:
     assert lines[0] == "backbone: efficientnet-lite0, as asked for"
     assert lines[1] == (
         f"photos: {len(task.train)} images to train on, {len(task.test)} to test; the test images are held out by "
-        "their content, about a fifth of each class, and learned after the test"
+        "their content, about a fifth in all, and learned after the test"
     )
     assert "box 1 + 0" in lines[2]
     assert lines[3].startswith("this takes about ")

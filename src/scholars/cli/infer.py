@@ -125,7 +125,7 @@ def review(
     if found.unreadable:
         lines = shortlist([f"  {each.file}: {each.reason}" for each in found.unreadable], "\n")
         print_line(visible(f"cannot be read, {len(found.unreadable):,} in all:\n{lines}"), urgent)
-    strange = "" if found.unfamiliar is None else f" ({found.unfamiliar:,} of all are unfamiliar)"
+    strange = "" if found.unfamiliar is None else f" (of all, {found.unfamiliar:,} are unfamiliar)"
     summary = f"{len(found.predictions):,} of {found.images:,} images, the least certain first{strange}"
     if path:
         found.write_csv(path)

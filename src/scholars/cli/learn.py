@@ -82,6 +82,7 @@ def learn_task(
     from scholars.cli.progress import show_progress
     from scholars.cli.sources import SourceOptions, open_source
     from scholars.compute.processes import distributed
+    from scholars.errors import counted
     from scholars.learning.lifelong import known_classes, plan_lesson, settings_of, teach
     from scholars.tasks.task import Task
 
@@ -129,7 +130,7 @@ def learn_task(
     score = f"accuracy {_percent(record.accuracy, 1)}"
     if record.is_uneven:
         score += f" (mean over classes {_percent(record.mean_class_accuracy, 1)})"
-    score += f" on the {record.test_count:,} test images of {record.name}"
+    score += f" on the {counted(record.test_count, 'test image')} of {record.name}"
     if record.accuracy is None:
         score = f"{record.name} has no test image, so that its accuracy is unknown"
     elif record.refit:
@@ -167,7 +168,7 @@ def evaluate(
         from dataclasses import asdict
 
         from scholars.cli.sources import SourceOptions, open_scored
-        from scholars.errors import InputError
+        from scholars.errors import InputError, counted
         from scholars.evaluation.accuracy import by_class, evaluate
         from scholars.evaluation.scored import Which
         from scholars.scholar import Scholar
@@ -200,7 +201,9 @@ def evaluate(
         return
     for scored, evaluation in evaluations:
         mean = f"; mean over classes {_percent(evaluation.mean_class_accuracy)}" if evaluation.is_uneven else ""
-        print_line(f"{scored.task.name}: {_percent(evaluation.accuracy)} of {len(scored.task.test):,} images{mean}")
+        print_line(
+            f"{scored.task.name}: {_percent(evaluation.accuracy)} of {counted(len(scored.task.test), 'image')}{mean}"
+        )
         for row in by_class(evaluation, opened.classes)[:_WORST_SHOWN]:
             if row.mistaken_for:
                 share = f"{_percent(row.accuracy)} of {row.images:,}"

@@ -11,6 +11,7 @@ from rich.markup import escape
 from scholars.cli.console import print_line, urgent
 from scholars.cli.progress import progress_bar
 from scholars.errors import InputError
+from scholars.evaluation.accuracy import check_known
 from scholars.evaluation.scored import Scored, Which, choose_scored
 from scholars.scholar import Scholar
 from scholars.settings import Fit, Settings
@@ -76,6 +77,7 @@ def open_scored(
     found = []
     for source in sources:
         task = open_source(console, source, options, scholar.settings, scholar.classes, split=False)
+        check_known(scholar, task)
         found.append(choose_scored(task, scholar.lineage, which))
     for scored in found:
         for remark in (scored.note, *scored.task.remarks):

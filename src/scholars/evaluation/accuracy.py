@@ -79,11 +79,7 @@ def evaluate(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -
 
     Raises InputError if the task or ``among`` has a class that the scholar never learned.
     """
-    for name in (*task.classes, *(among or ())):
-        if name not in scholar.classes:
-            raise InputError(
-                f"task {task.name!r}: the scholar knows no class {name!r}. {did_you_mean(name, scholar.classes)}"
-            )
+    check_known(scholar, task, among or ())
     known = len(scholar.classes)
     test = scholar.seen(task.test)
     outputs = torch.tensor([scholar.classes.index(name) for name in task.classes])
@@ -98,6 +94,15 @@ def evaluate(scholar: Scholar, task: Task, among: Sequence[str] | None = None) -
     shown = scholar.pixels(test[worst.numpy()]).contiguous()
     reliability = bin_confidences(confidence, predicted == truth)
     return Evaluation(confusion, shown, truth[worst], predicted[worst], confidence[worst], reliability)
+
+
+def check_known(scholar: Scholar, task: Task, among: Sequence[str] = ()) -> None:
+    """Raise InputError for a class of a task that the scholar never learned."""
+    for name in (*task.classes, *among):
+        if name not in scholar.classes:
+            raise InputError(
+                f"task {task.name!r}: the scholar knows no class {name!r}. {did_you_mean(name, scholar.classes)}"
+            )
 
 
 def bin_confidences(confidence: Tensor, right: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from scholars.errors import InputError, shortlist
+from scholars.errors import InputError, counted, shortlist
 from scholars.storage.records import TaskRecord
 from scholars.tasks.holdout import hold_out
 from scholars.tasks.task import Task
@@ -41,15 +41,17 @@ def choose_scored(task: Task, lineage: Sequence[TaskRecord], which: Which = "aut
 
     Raises InputError where the source has a test part and ``which`` is not "auto", and where nothing is held out.
     """
-    if task.split != "whole":
-        if which != "auto":
-            raise InputError(f"{task.name}: has a test part of its own, which is what is scored: leave out the option")
-        return Scored(task, "test", f"the test part is scored, {_images(len(task.test))}")
-    whole = task.test
-    total = _images(len(whole))
+    whole, total = task.test, counted(len(task.test), "image")
     trained = np.zeros(len(whole), np.bool_)
     for record in lineage:
         trained |= record.was_trained_on(whole.digests)
+    if task.split != "whole":
+        if which != "auto":
+            raise InputError(f"{task.name}: has a test part of its own, which is what is scored: leave out the option")
+        if trained.any():
+            note = f"the test part is scored, {total}; this scholar was trained on {int(trained.sum()):,} of them"
+            return Scored(task, "learned", note)
+        return Scored(task, "test", f"the test part is scored, {total}")
     if which == "all" and trained.any():
         return Scored(task, "learned", f"all {total} are scored; this scholar was trained on {int(trained.sum()):,}")
     if which == "all" or (which == "auto" and not trained.any()):
@@ -70,7 +72,3 @@ def choose_scored(task: Task, lineage: Sequence[TaskRecord], which: Which = "aut
     if untested:
         note += f"; none of {shortlist(untested, ', ')}"
     return Scored(replace(task, test=whole[scored]), part, note)
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'s' * (count != 1)}"

@@ -116,7 +116,8 @@ def lineage_tree(scholar: Scholar, title: str, description: Mapping[str, Any]) -
         if record.accuracy is not None:
             learned = f"{_right(record.accuracy, record.mean_class_accuracy)} right on its test part"
         later = f", {now.pop(record.name)} now" if record.name in now else ""
-        task.add(f"{learned} when learned{later}")
+        since = ", and has learned these images since" if record.refit else ""
+        task.add(f"{learned} when learned{since}{later}")
         task.add(f"cost: {spent}")
         if record.audit:
             _add_audit(task.add("audit of the dreams after it"), record)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scholars.backbones import Backbone
-from scholars.errors import shortlist
+from scholars.errors import counted, shortlist
 from scholars.learning.arguments import union_of_classes
 from scholars.learning.estimate import estimate_seconds
 from scholars.scholar import Scholar
@@ -16,8 +16,8 @@ from scholars.tasks.task import Task, nfc
 
 _SPLITS = {
     "given": "the test part was given",
-    "held out": "the test images are held out by their content, about a fifth of each class",
-    "none": "without a test, its accuracy will be unknown",
+    "held out": "the test images are held out by their content, about a fifth in all",
+    "none": "without a test image, its accuracy will be unknown",
 }
 
 
@@ -31,8 +31,8 @@ def describe_plan(
     """
     known = previous.classes if previous else ()
     yield (
-        f"{task.name}: {len(task.train):,} images to train on, {len(task.test):,} to test; "
-        f"{_SPLITS[task.split]}{', and learned after the test' if refit else ''}"
+        f"{task.name}: {counted(len(task.train), 'image')} to train on, {len(task.test):,} to test; "
+        f"{_SPLITS[task.split if len(task.test) else 'none']}{', and learned after the test' if refit else ''}"
     )
     counts = {
         name: f"{name} {int((task.train.labels == label).sum()):,} + {int((task.test.labels == label).sum()):,}"
@@ -48,7 +48,7 @@ def describe_plan(
     if previous and backbone:
         yield f"backbone: {backbone.record.name}, as before"
     seconds = estimate_seconds(task, len({*known, *task.classes}), settings, backbone)
-    yield f"this takes about {describe_seconds(seconds)}"
+    yield f"this takes about {describe_seconds(2 * seconds if refit else seconds)}"
 
 
 def describe_seconds(seconds: float) -> str:

@@ -158,8 +158,8 @@ class Task:
         for name in other.classes:
             if name not in self.classes:
                 raise InputError(
-                    f"the test part of {other.name!r} has a class {name!r}, which {self.name!r} does not teach. "
-                    f"{did_you_mean(name, self.classes)}"
+                    f"a task is tested on its own classes, and {other.name!r} has a class {name!r}, which "
+                    f"{self.name!r} does not teach. {did_you_mean(name, self.classes)}"
                 )
         new_labels = np.array([self.classes.index(name) for name in other.classes])
         self._warn_of_known(other)
@@ -174,8 +174,11 @@ class Task:
 
     def without_test_part(self) -> Task:
         """Return the task to be learned without a test: all its images are trained on, those of a test part, too."""
-        train = self.train if self.split == "whole" else self.train.followed_by(self.test)
-        return replace(self, train=train, test=self.test[:0], split="none")
+        if self.split == "whole":
+            return replace(self, test=self.test[:0], split="none")
+        notes = (*self.notes, "the images of the test part are trained on, too")
+        train = self.train.followed_by(self.test)
+        return replace(self, train=train, test=self.test[:0], split="none", notes=notes)
 
     def _warn_of_known(self, other: Task) -> None:
         """Warn where test images of another task are trained on here, or near-duplicates of them."""
@@ -187,8 +190,9 @@ class Task:
         if known.any():
             text = (
                 f"{int(known.sum()):,} of the {len(other.test):,} test images of {other.name!r} are trained on, or are "
-                f"near-duplicates of such: their accuracy says too much; take them out of {self.name!r}"
+                "near-duplicates of such: their accuracy says too much; "
             )
+            text += "test it on other images" if known.all() else f"take them out of {self.name!r}"
             if other.test.files is not None:
                 keys = other.test.files.keys
                 text += ":\n" + shortlist([f"  {keys[place]}" for place in np.flatnonzero(known).tolist()], "\n")
