@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from report.documents import one_run, results, tick
 
 from scholars.report import write_report
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)")
 NAMES = ["<script>document.title='taken'</script>", *(f"a-rather-long-name-of-a-task-number-{n}" for n in range(6))]
 
 
@@ -28,14 +25,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ticks = [tick("replay", name, step) for name in NAMES for step in (5, 10, 20)]
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, ticks)), encoding="utf-8")
     return write_report(folder)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(params=[390, 1200])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import threading
@@ -17,7 +16,7 @@ import numpy.typing as npt
 import pytest
 import uvicorn
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 from studio.test_app import continuing, write_images
 from torch import Tensor
 
@@ -30,8 +29,6 @@ from scholars.studio import served_scholar
 from scholars.studio.app import studio
 from scholars.tasks.open import open_task
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)")
 # Enough to know a digit, to dream of each, and to learn five more, in a second or two.
 SETTINGS = {
     "image": {"size": 16, "channels": 1},
@@ -41,8 +38,6 @@ SETTINGS = {
     "ood": {"dreams": 50},
     "audit": {"dreams": 0},
 }
-# On a busy machine everything takes longer.
-expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +71,6 @@ def served(folder: Path) -> Iterator[str]:
         server.should_exit = True
         thread.join(30)
     assert not thread.is_alive()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # A sandbox needs rights that containers seldom give.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-import pytest
 from photographs import photo_folder, photo_task, photograph, quick
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from scholars.learning.algorithm import learn
 
-from .test_studio import CHROMIUM, LISTEN, served
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)")
+from .test_studio import LISTEN, served
 
 
-def test_photos_are_classified_and_taught(tmp_path: Path) -> None:
+def test_photos_are_classified_and_taught(browser: Browser, tmp_path: Path) -> None:
     task = photo_task(tmp_path / "known", ("disc", "box"), 10)
     learn(task, settings=quick(solver__steps=40, audit__dreams=0)).save(tmp_path / "scholar")
     photo_folder(tmp_path / "new", ("leaf",), 8, first=50)
     photograph("box", 70).save(tmp_path / "box.jpg")
     wrong: list[str] = []
-    with served(tmp_path / "scholar") as address, sync_playwright() as play:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with served(tmp_path / "scholar") as address:
         page = browser.new_page()
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -49,5 +43,5 @@ def test_photos_are_classified_and_taught(tmp_path: Path) -> None:
         expect(page.locator("#pinned")).to_contain_text("generation 2: ")
         expect(page.locator("#compare")).to_be_hidden()
         expect(page.locator("#about")).to_contain_text("3 classes learned in 2 tasks")
-        browser.close()
+        page.close()
     assert wrong == []

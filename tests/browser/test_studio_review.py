@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from photographs import photo_task, photograph, quick
-from playwright.sync_api import Browser, Dialog, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
 from scholars.inference.review import review
 from scholars.learning.algorithm import learn
 from scholars.scholar import Scholar
 from scholars.tasks.open import open_task
 
-from .test_studio import CHROMIUM, CONTRASTS, served
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)")
+from .test_studio import CONTRASTS, served
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +39,6 @@ def new(tmp_path: Path) -> Path:
     (folder / "broken.jpg").write_text("no image")
     (folder / "notes.txt").write_text("no image")
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from conftest import TINY, flat
 from photographs import QUICK, photograph
 
 from scholars.errors import InputError
+from scholars.learning.callbacks import Callbacks
 from scholars.learning.lifelong import plan_lesson, teach
 from scholars.learning.plan import describe_seconds
 from scholars.scholar import Scholar
@@ -85,3 +86,13 @@ def test_small_classes_of_pixels_are_learned_untested(low: Task, tmp_path: Path)
 )
 def test_times_are_rounded(seconds: float, said: str) -> None:
     assert describe_seconds(seconds) == said
+
+
+def test_a_task_without_parts_is_refused_before_anything_is_said(low: Task, tmp_path: Path) -> None:
+    whole = Task(low.name, low.classes, low.train, low.train, split="whole")
+    said: list[str] = []
+    callbacks = Callbacks(on_plan=lambda position, line: said.append(line))
+    with pytest.raises(InputError, match="has no test part: open it with one"):
+        teach(tmp_path / "s", whole, changes=flat(TINY), callbacks=callbacks)
+    assert said == []
+    assert not (tmp_path / "s").exists()

@@ -99,9 +99,13 @@ def test_an_upload_of_other_files_says_what_they_are(tmp_path: Path) -> None:
 
 def test_a_folder_that_may_be_a_class_or_hold_them_is_refused(tmp_path: Path) -> None:
     files = ("photos/cover.png", b"1"), ("photos/cat/a.png", b"2")
-    with pytest.raises(InputError, match="the upload/photos: holds images and folders: is it a class, or are they"):
+    with pytest.raises(
+        InputError, match="the upload/photos: holds images and folders: is it a class, or is each of them one"
+    ):
         written(tmp_path, *files).find_root()
-    with pytest.raises(InputError, match="the archive/photos: holds images and folders: is it a class, or are they"):
+    with pytest.raises(
+        InputError, match="the archive/photos: holds images and folders: is it a class, or is each of them one"
+    ):
         check_archive(zipped(tmp_path, *files))
 
 

@@ -92,7 +92,7 @@ def test_what_is_left_out_is_counted_wherever_it_is(tmp_path: Path) -> None:
     unseen = ("__MACOSX/photos/cat/._0.png", "photos/.DS_Store", "photos/cat/Thumbs.db", "photos/.git/x.png")
     files = below("photos") | dict.fromkeys((*others, *unseen), b"x") | {"photos/cover.png": png(99)}
     path = pack(tmp_path / "pets.zip", files)
-    refused(path, r"photos: holds images and folders: is it a class, or are they\?")
+    refused(path, r"photos: holds images and folders: is it a class, or is each of them one\?")
     del files["photos/cover.png"]
     task = open_task(pack(tmp_path / "pets.zip", files))
     assert task.classes == ("cat", "dog")

@@ -306,7 +306,7 @@ def test_a_folder_of_folders_called_like_a_known_class_is_that_class(tmp_path: P
     task = open_task(tmp_path, known=("cat", "dog"))
     assert task.classes == ("cat",)
     assert said(task) == "class 'cat' is of the images in the folders 2025, 2026"
-    with pytest.raises(InputError, match="is it one class, or are they"):
+    with pytest.raises(InputError, match="is it one class, or is each of them one"):
         open_task(tmp_path, known=("dog",))
 
 

@@ -186,4 +186,8 @@ def test_without_a_test_all_images_are_trained_on(tmp_path: Path) -> None:
     assert (levels(alone, "train"), len(alone.test)) == ([(1, "a"), (2, "a")], 0)
     other = given.with_test_part(open_task(tmp_path / "other", split=False))
     assert (levels(other, "train"), levels(other, "test")) == ([(1, "a")], [(3, "a")])
-    assert other.notes == ("its own test part, 1 images, is not used: that of other is",)
+    assert other.notes == ("its own test part, 1 image, is not used: that of other is",)
+    fill(tmp_path / "split", "a", 5)
+    split = open_task(tmp_path / "split")
+    half = open_task(tmp_path / "other", split=False).with_test_part(split)
+    assert f"{len(split.train)} images of split test nothing: it was split; open it with split=False" in half.notes

@@ -52,7 +52,7 @@ class Evaluation:
 
     @property
     def is_uneven(self) -> bool:
-        """Whether classes have different numbers of images: only there `mean_class_accuracy` is another figure."""
+        """True if classes have different numbers of images: only then `mean_class_accuracy` is another figure."""
         return len(set(self.confusion.sum(1).tolist()) - {0}) > 1
 
     @property

@@ -1,4 +1,4 @@
-"""What an exported file says of itself, so that other programs can show it images as this package does."""
+"""Describe an exported file in its metadata, so that other programs can show it images as this package does."""
 
 import json
 from typing import Any

@@ -17,7 +17,7 @@ CUBIC = -0.5
 
 
 class _Axis(NamedTuple):
-    """How the N pixels of a row or column become S; all but the last are whole numbers, in tensors ``[]``.
+    """The N pixels of a row or column, and the S that they become; whole numbers but for the step, in tensors ``[]``.
 
     first: the pixel where what is shown begins
     start, taken: the place among the S where it begins, and how many it takes; the others are black

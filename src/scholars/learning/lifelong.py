@@ -119,19 +119,22 @@ def plan_lesson(
     """
     check_task(task)
     previous = _previous(Path(folder), origin)
-    settings, _, lines = _prepare(previous, task, changes, backbone, refit)
-    LearnArgs(task, previous, "dreams", settings, 0).check()
+    _, _, lines = _prepare(previous, task, changes, backbone, refit)
     return [*lines, *task.remarks, *task_warnings(task, previous)]
 
 
 def _prepare(
     previous: Scholar | None, task: Task, changes: Mapping[str, Any] | None, backbone: str | None, refit: bool
 ) -> tuple[Settings, Backbone | None, Iterator[str]]:
-    """Return the settings and the backbone to learn with, and lines for people about what will be learned."""
+    """Return the settings and the backbone to learn with, and lines for people about what will be learned.
+
+    Raises InputError for what cannot be learned, before any image is looked at.
+    """
     if refit:
         check_refit(task)
     chosen = _choose(previous.lineage[-1].settings if previous else None, changes, backbone, task)
     settings, seer = resolve_backbone(previous, chosen.settings)
+    LearnArgs(task, previous, "dreams", settings, 0).check()
     reason = [] if previous else [chosen.reason]
     return settings, seer, chain(reason, describe_plan(task, previous, settings, seer, refit))
 

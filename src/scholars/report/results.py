@@ -110,7 +110,7 @@ class Results(_Section):
 
     @property
     def is_uneven(self) -> bool:
-        """Whether a mean over classes is another figure than an accuracy: where they differ in their test images."""
+        """True if a mean over classes is another figure than an accuracy: classes differ in their test images."""
         return any(
             share is not None and mean is not None and not math.isclose(share, mean, abs_tol=1e-9)
             for run in self.runs

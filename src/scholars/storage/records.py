@@ -141,7 +141,7 @@ class TaskRecord(Section):
 
     @property
     def is_uneven(self) -> bool:
-        """Whether classes have different numbers of test images: only there the mean over classes is another figure."""
+        """True if classes have different numbers of test images: only then the mean over classes is another figure."""
         return len(set(self.test_counts) - {0}) > 1
 
     def remembering(self, digests: npt.NDArray[np.uint8]) -> Self:

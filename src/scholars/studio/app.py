@@ -25,6 +25,7 @@ from scholars.studio.security import Guard
 from scholars.studio.served_scholar import ServedScholar
 from scholars.studio.upload_folder import ActiveUploads, remove_stale_uploads
 from scholars.tasks.image_formats import image_suffixes
+from scholars.tasks.layout import PART_NAMES
 
 _STATIC = Path(__file__).parent / "static"
 # Bytes of a request body: a photograph has less; the images of a task.
@@ -129,10 +130,11 @@ async def docs() -> FileResponse:
 async def describe(state: _Shared) -> dict[str, Any]:
     """Describe the scholar: classes, lineage, backbone and networks; kept generations; ids of unfinished jobs.
 
-    And the endings of the image files that are read here.
+    And the endings of the image files that are read here, and the names that folders of parts have, not of classes.
     """
     description = await run_in_threadpool(state.scholar.describe)
-    return {**description, "jobs": state.jobs.open_jobs(), "image_endings": sorted(image_suffixes())}
+    names = {"image_endings": sorted(image_suffixes()), "part_names": sorted(PART_NAMES)}
+    return {**description, "jobs": state.jobs.open_jobs(), **names}
 
 
 @_routes.post("/predict", response_model=Answer, openapi_extra=_body("an image file"))

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, Literal, NamedTuple
@@ -178,13 +179,19 @@ def _unpack_gzip(path: Path, file: BinaryIO, max_bytes: int) -> BinaryIO:
     """
     folder = resolve_cache_folder()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        copy = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-        with gzip.open(file) as packed:
-            while block := packed.read(_BLOCK_BYTES):
-                copy.write(block)
-                if copy.tell() > max_bytes:
-                    raise InputError(f"{path}: unpacks to more than {max_bytes >> 20:,} MiB: more than images would")
+        with ExitStack() as stack:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            copy = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            with gzip.open(file) as packed:
+                while block := packed.read(_BLOCK_BYTES):
+                    copy.write(block)
+                    if copy.tell() > max_bytes:
+                        raise InputError(
+                            f"{path}: unpacks to more than {max_bytes >> 20:,} MiB: more than images would"
+                        )
+            copy.seek(0)
+            stack.pop_all()  # it stays open for its reader
+            return copy
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be unpacked: {one_line(error)}") from error
     except OSError as error:
@@ -192,5 +199,3 @@ def _unpack_gzip(path: Path, file: BinaryIO, max_bytes: int) -> BinaryIO:
             f"{path} cannot be unpacked in {folder}: {error.strerror or error}; make room, or name another folder with "
             "$SCHOLARS_CACHE"
         ) from error
-    copy.seek(0)
-    return copy

@@ -112,7 +112,10 @@ class Images:
 
     @property
     def fingerprints(self) -> Sequence[npt.NDArray[np.uint8] | None]:
-        """What near-duplicates are found by, ``[N]``: of photographs in files (`scholars.tasks.near_duplicates`)."""
+        """The fingerprints by which near-duplicates are found, ``[N]`` (`scholars.tasks.near_duplicates`).
+
+        None of small pictures, and of images that are not in files.
+        """
         return self.files.fingerprints if self.files is not None else [None] * len(self)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What the names in an image folder or an archive mean: parts, classes, images, and what is left out."""
+"""Find parts, classes and images by the names in an image folder or an archive, and note what is left out."""
 
 import warnings
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ PARTS = {
     "test": ("test", "testing"),
     "validation": ("val", "valid", "validation", "dev", "eval", "evaluation"),
 }
-_PART_NAMES = frozenset(name for names in PARTS.values() for name in names)
+PART_NAMES = frozenset(name for names in PARTS.values() for name in names)
 
 
 @dataclass
@@ -57,15 +57,15 @@ class LayoutReader:
                 break
             if len(folders) < len(inside) and not set(folders) & set(self.classes):
                 raise InputError(
-                    f"{self.place(outer)}: holds images and folders: is it a class, or are they? Put the class folders "
-                    f"side by side, or name the classes: --classes {_quoted(class_name(entries[0]))}"
+                    f"{self.place(outer)}: holds images and folders: is it a class, or is each of them one? Put the "
+                    f"class folders side by side, or name the classes: --classes {_quoted(class_name(entries[0]))}"
                 )
             for entry in self.entries(self.root):
                 if entry.is_folder and entry.path != outer:
                     list(self.walk(entry.path, ()))
             self.skip_others(self.root)
             self.root = outer
-            holds_parts = {name.casefold() for name in folders} <= _PART_NAMES
+            holds_parts = {name.casefold() for name in folders} <= PART_NAMES
             note = None if holds_parts else f"the classes are the folders in {outer.name!r}: {shortlist(folders, ', ')}"
         self.notes += [note] if note else []
 
@@ -75,7 +75,7 @@ class LayoutReader:
         folders = [entry.path.name for entry in entries if entry.is_folder]
         found = {part: [name for name in folders if name.casefold() in names] for part, names in PARTS.items()}
         if not found["train"] and not found["test"]:
-            if len(folders) > 1 and all(name.casefold() in _PART_NAMES for name in folders):
+            if len(folders) > 1 and all(name.casefold() in PART_NAMES for name in folders):
                 raise InputError(
                     f"{root}: {' and '.join(folders)} are names of parts, not of classes: call them train and test, or "
                     "give one of them alone"
@@ -159,8 +159,8 @@ class LayoutReader:
             place = self.place(folder / files[0].relative_to(folder).parts[0])
             raise InputError(
                 f"{place}: holds no image of its own but the folder{'s' * (len(inside) > 1)} {folders}: is it one "
-                f"class, or are they? To learn what is in it, give {place}; to learn it as one class, name the "
-                f"classes: --classes {','.join(_quoted(each) for each in classes)}"
+                f"class, or is each of them one? To learn what is in it, give {place}; to learn it as one class, name "
+                f"the classes: --classes {','.join(_quoted(each) for each in classes)}"
             )
 
     def _left_out(self) -> str:

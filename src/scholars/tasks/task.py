@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from scholars.errors import InputError, ScholarsWarning, did_you_mean, printable, shortlist
+from scholars.errors import InputError, ScholarsWarning, counted, did_you_mean, printable, shortlist
 from scholars.settings import Fit
 from scholars.tasks import transforms
 from scholars.tasks.holdout import group_copies
@@ -163,12 +163,19 @@ class Task:
                 )
         new_labels = np.array([self.classes.index(name) for name in other.classes])
         self._warn_of_known(other)
-        unused = f"its own test part, {len(self.test):,} images, is not used: that of {other.name} is"
+        unused = []
+        if self.split == "given":
+            unused.append(
+                f"its own test part, {counted(len(self.test), 'image')}, is not used: that of {other.name} is"
+            )
+        if other.split == "held out":
+            rest = counted(len(other.train), "image")
+            unused.append(f"{rest} of {other.name} test nothing: it was split; open it with split=False")
         return replace(
             self,
             test=replace(other.test, labels=new_labels[other.test.labels]),
             skipped=tuple(dict.fromkeys((*self.skipped, *other.skipped))),
-            notes=tuple(dict.fromkeys((*self.notes, *other.notes, *([unused] if self.split == "given" else [])))),
+            notes=tuple(dict.fromkeys((*self.notes, *other.notes, *unused))),
             split="given",
         )
 

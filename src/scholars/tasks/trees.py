@@ -1,4 +1,4 @@
-"""What images are read from: a folder on disk, or an archive of one. `scholars.tasks.layout` says what the names mean.
+"""List and read images in a folder on disk. `scholars.tasks.archives` does so in an archive, by the same interface.
 
 Paths in a tree are relative to its root, with slashes.
 """

@@ -27,3 +27,13 @@ export async function requestJson(path, options) {
   }
   return json;
 }
+
+// What the studio reads and says about files: endings of images, and names that folders of parts have, not of classes.
+export const known = { endings: [], parts: [] };
+
+// The images among some files, and how many others there are that nobody hid.
+export function splitFiles(files) {
+  const seen = files.filter((file) => !(file.webkitRelativePath || file.name).split("/").some((part) => part.startsWith(".")));
+  const images = seen.filter((file) => known.endings.some((ending) => file.name.toLowerCase().endsWith(ending)));
+  return [images, seen.length - images.length];
+}

@@ -1,12 +1,11 @@
 // Review images that nobody has sorted: those of which the scholar is least sure come first, and a person says what they
 // are. The answers become a .csv file, or a task to teach.
-import { byId, count, make, percent, requestJson } from "./page.js";
+import { byId, count, known, make, percent, requestJson, splitFiles } from "./page.js";
 import { choose } from "./teach.js";
 
 const [SHOWN, GUESSES, AT_A_TIME] = [20, 3, 6];
-const IMAGE = /\.(png|jpe?g|jfif|jpe|webp|bmp|tiff?|gif|avif|heic|heif|hif)$/i;
-// What cannot be the name of a class folder in an upload: ways to other folders, hidden folders, names of parts.
-const NO_FOLDER = /[/\\:]|^\.|^__MACOSX|^(train|training|test|testing|val|valid|validation|dev|eval|evaluation)$/i;
+// What cannot be the name of a class folder in an upload: ways to other folders, hidden folders; nor names of parts can.
+const NO_FOLDER = /[/\\:]|^\.|^__MACOSX/i;
 
 // {file, path, prediction or error, answer}; when all are looked at, the least certain first.
 let photos = [];
@@ -17,7 +16,7 @@ let choice = 0;
 
 // Look at some files, and list those of which the scholar is least sure.
 export async function review(files) {
-  const images = files.filter((file) => IMAGE.test(file.name) && !file.name.startsWith("."));
+  const [images, others] = splitFiles(files);
   if (!files.length || (unsaved && !confirm("Your answers are neither downloaded nor taught. Drop them?"))) return;
   choice += 1;
   const of = choice;
@@ -27,7 +26,6 @@ export async function review(files) {
   for (const picture of byId("review-list").querySelectorAll("img")) URL.revokeObjectURL(picture.src);
   for (const id of ["review-list", "review-unreadable"]) byId(id).replaceChildren();
   for (const id of ["review-more", "review-answers"]) byId(id).hidden = true;
-  const others = files.length - images.length;
   const leftOut = others ? `${count(others, "other file was", "other files were")} left out.` : "";
   byId("review-progress").hidden = !images.length;
   byId("review-status").textContent = images.length ? `Looking at ${count(images.length, "image", "images")} ...` : `No image is among them. ${leftOut}`;
@@ -147,8 +145,8 @@ function card(photo) {
 
 // Offer the name of a new class for the other images, too.
 function suggest(name) {
-  const known = byId("known");
-  if (name && ![...known.options].some((option) => option.value === name)) known.append(make("option", "", { value: name }));
+  const names = byId("known");
+  if (name && ![...names.options].some((option) => option.value === name)) names.append(make("option", "", { value: name }));
 }
 
 const answered = () => photos.filter((photo) => photo.answer);
@@ -177,7 +175,7 @@ byId("review-download").addEventListener("click", () => {
 
 byId("review-teach").addEventListener("click", () => {
   const answers = answered();
-  const wrong = answers.find((photo) => NO_FOLDER.test(photo.answer));
+  const wrong = answers.find(({ answer }) => NO_FOLDER.test(answer) || known.parts.includes(answer.toLowerCase()));
   if (wrong) {
     byId("review-count").textContent = `A class called ${wrong.answer} is learned from answers.csv only: download it.`;
     return;

@@ -1,10 +1,10 @@
 // The studio's page. It uses the HTTP API only.
 import { classifyFirstImage, clear } from "./classify.js";
 import { showDreams } from "./dreams.js";
-import { byId } from "./page.js";
+import { byId, known } from "./page.js";
 import { review } from "./review.js";
 import { showScholar } from "./scholar.js";
-import { acceptEndings, chooseZip, follow } from "./teach.js";
+import { chooseZip, follow } from "./teach.js";
 
 document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => {
@@ -19,7 +19,7 @@ document.addEventListener("drop", (event) => {
 clear();
 try {
   const scholar = await showScholar();
-  acceptEndings(scholar.image_endings);
+  Object.assign(known, { endings: scholar.image_endings, parts: scholar.part_names });
   showDreams();
   // A page that was opened again shows what is still being learned.
   for (const id of scholar.jobs) await follow(id);

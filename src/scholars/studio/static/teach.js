@@ -1,27 +1,19 @@
 // Teach a task: send a zip file or a folder, follow the job, compare the dreams before and after.
 import { classifyAgain } from "./classify.js";
 import { fetchDreams, fillDreams, showDreams } from "./dreams.js";
-import { accuracy, byId, count, make, requestJson } from "./page.js";
+import { accuracy, byId, count, known, make, requestJson, splitFiles } from "./page.js";
 import { showScholar } from "./scholar.js";
 
 let upload = null;
-// Of the image files that the studio reads.
-let endings = [];
 let suggestedName = "";
-
-export function acceptEndings(ofImages) {
-  endings = ofImages;
-}
 
 export function chooseZip(file) {
   if (file) choose(file, file.name.replace(/\.zip$/i, ""), `${file.name}, ${Math.ceil(file.size / 1000).toLocaleString("en")} KB`);
 }
 byId("zip").addEventListener("change", (event) => chooseZip(event.target.files[0]));
 byId("folder").addEventListener("change", (event) => {
-  const seen = [...event.target.files].filter((file) => !file.webkitRelativePath.split("/").some((part) => part.startsWith(".")));
-  const files = seen.filter((file) => endings.some((ending) => file.name.toLowerCase().endsWith(ending)));
-  const others = seen.length - files.length;
-  const leftOut = others ? `; ${count(others, "file", "files")} left out: no images that are read here (${endings.join(", ")})` : "";
+  const [files, others] = splitFiles([...event.target.files]);
+  const leftOut = others ? `; ${count(others, "file", "files")} left out: no images that are read here (${known.endings.join(", ")})` : "";
   if (!files.length) {
     byId("chosen").textContent = `no image in this folder${leftOut}`;
     return;
