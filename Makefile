@@ -8,11 +8,18 @@ BIN := $(VENV)/bin
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ $(VENV)/installed-scholars
+
+install: $(VENV)/installed  ## everything, with the development tools
+
+# What Scholars itself needs, without the development tools.
+$(VENV)/installed-scholars: pyproject.toml
+	@echo "Installing Scholars and what it needs into $(VENV), once. PyTorch is most of it: on Linux up to 3 GB, with CUDA."
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --editable .
 	touch $@
 
-install: $(VENV)/installed
-
-demo: install  ## the main job on small data: Digits, then drawn street digits
+demo: $(VENV)/installed-scholars  ## the main job on small data: handwritten digits, then printed ones
 	$(BIN)/scholars run quickstart --out runs/quickstart --resume
 
 # A process a core, each computing in one thread: half the time of one process that computes in all of them.

@@ -39,6 +39,8 @@ from scholars.training.batches import Augmented, BatchSource, Mix, Pool
 
 SETS = ("mnist", "svhn")
 # Steps of the solver that learns from dreams: enough for the data, and no more.
+# Pixels by which the probe's images are shifted.
+SHIFT = 2
 PROBE_STEPS = {"mnist": 300, "svhn": 600}
 BESIDE_STEPS = 200
 DREAMS = 20_000
@@ -118,7 +120,7 @@ def measure(kind: str, steps: int, task: Task, validation: Task, teacher: Schola
 def train_probe(scholar: Scholar, source: BatchSource, steps: int) -> Scholar:
     """Return the scholar with a fresh solver, trained on ``source``."""
     settings = changed(scholar.settings, {"solver.steps": steps})
-    fabric, augmented = open_fabric(settings.compute), Augmented(source, shift=settings.image_solver.shift)
+    fabric, augmented = open_fabric(settings.compute), Augmented(source, shift=SHIFT)
     solver = train_solver(augmented, classes=len(scholar.classes), settings=settings, seed=0, fabric=fabric)
     return replace(scholar, solver=solver)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 import torch
-from measuring.cost_model import BANK, STEPS, TEST_IMAGES, Cell
+from measuring.cost_model import BANK, DEFAULTS, STEPS, TEST_IMAGES, Cell
 from measuring.noise import noise_task
 from measuring.references import TRAINING, build_references
 
@@ -46,11 +46,10 @@ def cell_settings(cell: Cell) -> Settings:
         "generator.batch": cell.batch,
         "generator.steps": STEPS,
         "replay.bank": BANK,
-        "replay.preview": 0,
         "ood.dreams": 0,
         "audit.dreams": 0,
     }
-    return changed(Settings(), changes)
+    return changed(DEFAULTS, changes)
 
 
 def learn_task(number: int, cell: Cell, previous: Scholar | None, scratch: Path, before: int) -> tuple[Scholar, Any]:

@@ -41,7 +41,8 @@ TINY_GENERATORS: dict[str, dict[str, Any]] = {
 }
 TINY: dict[str, object] = {
     "image": {"size": 16, "channels": 1},
-    "solver": {"width": 8, "steps": 60, "batch": 32},
+    # As images are: what follows from the data by default has tests of its own.
+    "solver": {"width": 8, "steps": 60, "batch": 32, "smoothing": 0.0, "warp": 0.0, "noise": 0.0, "invert": False},
     "generator": {"kind": "flow", **TINY_GENERATORS["flow"]},
     "replay": {"bank": 600},
     "audit": {"dreams": 100, "steps": 5},

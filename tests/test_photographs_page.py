@@ -16,7 +16,7 @@ from scholars.generators.memories import Memory, fit_memory
 from scholars.learning import features, heads, looking
 from scholars.learning.algorithm import learn
 from scholars.learning.lifelong import teach
-from scholars.settings import EMBEDDED, BackboneSettings, HeadSettings, MixtureSettings, OODSettings
+from scholars.settings import EMBEDDED, BackboneSettings, HeadSettings, MixtureSettings, OODSettings, Settings
 from scholars.tasks.open import open_task
 
 PAGE = (Path(__file__).parents[1] / "docs" / "photographs.md").read_text(encoding="utf-8")
@@ -30,7 +30,7 @@ def digests(count: int) -> Tensor:
 def memory_of(photos: int) -> Memory:
     """Return the memory of so many photos of random features, with default settings."""
     seen, chosen = torch.Generator().manual_seed(0), MixtureSettings()
-    count = 1 + BackboneSettings().views
+    count = 1 + Settings(backbone=BackboneSettings()).views
     vectors = torch.randn(photos, count, embedded.FEATURES, generator=seen).half()
     return fit_memory(vectors, digests(photos), chosen.components, chosen.rank)
 

@@ -10,11 +10,21 @@ import numpy as np
 from scipy.optimize import nnls
 
 from scholars.generators.conv_networks import smallest_map
-from scholars.settings import Settings
+from scholars.settings import R3GANSettings, ReplaySettings, Settings, SolverSettings
 
 # Steps of a cell's trainings, dreams of its banks, test images of its tasks.
 STEPS, BANK, TEST_IMAGES = 24, 500, 500
-DEFAULTS = Settings()
+# What the rows that are kept were measured with, and what is extrapolated from them.
+DEFAULT_STEPS, DEFAULT_GENERATOR_STEPS, DEFAULT_BANK = 1200, 2500, 12_000
+DEFAULTS = Settings(
+    solver=SolverSettings(
+        width=32, batch=128, steps=DEFAULT_STEPS, shift=2, warp=0.0, invert=False, noise=0.0, smoothing=0.0
+    ),
+    generator=R3GANSettings(
+        width=32, batch=32, steps=DEFAULT_GENERATOR_STEPS, classify=0.0, rate=2e-3, critic_rate=2e-3
+    ),
+    replay=ReplaySettings(bank=DEFAULT_BANK),
+)
 
 
 @dataclass(frozen=True)
@@ -148,8 +158,4 @@ def learning_seconds(each: Mapping[str, float]) -> float:
 
     each: seconds of a step of ``solver`` and ``generator``, and of a ``dream``
     """
-    return (
-        DEFAULTS.image_solver.steps * each["solver"]
-        + DEFAULTS.trained_generator.steps * each["generator"]
-        + DEFAULTS.replay.bank * each["dream"]
-    )
+    return DEFAULT_STEPS * each["solver"] + DEFAULT_GENERATOR_STEPS * each["generator"] + DEFAULT_BANK * each["dream"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log2
 
-from measuring.cost_model import DEFAULTS, Cell, Formula, learning_seconds
+from measuring.cost_model import DEFAULT_BANK, DEFAULT_STEPS, DEFAULTS, Cell, Formula, learning_seconds
 from measuring.pages import table
 from scholars.report.formatting import DASH
 
@@ -83,7 +83,7 @@ def growths(formulas: Mapping[str, Formula]) -> list[Growth]:
         Growth(
             "dreams in the bank of each class",
             "",
-            lambda tasks: DEFAULTS.replay.bank / (NEW_CLASSES * max(1, tasks - 1)),
+            lambda tasks: DEFAULT_BANK / (NEW_CLASSES * max(1, tasks - 1)),
             100,
             "`replay.bank` in proportion to the classes, or `replay.dreams=fresh`, whose memory is one batch",
             falls=True,
@@ -154,7 +154,7 @@ def _thousand_tasks(formulas: Mapping[str, Formula]) -> list[str]:
 
 def _imagenet(formulas: Mapping[str, Formula]) -> list[str]:
     images, classes = 1_281_167, 1000
-    batch, steps = DEFAULTS.image_solver.batch, DEFAULTS.image_solver.steps
+    batch, steps = DEFAULTS.image_solver.batch, DEFAULT_STEPS
 
     def rows() -> Iterator[Sequence[object]]:
         for size in (32, 64, 128, 224):

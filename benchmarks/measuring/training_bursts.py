@@ -17,6 +17,7 @@ from torch import Tensor
 
 from scholars.errors import Interrupted
 from scholars.generators import Generator
+from scholars.learning.budget import Facts, plan_settings
 from scholars.learning.mixture import Mixture
 from scholars.learning.networks import train_generator, train_solver
 from scholars.scholar import Scholar
@@ -30,6 +31,8 @@ from scholars.training.meter import Tick
 
 # Real images in the place of a bank of dreams: drawn as fast, if there are as many.
 BANK = 12_000
+# Of a second task of ten known classes, as in `mnist-svhn`.
+FACTS = Facts(images=8553, conditions=10, ratio=0.5, generator_ratio=0.5, generation=2)
 
 
 @dataclass(frozen=True)
@@ -110,18 +113,18 @@ class Training:
 
 def solver_training(source: BatchSource, classes: int, settings: Settings, fabric: Fabric) -> Training:
     """Return the training of a solver that `train_solver` would begin."""
-    return _capture("solver", lambda: train_solver(source, classes=classes, settings=settings, seed=0, fabric=fabric))
+    plan = plan_settings(settings, FACTS)
+    return _capture("solver", lambda: train_solver(source, classes=classes, settings=plan, seed=0, fabric=fabric))
 
 
 def generator_training(
     source: BatchSource, conditions: int, settings: Settings, fabric: Fabric, previous: Scholar | None = None
 ) -> Training:
     """Return the training of a generator that `train_generator` would begin."""
+    plan = plan_settings(settings, FACTS)
     return _capture(
         settings.generator.kind,
-        lambda: train_generator(
-            source, previous=previous, conditions=conditions, settings=settings, seed=0, fabric=fabric
-        ),
+        lambda: train_generator(source, previous=previous, conditions=conditions, settings=plan, seed=0, fabric=fabric),
     )
 
 
@@ -142,7 +145,7 @@ def second_task_mixture(first: Task, second: Task, settings: Settings) -> Mixtur
     classes = len(first.classes)
     some = first.train.tensor[torch.randperm(len(first.train))[:BANK]].contiguous()
     targets = torch.softmax(torch.randn(len(some), classes), dim=1)
-    augment = partial(Augmented.by, settings.image_solver)
+    augment = partial(Augmented.by, plan_settings(settings, FACTS).image_solver)
     ratio = new_data_ratio(settings.replay.ratio, [classes, classes])
     return Mixture(
         ratio=ratio,

@@ -405,7 +405,7 @@ def test_a_run_that_goes_on_otherwise_says_so(tmp_path: Path, monkeypatch: pytes
 def test_joint_is_of_all_data_alike_whatever_share_replay_gives_to_what_is_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[tuple[float | str, int]] = []
+    seen: list[tuple[float | str, int | None]] = []
 
     def noting(task: Task, previous: Scholar | None = None, *, settings: Settings, **named: Any) -> Scholar:
         seen.append((settings.replay.ratio, settings.image_solver.steps))

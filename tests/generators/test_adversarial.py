@@ -138,7 +138,7 @@ def test_the_penalty_is_taken_between_real_and_generated(monkeypatch: pytest.Mon
 
 def test_the_penalties_are_estimated_from_real_and_generated_images_all_over_the_batch() -> None:
     """The first of a batch are new and the last ones dreams: none of them alone."""
-    model = R3GAN(R3GANSettings(width=8, latent=4, penalised=0.5), channels=1, size=8, conditions=6)
+    model = R3GAN(R3GANSettings(width=8, latent=4, penalised=0.5, classify=0), channels=1, size=8, conditions=6)
     critic, conditions = Quadratic(), torch.arange(6)
     real = conditions.float().view(6, 1, 1, 1).expand(6, 1, 8, 8)
     model.critic_loss(critic, real, -real, conditions)
@@ -193,7 +193,9 @@ def test_the_critic_is_given_the_conditions() -> None:
 
 def test_the_relativistic_loss_and_its_penalties() -> None:
     """Scores 1 and 0, |gradient|^2 = 1/64: log(1 + e^-1) + gamma/2 (1/64 + 1/64); the generator's is log(1 + e)."""
-    model = R3GAN(R3GANSettings(width=8, latent=4, penalty=6, penalised=0.5), channels=1, size=8, conditions=2)
+    model = R3GAN(
+        R3GANSettings(width=8, latent=4, penalty=6, penalised=0.5, classify=0), channels=1, size=8, conditions=2
+    )
     loss, values = model.critic_loss(Linear(1 / 64), REAL, FAKE, CONDITIONS)
     assert loss.item() == pytest.approx(math.log(1 + math.exp(-1)) + 6 / 64)
     assert values["critic_accuracy"].item() == 1

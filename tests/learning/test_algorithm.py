@@ -72,7 +72,6 @@ def hastily(high: Task, one: Scholar, hasty: Settings) -> Scholar:
         "replay.bank=50",
         "replay.balance=classes",
         "replay.filter=agreement",
-        "replay.preview=0.5",
         "replay.shift=0",
         "replay.mixup=0.5",
         "ood.dreams=60",
@@ -233,7 +232,7 @@ def test_colours_and_sizes_come_to_the_scholars_shape(one: Scholar) -> None:
 
 
 # As little training as it takes, at the digits' own size.
-PERCEPTRON = {"kind": "mlp", "width": 64, "steps": 150, "batch": 64, "shift": 0}
+PERCEPTRON = {"kind": "mlp", "width": 64, "steps": 150, "batch": 64, "noise": 0, "smoothing": 0}
 CONVOLUTIONS = {"kind": "cnn", "width": 8, "steps": 60, "batch": 64, "shift": 0, "noise": 80}
 
 

@@ -6,15 +6,12 @@ import math
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from scholars.errors import InputError, Interrupted
-from scholars.generators import Generator, Teacher
 from scholars.learning.dreams import (
     CurrentDataReplay,
     dream_bank,
     filter_dreams,
-    preview_pool,
     relabel,
     replay_source,
     with_temperature,
@@ -23,7 +20,7 @@ from scholars.learning.networks import distillation
 from scholars.scholar import Scholar
 from scholars.settings import ReplaySettings
 from scholars.training.batches import Augmented, Batch, Mix, Pool
-from scholars.training.loop import Session, Trainee
+from scholars.training.loop import Session
 
 
 def policy(**changes: object) -> ReplaySettings:
@@ -129,35 +126,3 @@ def test_fresh_dreams_differ_from_batch_to_batch_and_repeat_with_the_seed(one: S
 def test_an_interrupted_bank_stops(one: Scholar) -> None:
     with pytest.raises(Interrupted, match="dreaming"):
         dream_bank(one, policy(), 0, Session(stopping=lambda: True))
-
-
-class Grey(Generator):
-    """Draws condition c as the grey level 20 c."""
-
-    drawn = 0
-
-    def sample(self, conditions: torch.Tensor) -> torch.Tensor:
-        self.drawn += len(conditions)
-        return (20 * conditions / 127.5 - 1)[:, None, None, None].expand(-1, 1, 16, 16)
-
-    def trainee(self, fabric: Fabric, teacher: Teacher) -> Trainee:
-        pytest.fail("a preview trains nothing")
-
-
-def test_a_preview_shows_the_new_task_as_it_was_asked_for(one: Scholar) -> None:
-    """`one` has the conditions 0..4; a second task of the classes "3" and "9" has 5 and 6, for the outputs 3 and 5."""
-    generator = Grey()
-
-    def previewed(generator: Grey, session: Session) -> Pool:
-        how = one.settings
-        return preview_pool(
-            generator, 5, previous=one, outputs=[3, 5], classes=6, settings=how, seed=0, session=session
-        )
-
-    pool = previewed(generator, Session())
-    assert generator.drawn == 5
-    assert pool.conditions.tolist() == [5, 6, 5, 6, 5]
-    assert pool.targets.tolist() == [3, 5, 3, 5, 3]
-    assert pool.inputs[:, 0, 8, 8].tolist() == [100, 120, 100, 120, 100]
-    with pytest.raises(Interrupted):
-        previewed(Grey(), Session(stopping=lambda: True))

@@ -208,9 +208,10 @@ def test_what_is_left_out_is_said_before_anything_is_learned(home: Path, high: T
     teach(home, task, changes={"solver.steps": 3}, callbacks=callbacks)
     assert notes[0] == "digits: 716 images to train on, 180 to test; the test part was given"
     assert re.fullmatch(r"5 new classes \(train \+ test\): 5 \d+ \+ \d+, .*", notes[1])
-    assert re.fullmatch(r"this takes about \d+ seconds", notes[2])
-    assert notes[3:5] == ["val is the test part", "left out 2 files: 2 .mp4 (videos)"]
-    assert min(seen) >= 5
+    assert notes[2] == "budget: normal: 3 steps of the solver, 12 of the generator"
+    assert re.fullmatch(r"this takes about \d+ seconds", notes[3])
+    assert notes[4:6] == ["val is the test part", "left out 2 files: 2 .mp4 (videos)"]
+    assert min(seen) >= 6
 
 
 def test_what_cannot_be_learned_leaves_the_scholar_as_it_is(home: Path, high: Task, one: Scholar) -> None:

@@ -24,7 +24,7 @@ from scholars.training.loop import Descent, Session, Trainee
 def test_the_more_is_known_the_gentler_a_solver_goes_on(
     monkeypatch: pytest.MonkeyPatch, low: Task, two: Scholar, hasty: Settings
 ) -> None:
-    """0.002 by the square root of two tasks; afresh there is nothing to be gentle with."""
+    """By the rule: with known classes 0.004 divided by the generation, at most the rate; afresh there is the rate."""
     rates: list[float] = []
 
     def noting(*arguments: Any, rate: float, **named: Any) -> Descent:
@@ -32,10 +32,12 @@ def test_the_more_is_known_the_gentler_a_solver_goes_on(
         return Descent(*arguments, rate=rate, **named)
 
     monkeypatch.setattr("scholars.learning.networks.Descent", noting)
-    learn(low, two, settings=with_changes(hasty, solver__warm_rate=0.002, solver__warm_decay=0.5))
-    learn(low, two, settings=with_changes(hasty, solver__rate=0.004, solver__warm_decay=1))
-    learn(low, None, settings=with_changes(hasty, solver__rate=0.004, solver__warm_decay=1))
-    assert rates == [pytest.approx(0.002 / 2**0.5), pytest.approx(0.002), 0.004]
+    many = {"solver__steps": None, "budget": 1.0, "generator__steps": 1}
+    learn(low, two, settings=with_changes(hasty, solver__warm_rate=0.002))
+    learn(low, two, settings=with_changes(hasty, **many))
+    learn(low, None, settings=with_changes(hasty, **many))
+    steps = round(12 * len(low.train) ** 0.5)
+    assert rates == [0.002, pytest.approx(0.004 / 3 * (600 / steps) ** 0.5), hasty.image_solver.rate]
 
 
 def test_a_warm_start_has_its_own_rate(one: Scholar, high: Task) -> None:

@@ -25,7 +25,8 @@ def test_new_and_known_classes_are_counted(one: Scholar, low: Task, high: Task, 
     assert lines[0] == f"digits: {sum(train)} images to train on, {sum(test)} to test; the test part was given"
     assert lines[1] == f"1 new class (train + test): 5 {train[1]} + {test[1]}"
     assert lines[2] == f"1 known class (train + test): 4 {train[0]} + {test[0]}"
-    assert lines[3].startswith("this takes about ")
+    assert lines[3] == "budget: normal: 60 steps of the solver, 12 of the generator"
+    assert lines[4].startswith("this takes about ")
     assert any("was learned before" in line for line in lines)
 
 
@@ -46,9 +47,10 @@ def test_a_folder_of_photos(tmp_path: Path) -> None:
         "their content, about a fifth in all, and learned after the test"
     )
     assert "box 1 + 0" in lines[2]
-    assert lines[3].startswith("this takes about ")
-    assert lines[4].startswith("untested: box: ")
-    assert lines[5] == "left out 1 file: 1 .mp4 (videos)"
+    assert lines[3] == "budget: normal"
+    assert lines[4].startswith("this takes about ")
+    assert lines[5].startswith("untested: box: ")
+    assert lines[6] == "left out 1 file: 1 .mp4 (videos)"
 
 
 def test_what_cannot_be_learned_is_refused(one: Scholar, high: Task, tmp_path: Path) -> None:

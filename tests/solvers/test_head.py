@@ -181,5 +181,6 @@ def test_a_temperature_divides_the_logits() -> None:
     ("photos", "classes", "expected"), [(10, 2, 222), (2000, 6, 600), (0, 100, 600), (1000, 1, 410)]
 )
 def test_more_photos_and_classes_take_more_steps(photos: int, classes: int, expected: int) -> None:
-    assert head_steps(HeadSettings(), photos, classes) == expected
-    assert head_steps(HeadSettings(steps=7), photos, classes) == 7
+    assert head_steps(HeadSettings(), 1.0, photos, classes) == expected
+    assert head_steps(HeadSettings(), 0.25, photos, classes) == round(expected / 4)
+    assert head_steps(HeadSettings(steps=7), 3.0, photos, classes) == 7

@@ -86,9 +86,9 @@ def test_the_labelled_digit_is_visible(task: Task) -> None:
 @pytest.mark.parametrize("label", range(10))
 def test_every_glyph_of_a_digit_is_one_of_its_kind(label: int) -> None:
     """A font without this digit, or with a box in its place, would be far from all the others."""
-    from scholars.tasks.street import _glyph_atlas
+    from scholars.tasks.glyphs import glyph_atlas
 
-    masks, widths = _glyph_atlas()
+    masks, widths = glyph_atlas()
     assert widths.min() > 0.1
     assert widths.max() < 1  # no digit is cut by its cell
     flat = torch.nn.functional.avg_pool2d(masks, 6).flatten(2)

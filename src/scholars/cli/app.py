@@ -43,6 +43,18 @@ BackboneName = Annotated[
         help="The pretrained network that looks at photographs; NAME=FILE, none, or auto; see `scholars backbones`.",
     ),
 ]
+BudgetName = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        metavar="small|normal|large",
+        help="How long to train: small and large take about 1/4 and 3 times as long; or so many times as long.",
+    ),
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option(help="Train for about so many minutes: the machine's pace is measured, and the budget chosen by it."),
+]
 SaveEvery = Annotated[
     float, typer.Option("--save-every", metavar="SECONDS", min=0, help="How often to save unfinished work.")
 ]

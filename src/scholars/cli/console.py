@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from scholars.errors import Interrupted, visible
+from scholars.errors import InputError, Interrupted, visible
 
 # Columns where the output is a pipe: a program that reads a table wants one line a row.
 _PIPE_WIDTH = 1000
@@ -100,6 +100,20 @@ def repeat_options(words: list[str]) -> list[str]:
             option = ""
         result.append(word)
     return result
+
+
+def budget_changes(budget: str | None, minutes: float | None) -> dict[str, str | float | None]:
+    """Return the settings that --budget and --minutes ask for. Raises InputError for both at once."""
+    if budget is not None and minutes is not None:
+        raise InputError("--budget and --minutes contradict each other: leave one of them out")
+    if minutes is not None:
+        return {"minutes": minutes, "budget": "normal"}
+    if budget is None:
+        return {}
+    try:
+        return {"budget": float(budget), "minutes": None}
+    except ValueError:
+        return {"budget": budget, "minutes": None}
 
 
 def split_list(text: str) -> list[str]:

@@ -25,6 +25,7 @@ from scholars.settings import ComputeSettings, Settings
 from scholars.settings.overrides import build
 from scholars.tasks.array_cache import resolve_cache_folder
 from scholars.tasks.data_directory import resolve_data_directory
+from scholars.tasks.names import NEED_NO_DATA
 from scholars.tasks.open import open_task
 from scholars.tasks.torchvision_sets import list_local_sets
 
@@ -123,7 +124,7 @@ def _check_data_sets(data_dir: Path | None) -> Finding:
         found = list_local_sets(data_dir)
     except ScholarsError as error:
         return Finding("data sets", "wrong", str(error))
-    words = ", ".join(["digits", "street", *found])
+    words = ", ".join([*NEED_NO_DATA, *found])
     return Finding("data sets", "fine", f"{words} without a network; others are downloaded when first used")
 
 

@@ -9,12 +9,14 @@ from scholars.cli import completion
 from scholars.cli.app import (
     AsJson,
     BackboneName,
+    BudgetName,
     Changes,
     DataDir,
     Devices,
     Events,
     FollowLinks,
     GeneratorKind,
+    Minutes,
     Nodes,
     SaveEvery,
     ScholarFolder,
@@ -22,7 +24,7 @@ from scholars.cli.app import (
     app,
     fast_imports,
 )
-from scholars.cli.console import explain_resume, messages, out, print_line, split_list
+from scholars.cli.console import budget_changes, explain_resume, messages, out, print_line, split_list
 
 # How many of a task's classes `evaluate` prints; its JSON has all.
 _WORST_SHOWN = 5
@@ -52,6 +54,8 @@ def learn_task(
     seed: Annotated[int, typer.Option(help="The seed: equal seeds give equal scholars.")] = 0,
     generator: GeneratorKind = None,
     backbone: BackboneName = None,
+    budget: BudgetName = None,
+    minutes: Minutes = None,
     keep_cache: Annotated[
         bool, typer.Option("--keep-cache", help="Keep the features of the images for later.")
     ] = False,
@@ -74,6 +78,7 @@ def learn_task(
     from scholars.settings.overrides import parse_changes
 
     changed = parse_changes(changes or [])
+    changed |= budget_changes(budget, minutes)
     if generator:
         changed["generator.kind"] = generator
 

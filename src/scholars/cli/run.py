@@ -11,18 +11,20 @@ from scholars.cli import completion
 from scholars.cli.app import (
     AsJson,
     BackboneName,
+    BudgetName,
     Changes,
     DataDir,
     Devices,
     Events,
     GeneratorKind,
+    Minutes,
     Nodes,
     RecipeName,
     SaveEvery,
     app,
     fast_imports,
 )
-from scholars.cli.console import explain_resume, messages, out, print_line, split_list
+from scholars.cli.console import budget_changes, explain_resume, messages, out, print_line, split_list
 
 
 @app.command()
@@ -40,6 +42,8 @@ def run(
     ] = None,
     generator: GeneratorKind = None,
     backbone: BackboneName = None,
+    budget: BudgetName = None,
+    minutes: Minutes = None,
     changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in the folder.")] = False,
     save_every: SaveEvery = 60,
@@ -59,6 +63,7 @@ def run(
         changed["seeds"] = seed
     if methods:
         changed["methods"] = split_list(methods)
+    changed |= budget_changes(budget, minutes)
     if generator:
         changed["generator.kind"] = generator
     if backbone == "none":

@@ -24,11 +24,13 @@ from scholars.experiments.samples import save_evaluation
 from scholars.learning.algorithm import learn
 from scholars.learning.arguments import Past
 from scholars.learning.audit import audit
+from scholars.learning.budget import Facts, plan_settings, planned_settings
 from scholars.learning.callbacks import Callbacks, Position
 from scholars.learning.dreams import dream_bank
 from scholars.learning.resume import stage_timer
 from scholars.scholar import Scholar
 from scholars.settings import Settings
+from scholars.settings.base import planned
 from scholars.storage import files
 from scholars.storage.image_files import write_image_folder
 from scholars.tasks.task import Task
@@ -121,7 +123,7 @@ class MethodRun:
             for warning in found.warnings:
                 self.callbacks.on_note(self._position(index), f"warning: {warning}")
         if recipe.export_dreams and replay and previous and self.seed == recipe.seeds[0]:
-            bank = dream_bank(previous, recipe.replay, self.seed)
+            bank = dream_bank(previous, planned_settings(scholar).replay, self.seed)
             write_image_folder(self.out / "dreams" / str(index), [(bank.inputs, bank.labels)], previous.classes)
         files.remove_stale_temps(self._scholar_folder(index))
         scholar.save(self._scholar_folder(index))
@@ -144,7 +146,7 @@ class MethodRun:
         if self._method.joint:
             looking = sum(task.look_seconds for task in self.tasks)
         if self._method.joint and not self.backbone:
-            settings = _joint_settings(settings, len(self.tasks))
+            settings = _joint_settings(settings, self.tasks)
         folder = self._checkpoints(index)
         session = Session(folder, partial(self._on_tick, index), self.callbacks.stopping, self.save_every)
         seconds: dict[str, float] = {}
@@ -214,12 +216,14 @@ class MethodRun:
         return self.out / "scholars" / str(index + 1) if keep else self._work_path(index)
 
 
-def _joint_settings(settings: Settings, tasks: int) -> Settings:
+def _joint_settings(settings: Settings, tasks: Sequence[Task]) -> Settings:
     """Return the settings of `joint`.
 
     It takes as many steps as the other methods over the whole stream, and draws every class equally often, whatever
     share replay gives to new data.
     """
-    solver = settings.image_solver.model_copy(update={"steps": settings.image_solver.steps * tasks})
+    plans = [plan_settings(settings, Facts(len(task.train))) for task in tasks]
+    steps = sum(planned(plan.image_solver.steps) for plan in plans)
+    solver = settings.image_solver.model_copy(update={"steps": steps})
     replay = settings.replay.model_copy(update={"ratio": "auto"})
     return settings.model_copy(update={"solver": solver, "replay": replay})

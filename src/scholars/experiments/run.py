@@ -14,6 +14,7 @@ from scholars.backbones import Backbone
 from scholars.errors import ScholarsWarning
 from scholars.evaluation.metrics import summary
 from scholars.experiments.environment import describe_environment
+from scholars.experiments.estimate_run import estimate_run
 from scholars.experiments.method_run import MethodRun
 from scholars.experiments.methods import METHODS
 from scholars.experiments.recipe import Recipe
@@ -22,6 +23,7 @@ from scholars.experiments.stream import open_stream
 from scholars.learning.callbacks import Callbacks, Position
 from scholars.learning.dreams import check_replay
 from scholars.learning.looking import look_at_task, resolve_backbone
+from scholars.learning.minutes import fit_budget
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.storage import files
@@ -54,9 +56,16 @@ def run(
     Raises InputError, with nothing written, for bad input or while another process runs it; Interrupted when stopped.
     """
     out, callbacks = Path(out), callbacks or Callbacks()
-    folder = WorkFolder(out, "run.json", recipe.model_dump(mode="json"))
-    check_out_folder(folder, "run", resume)
+
+    def place(recipe: Recipe) -> WorkFolder:
+        return WorkFolder(out, "run.json", recipe.model_dump(mode="json"))
+
+    if recipe.minutes is None:  # else the pace is measured first, for which the data is needed
+        check_out_folder(place(recipe), "run", resume)
     tasks = open_stream(recipe, recipe.seeds[0], data_dir)
+    recipe = fit_budget(recipe, place, lambda: estimate_run(recipe, tasks))
+    folder = place(recipe)
+    check_out_folder(folder, "run", resume)
     if "er" in recipe.methods:  # a buffer that is too small is refused before anything is trained
         METHODS["er"].past(tasks[:-1], recipe.buffer, recipe.seeds[0])
     if "replay" in recipe.methods and not recipe.backbone:

@@ -78,8 +78,10 @@ class Adversarial(Generator):
         """Do nothing; called after every step of the critic, for kinds that constrain its weights."""
 
     def sample(self, conditions: Tensor) -> Tensor:
-        """Generate one image per condition from noise of standard deviation ``settings.spread``."""
-        noise = self.settings.spread * torch.randn(len(conditions), self.settings.latent, device=conditions.device)
+        """Generate one image per condition from noise of standard deviation ``settings.dream_spread``."""
+        noise = self.settings.dream_spread * torch.randn(
+            len(conditions), self.settings.latent, device=conditions.device
+        )
         return cast(Tensor, self.network(noise, conditions))
 
     def trainee(self, fabric: Fabric, teacher: Teacher) -> Trainee:
@@ -152,8 +154,8 @@ class AdversarialTrainee:
         """
         s = self._settings
         noise = randn_rows(len(conditions), s.latent, device=self._fabric.device)
-        if s.spread != 1 and self._dreamt_conditions:
-            noise = noise * torch.where(conditions < self._dreamt_conditions, s.spread, 1.0)[:, None]
+        if s.dream_spread != 1 and self._dreamt_conditions:
+            noise = noise * torch.where(conditions < self._dreamt_conditions, s.dream_spread, 1.0)[:, None]
         return noise
 
 

@@ -3,10 +3,10 @@
 from typing import Literal, NamedTuple
 
 from scholars.errors import InputError
-from scholars.settings import AdversarialSettings, FlowSettings, VAESettings
+from scholars.settings import AdversarialSettings, FlowSettings, R3GANSettings, VAESettings
 
 # What ``generator.width`` is by default: channels of a network of images, units of a perceptron.
-IMAGE_WIDTH, MLP_WIDTH = 32, 512
+IMAGE_WIDTH, R3GAN_WIDTH, MLP_WIDTH = 32, 16, 512
 
 
 class Network(NamedTuple):
@@ -33,4 +33,5 @@ def network_for(settings: FlowSettings | VAESettings | AdversarialSettings, size
         raise InputError(
             f"generator.net={name} draws images, not features of a backbone: set generator.net=mlp, or auto"
         )
-    return Network(name, settings.width or (MLP_WIDTH if name == "mlp" else IMAGE_WIDTH))
+    of_images = R3GAN_WIDTH if isinstance(settings, R3GANSettings) else IMAGE_WIDTH
+    return Network(name, settings.width or (MLP_WIDTH if name == "mlp" else of_images))

@@ -40,13 +40,13 @@ class R3GAN(Adversarial):
     settings: R3GANSettings
 
     def __init__(self, settings: R3GANSettings, channels: int, size: int, conditions: int) -> None:
-        super().__init__(settings, channels, size, conditions, classifies=settings.classify > 0)
+        super().__init__(settings, channels, size, conditions, classifies=settings.classification > 0)
 
     def critic_loss(
         self, critic: Critic, real: Tensor, fake: Tensor, conditions: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return eq. 2 with the penalties, which need passes of their own."""
-        if self.settings.classify:
+        if self.settings.classification:
             scores, logits = critic.scores_and_logits(torch.cat([real, fake]), conditions.repeat(2))
             on_real, on_fake = scores.chunk(2)
         else:
@@ -59,19 +59,19 @@ class R3GAN(Adversarial):
         penalty = 2 * gradient.float().flatten(1).square().sum(1).mean()
         loss = F.softplus(on_fake - on_real).mean() + self.settings.penalty / 2 * penalty
         values = {"critic_accuracy": (on_real > on_fake).float().mean(), "penalty": penalty}
-        if self.settings.classify:
+        if self.settings.classification:
             values["classification_loss"] = F.cross_entropy(logits[: len(real)], conditions)
-            loss = loss + self.settings.classify * values["classification_loss"]
+            loss = loss + self.settings.classification * values["classification_loss"]
         return loss, {name: value.detach() for name, value in values.items()}
 
     def generator_loss(self, critic: Critic, real: Tensor, fake: Tensor, conditions: Tensor) -> Tensor:
         """Return the non-saturating relativistic loss, with the classifier's term if there is one."""
         with torch.no_grad():
             on_real = critic(real, conditions)
-        if not self.settings.classify:
+        if not self.settings.classification:
             return F.softplus(on_real - critic(fake, conditions)).mean()
         on_fake, logits = critic.scores_and_logits(fake, conditions)
-        return F.softplus(on_real - on_fake).mean() + self.settings.classify * F.cross_entropy(logits, conditions)
+        return F.softplus(on_real - on_fake).mean() + self.settings.classification * F.cross_entropy(logits, conditions)
 
     def optimizer(self, parameters: Iterable[nn.Parameter], rate: float) -> Optimizer:
         """Return Adam whose gradients are clipped: near the equilibrium they grow small, and a large one is a jump."""

@@ -57,7 +57,7 @@ def _describe_memories(scholar: Scholar) -> dict[str, Any] | None:
     if not isinstance(scholar.generator, Mixture):
         return None
     known = list(zip(scholar.conditions, scholar.generator.memories, strict=True))
-    views = [1 + (used.views if (used := record.settings.backbone) else 0) for record in scholar.lineage]
+    views = [1 + (record.settings.views if record.settings.backbone else 0) for record in scholar.lineage]
     return {
         "count": len(known),
         "photos": sum(int(memory.photos) for _, memory in known),

@@ -18,8 +18,7 @@ that learns pixels, in order, are those of `train_networks`:
 
 1. bank: draw dreams of the previous scholar, filter and label them (`dreams.py`)
 2. generator: train G on the mix
-3. preview: draw dreams of the new task from G, for the solver's batches (`mixture.add_preview`)
-4. solver: train S on the mix, augmented
+3. solver: train S on the mix, augmented
 """
 
 from collections.abc import Callable
@@ -35,12 +34,14 @@ from scholars.compute.processes import current_fabric, num_processes, run_everyw
 from scholars.evaluation.accuracy import evaluate
 from scholars.generators import Generator
 from scholars.learning.arguments import LearnArgs, Past, check_task
+from scholars.learning.budget import facts_of, open_settings, plan_settings
 from scholars.learning.dreams import with_ood_detector
 from scholars.learning.features import build_feature_generator, train_feature_solver
 from scholars.learning.looking import choose_settings, look_at_task, resolve_backbone
-from scholars.learning.mixture import add_preview, build_mixture
+from scholars.learning.minutes import forget_budget
+from scholars.learning.mixture import build_mixture
 from scholars.learning.networks import train_generator, train_solver
-from scholars.learning.resume import SPENT, claim, stage_timer
+from scholars.learning.resume import SPENT, claim, fit_minutes, stage_timer
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver
@@ -79,11 +80,13 @@ def learn(
     Raises InputError for a task or settings that do not fit ``previous``, Interrupted when asked to stop.
     """
     check_task(task)
-    settings = settings or (previous.settings if previous else choose_settings(task).settings)
+    settings = settings or (forget_budget(previous.settings) if previous else choose_settings(task).settings)
     settings, backbone = resolve_backbone(previous, settings, backbone)
     session = session or Session()
     args = LearnArgs(task, previous, past, settings, seed)
     args.check()
+    args = fit_minutes(args, backbone, session.folder)
+    settings = args.settings
     stored = args.stored
     if backbone:
         args = replace(args, task=look_at_task(task, backbone, settings, session))
@@ -96,7 +99,9 @@ def learn(
     if previous and num_processes() > 1:
         # Other processes have devices of their own, and would be given weights on this one's.
         args = replace(args, previous=previous.on(ComputeSettings(device="cpu")))
-    trained = run_everywhere(current_fabric(settings.compute), partial(train_networks, args), session)
+    plan = plan_settings(args.settings, facts_of(args))
+    planned = replace(args, settings=plan)
+    trained = run_everywhere(current_fabric(settings.compute), partial(train_networks, planned), session)
 
     lineage = previous.lineage if previous else ()
     scholar = Scholar(trained.solver, trained.generator, args.classes, lineage, settings, backbone=backbone)
@@ -116,6 +121,7 @@ def learn(
         dreamt=trained.dreams + round(metrics["bank"]["looked"] if "bank" in metrics else 0),
         metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
         settings=settings,
+        plan=open_settings(settings, plan),
         engine=backbone.engine.name if backbone else None,
     )
     if task.train.files is not None:
@@ -167,8 +173,6 @@ def train_networks(args: LearnArgs, fabric: Fabric, session: Session = NO_SESSIO
                 fabric=fabric,
                 session=timed,
             )
-        with timer("preview") as timed:
-            mix = add_preview(mix, generator, args, fabric, timed)
 
     with timer("solver") as timed:
         solver = train_solver(

@@ -16,10 +16,12 @@ from scholars.errors import InputError
 from scholars.evaluation.accuracy import Evaluation, evaluate
 from scholars.evaluation.feature_metrics import frechet_distance, manifold_coverage, nearest_distances
 from scholars.learning.audit_warnings import audit_warnings
+from scholars.learning.budget import planned_settings
 from scholars.learning.dreams import relabel
 from scholars.learning.looking import look_at_task
 from scholars.learning.networks import train_solver
 from scholars.scholar import Scholar
+from scholars.settings.base import planned
 from scholars.storage.records import Audit, ClassAudit, TaskAudit
 from scholars.tasks.images import Images
 from scholars.tasks.resize import resize_images
@@ -29,6 +31,8 @@ from scholars.training.loop import Session
 
 # Copies are looked for at this many pixels a side, which a copy survives: a seventh of the numbers of 32 x 32.
 COPY_CHECK_SIZE = 12
+# Unless they are set, a probe takes as many steps as the solver, up to these.
+MOST_PROBE_STEPS = 300
 # Training images that are compared at a time.
 CHUNK = 20_000
 
@@ -99,9 +103,10 @@ def _inputs(part: Images) -> Tensor:
 
 def _train_probe(scholar: Scholar, dreams: Batch, seed: int, session: Session) -> Scholar:
     """Train a fresh solver of half the width on these dreams alone (Ravuri & Vinyals 2019)."""
-    settings = scholar.settings
+    settings = planned_settings(scholar)
     s = settings.image_solver
-    small = s.model_copy(update={"width": max(s.width // 2, 4), "steps": settings.audit.steps})
+    steps = settings.audit.steps or min(MOST_PROBE_STEPS, planned(s.steps))
+    small = s.model_copy(update={"width": max(s.width // 2, 4), "steps": steps})
     settings = settings.model_copy(update={"solver": small})
     labelled = relabel(scholar, dreams, settings.replay)
     pool = Pool(labelled.inputs, labelled.targets, len(scholar.classes), temperature=settings.replay.temperature)

@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scholars.compute.device import Fabric, derive_seed, device_for, fork_rng
-from scholars.compute.processes import broadcast_flag, round_robin
+from scholars.compute.device import Fabric, derive_seed, fork_rng
+from scholars.compute.processes import broadcast_flag
 from scholars.errors import InputError, Interrupted
-from scholars.generators import Generator, Mixture
-from scholars.generators.sampling import sample_images
+from scholars.generators import Mixture
 from scholars.learning.heads import FeatureSet
 from scholars.ood import OODDetector
 from scholars.scholar import Scholar
-from scholars.settings import GeneratorSettings, ReplaySettings, Settings
+from scholars.settings import GeneratorSettings, ReplaySettings
+from scholars.settings.base import planned
 from scholars.training.batches import Batch, BatchSource, Pool, concat_batches, weights_by
 from scholars.training.loop import Session
 from scholars.training.meter import Tick
@@ -55,7 +55,7 @@ def check_replay(policy: ReplaySettings, generator: GeneratorSettings, condition
             f"replay.filter=agreement needs dreams that were asked for by class, and generator.kind={generator.kind} "
             "of the scholar that dreams is not conditional: use another replay.filter for this task"
         )
-    if policy.dreams == "bank" and generator.conditional and policy.bank < conditions:
+    if policy.dreams == "bank" and generator.conditional and policy.bank is not None and policy.bank < conditions:
         raise InputError(
             f"replay.bank={policy.bank} cannot hold a dream of each class of each earlier task: these are {conditions}"
         )
@@ -68,70 +68,32 @@ def dream_bank(
     session: Session | None = None,
     fabric: Fabric | None = None,
 ) -> Batch:
-    """Draw the bank: ``policy.bank`` dreams of the previous scholar, which `learn` replays.
+    """Draw the bank: ``policy.bank`` dreams of the previous scholar, which `learn` replays. It must be set.
 
     With a filter, dreams are drawn until the bank is full or `MAX_DREAMS_PER_KEPT` times as many were drawn. Raises
     InputError if it keeps nothing and where the generator cannot dream so, Interrupted when asked to stop.
     """
     check_replay(policy, previous.settings.trained_generator, len(previous.conditions))
     session = session or Session()
-    looked, kept, batches = 0, 0, []
+    looked, kept, batches, wanted = 0, 0, [], planned(policy.bank)
     began = time.perf_counter()
-    most = policy.bank if policy.filter == "none" else MAX_DREAMS_PER_KEPT * policy.bank
+    most = wanted if policy.filter == "none" else MAX_DREAMS_PER_KEPT * wanted
     for dreamt in previous.iter_dreams(most, seed=derive_seed(seed, "bank", previous.generation), fabric=fabric):
         if broadcast_flag(fabric, session.stopping()):
-            raise Interrupted(f"stopped while dreaming, at {kept} of {policy.bank} dreams")
+            raise Interrupted(f"stopped while dreaming, at {kept} of {wanted} dreams")
         batch = relabel(previous, filter_dreams(previous, dreamt, policy), policy)
         looked, kept = looked + len(dreamt.inputs), kept + len(batch.inputs)
         batches.append(batch)
         speed = looked / (time.perf_counter() - began)
-        session.on_tick(
-            Tick("bank", min(kept, policy.bank), policy.bank, {"kept": kept / looked, "looked": looked}, speed)
-        )
-        if kept >= policy.bank:
+        session.on_tick(Tick("bank", min(kept, wanted), wanted, {"kept": kept / looked, "looked": looked}, speed))
+        if kept >= wanted:
             break
     if not kept:
         raise InputError(
             f"replay.filter={policy.filter} keeps none of {looked} dreams: lower replay.confidence, set "
             "replay.filter=none, or train the generator for longer"
         )
-    return Batch(*(part[: policy.bank] for part in concat_batches(batches)))
-
-
-def preview_pool(
-    generator: Generator,
-    count: int,
-    *,
-    previous: Scholar,
-    outputs: Sequence[int],
-    classes: int,
-    settings: Settings,
-    seed: int,
-    session: Session,
-    fabric: Fabric | None = None,
-) -> Pool:
-    """Draw ``count`` dreams of the task that ``generator`` has just learned, labelled by their conditions.
-
-    outputs: the solver's outputs of the task's classes, of ``classes`` in all
-
-    Raises Interrupted when asked to stop.
-    """
-    which = torch.arange(count) % len(outputs)
-    conditions = which + len(previous.conditions)
-    parts = torch.split(conditions, previous.chunk_size)
-
-    def drawn(chunk: int) -> Tensor:
-        with fork_rng(device_for(settings.compute).device):
-            torch.manual_seed(derive_seed(seed, "preview", chunk))
-            return sample_images(generator, parts[chunk % len(parts)], settings)
-
-    images = []
-    # In this order of zip's arguments no chunk is drawn in vain.
-    for _, part in zip(parts, round_robin(fabric, drawn), strict=False):
-        if broadcast_flag(fabric, session.stopping()):
-            raise Interrupted("stopped while dreaming of the new task")
-        images.append(part)
-    return Pool(torch.cat(images), torch.tensor(outputs)[which], classes, conditions)
+    return Batch(*(part[:wanted] for part in concat_batches(batches)))
 
 
 def filter_dreams(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:

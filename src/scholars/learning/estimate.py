@@ -1,6 +1,7 @@
 """Estimate how long learning a task takes on this machine, from a few measured steps."""
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,83 +9,166 @@ import torch
 from scholars.backbones import Backbone
 from scholars.backbones.look import look_at
 from scholars.compute.device import device_for, fork_rng, open_fabric
+from scholars.generators.sampling import sample_images
+from scholars.learning.arguments import LearnArgs
+from scholars.learning.budget import facts_of, plan_settings
 from scholars.learning.heads import FeatureSet, fit_head, head_steps
 from scholars.learning.networks import train_generator, train_solver
-from scholars.settings import Fit, HeadSettings, MixtureSettings, Settings, SolverSettings
+from scholars.settings import NORMAL_LOOKS, GeneratorSettings, HeadSettings, Settings, SolverSettings
+from scholars.settings.base import planned
 from scholars.tasks.task import Task
 from scholars.training.batches import Pool
 from scholars.training.loop import Session
 
-# Images that the backbone looks at, steps that are taken, and the least examples for them, to measure the pace.
-_LOOKED_AT, _STEPS, _EXAMPLES = 32, 6, 256
-# Seconds, on two cores, of all that is no step: loading, memories, dreams, the audit.
-_REST = 4.0
+# Images that the backbone looks at, steps that are taken, dreams that are drawn, and the least examples for them, to
+# measure the pace.
+_LOOKED_AT, _STEPS, _DREAMS, _EXAMPLES = 32, 10, 128, 256
+# Seconds, on two cores, of all that is not measured: loading, memories, saving.
+_REST = 3.0
+# A step forward and backward takes so many times as long as labelling its images, and a probe's step, of half the
+# width, this share of a solver's.
+_FORWARD_PER_STEP, _PROBE = 3.0, 0.4
+# Steps of a probe.
+_PROBE_STEPS = 300
 
 
-def estimate_seconds(task: Task, classes: int, settings: Settings, backbone: Backbone | None) -> float:
-    """Return about how many seconds learning will take, within a factor of two or so on a quiet machine.
+@dataclass(frozen=True)
+class Estimate:
+    """About how many seconds learning takes, within a factor of two or so on a quiet machine.
 
-    classes: of the scholar, once it has learned
+    fixed: whatever the budget; scaled: with the normal budget
     """
-    with fork_rng(device_for(settings.compute).device):
-        seconds = _REST + _steps_seconds(len(task.train), classes, settings, backbone)
-        if backbone is None:
-            return seconds
-        assert settings.backbone
-        return seconds + _looking_seconds(task, backbone, settings.backbone.views, settings.image.fit)
+
+    fixed: float
+    scaled: float
+
+    def seconds(self, scale: float) -> float:
+        """Return the seconds with a budget of ``scale`` times the normal one."""
+        return self.fixed + scale * self.scaled
+
+    def scale(self, seconds: float) -> float:
+        """Return the budget, in times of the normal one, that takes so many seconds; not positive if none does."""
+        return (seconds - self.fixed) / max(self.scaled, 1e-9)
+
+    def times(self, count: int) -> "Estimate":
+        """Return the estimate of doing it so many times."""
+        return Estimate(count * self.fixed, count * self.scaled)
+
+    def __add__(self, other: "Estimate") -> "Estimate":
+        return Estimate(self.fixed + other.fixed, self.scaled + other.scaled)
 
 
-def _looking_seconds(task: Task, backbone: Backbone, views: int, fit: Fit) -> float:
+@dataclass(frozen=True)
+class Pace:
+    """The seconds of one step of the solver, one of the generator, one dream with its label, one image classified."""
+
+    solver: float = 0.0
+    generator: float = 0.0
+    dream: float = 0.0
+    image: float = 0.0
+
+
+def estimate(args: LearnArgs, backbone: Backbone | None) -> Estimate:
+    """Measure this machine's pace, and return how long this learning will take, audit included."""
+    pace = measure_pace(args, backbone)
+    found = estimate_learning(args, pace, dreams=args.past == "dreams")
+    if backbone is None:
+        return found + estimate_audit(args, pace)
+    looking = _seconds_of_a_look(args.task, backbone, args.settings)
+    train, test = looking * len(args.task.train), looking * len(args.task.test)
+    if args.settings.backbone and args.settings.backbone.views is not None:
+        return found + Estimate(train * (1 + args.settings.views) + test, 0.0)
+    return found + Estimate(test, train * NORMAL_LOOKS)
+
+
+def estimate_learning(args: LearnArgs, pace: Pace, dreams: bool) -> Estimate:
+    """Return how long the steps take, and the bank; ``dreams``: whether a generator is trained and replayed."""
+    settings, fixed, scaled = args.settings, _REST + pace.image * len(args.task.test), 0.0
+    normal = settings.model_copy(update={"budget": "normal"})
+    plan = plan_settings(normal, facts_of(args))
+    solver, generator = plan.solver, plan.generator
+    parts = []
+    if isinstance(solver, SolverSettings):
+        parts.append((pace.solver * planned(solver.steps), settings.image_solver.steps))
+    elif isinstance(solver, HeadSettings):
+        photos = len(args.task.train) + (
+            sum(record.train_count for record in args.previous.lineage) if args.previous else 0
+        )
+        steps = head_steps(solver, 1.0, photos, len(args.classes))
+        parts.append((pace.solver * steps, solver.steps if isinstance(settings.solver, HeadSettings) else None))
+    if dreams and isinstance(generator, GeneratorSettings):
+        parts.append((pace.generator * planned(generator.steps), settings.trained_generator.steps))
+        if args.previous:
+            parts.append((pace.dream * planned(plan.replay.bank), settings.replay.bank))
+    for seconds, chosen in parts:
+        if chosen is None:
+            scaled += seconds
+        else:
+            fixed += seconds
+    return Estimate(fixed, scaled)
+
+
+def estimate_audit(args: LearnArgs, pace: Pace) -> Estimate:
+    """Return how long it takes to fit the out-of-distribution detector to dreams, and to audit them."""
+    ood, audit = args.settings.ood, args.settings.audit
+    probe = (audit.steps or _PROBE_STEPS) * pace.solver * _PROBE if audit.dreams else 0.0
+    return Estimate((ood.dreams + audit.dreams) * pace.dream + probe, 0.0)
+
+
+def _seconds_of_a_look(task: Task, backbone: Backbone, settings: Settings) -> float:
+    """Return the seconds that the backbone takes for one view of one photo, decoded."""
     rows = np.linspace(0, len(task.train) - 1, min(_LOOKED_AT, len(task.train))).astype(np.int64)
     sample = task.train[rows]
-    look_at(sample[:1], backbone, 0, fit, keep=False)  # the engine is made
+    look_at(sample[:1], backbone, 0, settings.image.fit, keep=False)  # the engine is made
     start = _now()
-    look_at(sample, backbone, views, fit, keep=False)
-    return (_now() - start) / len(sample) * (len(task.train) + len(task.test) / (1 + views))
+    look_at(sample, backbone, settings.views, settings.image.fit, keep=False)
+    return (_now() - start) / len(sample) / (1 + settings.views)
 
 
-def _steps_seconds(photos: int, classes: int, settings: Settings, backbone: Backbone | None) -> float:
-    """Return about how many seconds the steps of all networks take; those of what is in closed form are not counted."""
+def measure_pace(args: LearnArgs, backbone: Backbone | None) -> Pace:
+    """Take a few steps of every network that this learning trains."""
+    settings, classes = plan_settings(args.settings, facts_of(args)), len(args.classes)
     # In this process alone: others that learn together have nothing to do yet.
-    fabric, solver, generator = open_fabric(settings.compute), settings.solver, settings.generator
+    fabric, generator, solver = open_fabric(settings.compute), settings.generator, settings.solver
     count = max(_EXAMPLES, classes)
     labels = torch.arange(count) % classes
     inputs = torch.zeros(count, settings.image.channels, settings.image.size, settings.image.size).byte()
     if backbone:
         inputs = torch.randn(count, backbone.record.features).half()
     pool = Pool(inputs, labels, classes, labels)
-
-    few = settings
-    counts: dict[str, int] = {}
-    if not isinstance(generator, MixtureSettings):
-        counts["generator"] = generator.steps
-        few = few.model_copy(update={"generator": generator.model_copy(update={"steps": _STEPS})})
-    if isinstance(solver, HeadSettings | SolverSettings):
-        counts["solver"] = head_steps(solver, photos, classes) if isinstance(solver, HeadSettings) else solver.steps
-        few = few.model_copy(update={"solver": solver.model_copy(update={"steps": _STEPS})})
     ticks: list[float] = []
     session = Session(on_tick=lambda tick: ticks.append(_now()))
 
-    def take(kind: str) -> None:
-        """Take some steps of one of the networks."""
-        if kind == "generator":
+    def pace() -> float:
+        # The first step takes longer than all others, and whatever else the machine does prolongs some of them.
+        found = float(np.median(np.diff(ticks)[1:]))
+        ticks.clear()
+        return found
+
+    with fork_rng(device_for(settings.compute).device):
+        of_solver = of_generator = of_dream = of_image = 0.0
+        if isinstance(generator, GeneratorSettings):
+            few = settings.model_copy(update={"generator": generator.model_copy(update={"steps": _STEPS})})
             features = inputs if backbone else None
-            train_generator(
+            trained = train_generator(
                 pool, conditions=classes, settings=few, seed=0, fabric=fabric, features=features, session=session
             )
-        elif backbone:
-            names = [str(number) for number in range(classes)]
-            fit_head(FeatureSet(inputs, labels, photos), names, few, 0, fabric, session)
-        else:
+            of_generator = pace()
+            if not backbone:
+                start = _now()
+                sample_images(trained, torch.arange(_DREAMS) % classes, settings)
+                of_dream = (_now() - start) / _DREAMS
+        if isinstance(solver, SolverSettings):
+            few = settings.model_copy(update={"solver": solver.model_copy(update={"steps": _STEPS})})
             train_solver(pool, classes=classes, settings=few, seed=0, fabric=fabric, session=session)
-
-    seconds = 0.0
-    for kind, steps in counts.items():
-        ticks.clear()
-        take(kind)
-        # The first step takes longer than all others, and whatever else the machine does prolongs some of them.
-        seconds += float(np.median(np.diff(ticks)[1:])) * steps
-    return seconds
+            of_solver = pace()
+            of_image = of_solver / solver.batch / _FORWARD_PER_STEP
+        elif isinstance(solver, HeadSettings):
+            few = settings.model_copy(update={"solver": solver.model_copy(update={"steps": _STEPS})})
+            names = [str(number) for number in range(classes)]
+            fit_head(FeatureSet(inputs, labels, count), names, few, 0, fabric, session)
+            of_solver = pace()
+    return Pace(of_solver, of_generator, of_dream + of_image, of_image)
 
 
 def _now() -> float:

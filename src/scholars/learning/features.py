@@ -125,7 +125,7 @@ def draw_dreams(args: LearnArgs, generator: Generator, seed: int) -> FeatureSet:
     # Of a trained head each is seen about once: from repeated ones it learns them rather than what they are drawn from.
     total = CLOSED_FORM_DREAMS
     if isinstance(chosen, HeadSettings):
-        total = chosen.batch * head_steps(chosen, photos, len(classes))
+        total = chosen.batch * head_steps(chosen, args.settings.scale, photos, len(classes))
     counts = (total // (len(classes) * of_class)).clamp_min(LEAST_DREAMS)
     conditions = torch.tensor([condition.number for condition in ordered]).repeat_interleave(counts)
     drawn = []

@@ -96,11 +96,12 @@ class FeatureSet:
         return total
 
 
-def head_steps(settings: HeadSettings, photos: int, classes: int) -> int:
-    """Return the steps that a head is trained for."""
+def head_steps(settings: HeadSettings, scale: float, photos: int, classes: int) -> int:
+    """Return the steps that a head is trained for; ``scale``: how long to train, in times of the normal budget."""
     if settings.steps is not None:
         return settings.steps
-    return min(_MOST_STEPS, _LEAST_STEPS + _STEPS_PER_CLASS * classes + photos // _PHOTOS_PER_STEP)
+    steps = min(_MOST_STEPS, _LEAST_STEPS + _STEPS_PER_CLASS * classes + photos // _PHOTOS_PER_STEP)
+    return max(1, round(scale * steps))
 
 
 def fit_head(
@@ -123,7 +124,9 @@ def fit_head(
         # Noise of this share of the variance within classes: the spread along minor directions is what dreams, and few
         # photos, tell least of.
         source = Noisy(taught_by.pool(count), found.noise(chosen.noise))
-        _descend(head, source, chosen, head_steps(chosen, taught_by.photos, count), seed, fabric, session)
+        _descend(
+            head, source, chosen, head_steps(chosen, settings.scale, taught_by.photos, count), seed, fabric, session
+        )
         if head.linear is not None:
             _add_discriminants(head, head.linear, taught_by, source, seed)
     else:
@@ -208,7 +211,7 @@ def fine_tune_head(
         head.scale.copy_(before.scale)
         head.last.weight[places] = before.last.weight.cpu()
         head.last.bias[places] = before.last.bias.cpu()
-    steps = head_steps(chosen, new.photos, len(classes))
+    steps = head_steps(chosen, settings.scale, new.photos, len(classes))
     deviation = new.moments(len(classes)).noise(chosen.noise)
     _descend(head, Noisy(source, deviation), chosen, steps, seed, fabric, session)
     check_finite(head, "solver")

@@ -22,9 +22,10 @@ from scholars.learning.looking import (
     look_at_task,
     resolve_backbone,
 )
+from scholars.learning.minutes import forget_budget
 from scholars.learning.plan import describe_plan, task_warnings
 from scholars.learning.refit import check_refit, learn_held_out
-from scholars.learning.resume import already_learned, record_outcome, unfinished_work
+from scholars.learning.resume import already_learned, fit_minutes, record_outcome, unfinished_work
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, Settings
 from scholars.settings.overrides import changed
@@ -73,7 +74,7 @@ def teach(
             files.remove_stale_temps(path)
         check_task(task)
         previous = _previous(folder, origin)
-        settings, seer, lines = _prepare(previous, task, changes, backbone, refit)
+        settings, seer, lines = _prepare(previous, task, changes, backbone, seed, refit, work)
         if callbacks.on_plan:
             for line in lines:
                 callbacks.on_plan(position, line)
@@ -119,14 +120,22 @@ def plan_lesson(
     """
     check_task(task)
     previous = _previous(Path(folder), origin)
-    _, _, lines = _prepare(previous, task, changes, backbone, refit)
+    _, _, lines = _prepare(previous, task, changes, backbone, 0, refit, None)
     return [*lines, *task.remarks, *task_warnings(task, previous)]
 
 
 def _prepare(
-    previous: Scholar | None, task: Task, changes: Mapping[str, Any] | None, backbone: str | None, refit: bool
+    previous: Scholar | None,
+    task: Task,
+    changes: Mapping[str, Any] | None,
+    backbone: str | None,
+    seed: int,
+    refit: bool,
+    work: Path | None,
 ) -> tuple[Settings, Backbone | None, Iterator[str]]:
     """Return the settings and the backbone to learn with, and lines for people about what will be learned.
+
+    work: the folder of unfinished work, if there may be some
 
     Raises InputError for what cannot be learned, before any image is looked at.
     """
@@ -134,7 +143,9 @@ def _prepare(
         check_refit(task)
     chosen = _choose(previous.lineage[-1].settings if previous else None, changes, backbone, task)
     settings, seer = resolve_backbone(previous, chosen.settings)
-    LearnArgs(task, previous, "dreams", settings, 0).check()
+    args = LearnArgs(task, previous, "dreams", settings, seed)
+    args.check()
+    settings = fit_minutes(args, seer, work, times=2 if refit else 1).settings
     reason = [] if previous else [chosen.reason]
     return settings, seer, chain(reason, describe_plan(task, previous, settings, seer, refit))
 
@@ -219,7 +230,7 @@ def _choose(
         has = f"has the backbone {before.backbone.name}" if before.backbone else "learns pixels"
         raise InputError(f"a scholar's backbone is fixed by its first task, and this one {has}: start a new one")
     # The machine may be another one.
-    return Choice(changed(before.model_copy(update={"compute": ComputeSettings()}), changes), "")
+    return Choice(changed(forget_budget(before).model_copy(update={"compute": ComputeSettings()}), changes), "")
 
 
 def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:

@@ -16,6 +16,8 @@ from scholars.training.meter import Tick
 
 # Shorter side, in pixels, of half of the images of a task from which on they are photographs.
 PHOTOGRAPH_SIDE = 64
+# Pixels a side of small pictures, for scholars of pixels: the least that holds the images of a first task, or the last.
+PIXEL_SIDES = (28, 32)
 # What --backbone takes besides a name.
 AUTO, NONE = "auto", "none"
 
@@ -55,7 +57,7 @@ def choose_settings(task: Task, changes: Mapping[str, Any] | None = None, backbo
     elif of_pixels := [key for key in changes if _is_of_pixels(key, changes[key])]:
         why = f"because {of_pixels[0]} is set, which is of pixels"
     if why:
-        return Choice(build(Settings, {}, changes, where="settings"), f"backbone: none, {why}")
+        return Choice(_of_pixels(task, changes), f"backbone: none, {why}")
     try:
         settings = build(Settings, {"backbone": {}}, changes, where="settings")
     except InputError as error:
@@ -63,6 +65,16 @@ def choose_settings(task: Task, changes: Mapping[str, Any] | None = None, backbo
             f"{error}. These are photographs, which get the backbone {EMBEDDED}; --backbone none learns pixels"
         ) from None
     return Choice(settings, f"backbone: {EMBEDDED}, for photographs ({side}); --backbone none learns pixels")
+
+
+def _of_pixels(task: Task, changes: Mapping[str, Any]) -> Settings:
+    """Return the settings of a scholar of pixels, with the image shape of its first task unless that is set."""
+    side = task.train.median_side
+    shape = {
+        "size": next((size for size in PIXEL_SIDES if side <= size), PIXEL_SIDES[-1]),
+        "channels": 1 if "image.channels" not in changes and task.train.are_grey else 3,
+    }
+    return build(Settings, {"image": shape}, changes, where="settings")
 
 
 def _is_of_pixels(key: str, value: Any) -> bool:
@@ -139,10 +151,8 @@ def look_at_task(task: Task, backbone: Backbone, settings: Settings, session: Se
                 f"image.fit={settings.image.fit}: let this one look at the images"
             )
         return task
-    assert settings.backbone
 
     def report(done: int, total: int, speed: float) -> None:
         session.on_tick(Tick("features", done, total, {}, speed))
 
-    views, fit = settings.backbone.views, settings.image.fit
-    return look(task, backbone, views, fit, on_progress=report, stopping=session.stopping)
+    return look(task, backbone, settings.views, settings.image.fit, on_progress=report, stopping=session.stopping)

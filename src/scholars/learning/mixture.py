@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from scholars.compute.device import Fabric
-from scholars.generators import Generator
 from scholars.learning.arguments import LearnArgs
-from scholars.learning.dreams import CurrentDataReplay, FreshDreams, preview_pool, replay_source
+from scholars.learning.dreams import CurrentDataReplay, FreshDreams, replay_source
 from scholars.settings import Settings
+from scholars.settings.base import planned
 from scholars.tasks.task import Task
 from scholars.training.batches import Augmented, BatchSource, Mix, Pool, mix_shares, new_data_ratio
 from scholars.training.loop import Session
@@ -23,7 +23,6 @@ class Mixture:
     new: real images of the new task
     replayed: what stands for the earlier tasks; None for nothing
     augment, augment_replayed: how either is augmented for the solver
-    preview: dreams of the new task, and their share of the new task's part of the solver's batches
     dreams: how many dreams are drawn, besides those of a bank
     """
 
@@ -33,7 +32,6 @@ class Mixture:
     replayed: BatchSource | None = None
     augment: Callable[[BatchSource], BatchSource]
     augment_replayed: Callable[[BatchSource], BatchSource]
-    preview: tuple[float, BatchSource] | None = None
     dreams: int = 0
 
     def for_generator(self) -> BatchSource:
@@ -43,13 +41,9 @@ class Mixture:
 
     def for_solver(self) -> BatchSource:
         """Return the solver's batches: augmented images."""
-        new = self.new
-        if self.preview:
-            share, dreams = self.preview
-            new = Mix([(1 - share, new), (share, dreams)])
         if self.replayed is None:
-            return self.augment(new)
-        return Mix([(self.ratio, self.augment(new)), (1 - self.ratio, self.augment_replayed(self.replayed))])
+            return self.augment(self.new)
+        return Mix([(self.ratio, self.augment(self.new)), (1 - self.ratio, self.augment_replayed(self.replayed))])
 
 
 def build_mixture(args: LearnArgs, fabric: Fabric, session: Session) -> Mixture:
@@ -78,7 +72,8 @@ def build_mixture(args: LearnArgs, fabric: Fabric, session: Session) -> Mixture:
     fresh = 0.0
     if isinstance(replayed, FreshDreams):
         s, g = settings.image_solver, settings.trained_generator
-        fresh = (1 - r) * s.batch * s.steps + (1 - generator_r) * g.batches_per_step * g.batch * g.steps
+        of_generator = g.batches_per_step * g.batch * planned(g.steps)
+        fresh = (1 - r) * s.batch * planned(s.steps) + (1 - generator_r) * of_generator
     return replace(first, ratio=r, generator_ratio=generator_r, replayed=replayed, dreams=round(fresh))
 
 
@@ -91,35 +86,6 @@ def generator_share(args: LearnArgs, ratio: float) -> float:
     return max(ratio, 0.5 if args.brings_classes else 0.0)
 
 
-def add_preview(mix: Mixture, generator: Generator, args: LearnArgs, fabric: Fabric, session: Session) -> Mixture:
-    """Add dreams of the new task to the solver's batches, where ``replay.preview`` asks for them.
-
-    When all that is real is new and all that is dreamt is old, a solver tells new from old by what is real, and takes
-    every real image for a new class. Dreams of the new classes prevent that, if they look like the other dreams: those
-    of a flow can be told apart by the generation that drew them, and harm (docs/measurements.md).
-    """
-    task, previous, settings, classes = args.task, args.previous, args.settings, args.classes
-    share = settings.replay.preview
-    if share == "auto":
-        share = 0.5 if args.brings_classes and settings.trained_generator.dreams_look_real else 0.0
-    if not share or previous is None:
-        return mix
-    outputs = [classes.index(name) for name in task.classes]
-    count = max(len(outputs), round(settings.replay.bank * mix.ratio))
-    dreams = preview_pool(
-        generator,
-        count,
-        previous=previous,
-        outputs=outputs,
-        classes=len(classes),
-        settings=settings,
-        seed=args.position,
-        session=session,
-        fabric=fabric,
-    )
-    return replace(mix, preview=(share, dreams), dreams=mix.dreams + count)
-
-
 def real_pool(task: Task, classes: Sequence[str], settings: Settings, first_condition: int) -> Pool:
     """Return the real training images of a task, labelled by the scholar's outputs."""
     data = task.train.resized(settings.image.channels, settings.image.size, settings.image.fit)
@@ -129,5 +95,6 @@ def real_pool(task: Task, classes: Sequence[str], settings: Settings, first_cond
 
 def _augment_dreams(settings: Settings, source: BatchSource) -> Augmented:
     """Augment as new images are, but for what soft labels do without (smoothing) and ``replay`` sets for dreams."""
-    shift = settings.image_solver.shift if settings.replay.shift is None else settings.replay.shift
-    return replace(Augmented.by(settings.image_solver, source), shift=shift, mixup=settings.replay.mixup, smoothing=0.0)
+    augmented, shift = Augmented.by(settings.image_solver, source), settings.replay.shift
+    shift = augmented.shift if shift is None else shift
+    return replace(augmented, shift=shift, mixup=settings.replay.mixup, smoothing=0.0)

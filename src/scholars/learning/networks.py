@@ -11,6 +11,7 @@ from scholars.errors import InputError, ScholarsError
 from scholars.generators import NO_TEACHER, FeatureGenerator, Generator, Teacher, build_generator
 from scholars.scholar import Scholar
 from scholars.settings import Settings
+from scholars.settings.base import planned
 from scholars.solvers import Solver, build_solver
 from scholars.training.batches import Batch, BatchSource
 from scholars.training.loop import NO_SESSION, Descent, Session, fit
@@ -27,7 +28,7 @@ def train_solver(
     session: Session = NO_SESSION,
     stage: str = "solver",
 ) -> Solver:
-    """Train a solver of ``classes`` outputs on ``source``, as ``settings.solver`` says.
+    """Train a solver of ``classes`` outputs on ``source``, as ``settings.solver`` says, which leaves nothing open.
 
     previous: whose solver it starts from, if ``start`` is warm
     seed, stage: with the step, the seed of all randomness but that of fresh weights, which is ``seed`` alone
@@ -42,13 +43,21 @@ def train_solver(
         if previous and s.start == "warm":
             before = build_solver(s, settings.image, len(previous.classes))
             _warm_start(solver, previous.solver.state_dict(), before, "solver")
-            rate = (s.warm_rate or s.rate) / previous.generation**s.warm_decay
+            rate = planned(s.warm_rate)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         return distillation(model(batch.inputs).float(), batch.targets, batch.temperatures)
 
     trainee = Descent(fabric, solver, loss, rate=rate, weight_decay=s.weight_decay)
-    fit(trainee, lambda: source.draw(s.batch), fabric=fabric, steps=s.steps, seed=seed, stage=stage, session=session)
+    fit(
+        trainee,
+        lambda: source.draw(s.batch),
+        fabric=fabric,
+        steps=planned(s.steps),
+        seed=seed,
+        stage=stage,
+        session=session,
+    )
     check_finite(solver, "solver")
     return solver
 
@@ -89,7 +98,7 @@ def train_generator(
         generator.trainee(fabric, teacher),
         lambda: _resize_batch(source.draw(g.batch), g.size),
         fabric=fabric,
-        steps=g.steps,
+        steps=planned(g.steps),
         seed=seed,
         stage="generator",
         session=session,

@@ -7,10 +7,11 @@ import numpy.typing as npt
 
 from scholars.backbones import Backbone
 from scholars.errors import counted, shortlist
-from scholars.learning.arguments import union_of_classes
-from scholars.learning.estimate import estimate_seconds
+from scholars.learning.arguments import LearnArgs, union_of_classes
+from scholars.learning.budget import facts_of, plan_settings
+from scholars.learning.estimate import estimate
 from scholars.scholar import Scholar
-from scholars.settings import Settings
+from scholars.settings import GeneratorSettings, Settings, SolverSettings
 from scholars.tasks.images import Images
 from scholars.tasks.task import Task, nfc
 
@@ -47,8 +48,31 @@ def describe_plan(
             yield f"{len(names):,} {kind} (train + test): {shortlist([counts[name] for name in names], ', ')}"
     if previous and backbone:
         yield f"backbone: {backbone.record.name}, as before"
-    seconds = estimate_seconds(task, len({*known, *task.classes}), settings, backbone)
+    if previous is None and backbone is None:
+        colours = "grey" if settings.image.channels == 1 else "in colour"
+        yield f"images: {settings.image.size} pixels a side, {colours}, as for all later tasks"
+    args = LearnArgs(task, previous, "dreams", settings, 0)
+    seconds = estimate(args, backbone).seconds(settings.scale)
+    steps = describe_steps(plan_settings(settings, facts_of(args)))
+    yield f"budget: {describe_budget(settings)}{steps}"
     yield f"this takes about {describe_seconds(2 * seconds if refit else seconds)}"
+
+
+def describe_budget(settings: Settings) -> str:
+    """Return the budget for people: ``normal``, or ``0.6 of normal, for 5 minutes``."""
+    if isinstance(settings.budget, str):
+        return settings.budget
+    minutes = "" if settings.minutes is None else f", for {settings.minutes:g} minute{'s' * (settings.minutes != 1)}"
+    return f"{settings.budget:g} of normal{minutes}"
+
+
+def describe_steps(plan: Settings) -> str:
+    """Return the steps of a plan for people, after a colon; nothing where no network is trained by steps."""
+    solver, generator = plan.solver, plan.generator
+    steps = [f"{solver.steps:,} steps of the solver"] if isinstance(solver, SolverSettings) and solver.steps else []
+    if isinstance(generator, GeneratorSettings) and generator.steps:
+        steps.append(f"{generator.steps:,} of the generator")
+    return f": {', '.join(steps)}" if steps else ""
 
 
 def describe_seconds(seconds: float) -> str:

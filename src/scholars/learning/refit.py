@@ -31,8 +31,7 @@ def learn_held_out(learned: Scholar, args: LearnArgs, backbone: Backbone | None,
         return learned
     held_out = task.test
     if backbone:
-        assert args.settings.backbone
-        held_out = look_at(held_out, backbone, args.settings.backbone.views, args.settings.image.fit, keep=False)
+        held_out = look_at(held_out, backbone, args.settings.views, args.settings.image.fit, keep=False)
     whole = replace(task, train=sort_by_digest(task.train.followed_by(held_out)))
     # A folder of its own: what the first learning left is what it is resumed from.
     own = replace(session, folder=session.folder / "refit" if session.folder else None)

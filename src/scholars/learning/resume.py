@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from scholars.backbones import Backbone
 from scholars.errors import InputError
 from scholars.learning.arguments import LearnArgs
+from scholars.learning.estimate import estimate
+from scholars.learning.minutes import fit_budget
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.storage import files
@@ -26,6 +29,21 @@ def unfinished_work(folder: Path, args: LearnArgs) -> WorkFolder:
     previous = _weights_digest(args.previous) if args.previous else None
     past = args.past if isinstance(args.past, str) else [task.digest for task in args.past]
     return WorkFolder(folder, _NOTE, {**_key(args.task, args.settings, args.seed), "from": previous, "past": past})
+
+
+def fit_minutes(args: LearnArgs, backbone: Backbone | None, folder: Path | None, times: int = 1) -> LearnArgs:
+    """Return the arguments with the budget that takes ``settings.minutes``; unfinished work keeps the one it has.
+
+    folder: where unfinished work is kept
+    times: how often the task is learned
+    """
+
+    def unfinished(settings: Settings) -> WorkFolder:
+        assert folder
+        return unfinished_work(folder, replace(args, settings=settings))
+
+    settings = fit_budget(args.settings, unfinished if folder else None, lambda: estimate(args, backbone).times(times))
+    return replace(args, settings=settings)
 
 
 def claim(folder: Path, args: LearnArgs) -> None:

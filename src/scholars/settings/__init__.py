@@ -26,6 +26,7 @@ from scholars.settings.generator import (
     WGANSettings,
 )
 from scholars.settings.scholar import (
+    NORMAL_LOOKS,
     AuditSettings,
     Balance,
     ComputeSettings,
@@ -41,6 +42,7 @@ __all__ = [
     "EMBEDDED",
     "GENERATORS",
     "GENERATORS_AND_MIXTURE",
+    "NORMAL_LOOKS",
     "AdversarialSettings",
     "AnyGeneratorSettings",
     "AnySolverSettings",

@@ -1,6 +1,6 @@
 """The base class of every group of settings, and the types that several of them share."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -12,6 +12,12 @@ Kind = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Options = dict[str, JsonValue]
 Fit = Literal["crop", "pad", "stretch"]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+# How the description of a setting ends that `scholars.learning.budget` fills in.
+BY_RULE = "default: by the data (docs/defaults.md)"
+# How long to train: a name, or so many times as long as normal.
+Budget = Literal["small", "normal", "large"] | Annotated[float, Field(ge=0.001, le=1000)]
+
+T = TypeVar("T")
 
 
 class Section(BaseModel):
@@ -20,6 +26,13 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, serialize_by_alias=True
     )
+
+
+def planned(value: T | None) -> T:
+    """Return a setting that follows from the data (`scholars.learning.budget`). Raises TypeError before it does."""
+    if value is None:
+        raise TypeError("this setting follows from the data: plan_settings has not filled it in")
+    return value
 
 
 def check_none_or_enough(key: str, value: int, least: int) -> None:

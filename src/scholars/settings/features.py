@@ -29,8 +29,12 @@ class BackboneSettings(Section):
         le=1024,
         description="pixels a side of what it looks at, a multiple of its stride; default: the backbone's own",
     )
-    views: int = Field(
-        3, ge=0, le=64, description="augmented views of each training photo besides the plain one: cropped, mirrored"
+    views: int | None = Field(
+        None,
+        ge=0,
+        le=64,
+        description="augmented views of each training photo besides the plain one: cropped, mirrored; default: 3, of "
+        "budget small none, of large 11",
     )
 
 

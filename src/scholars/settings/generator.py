@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from scholars.settings.base import BatchSize, Decay, Kind, Options, Rate, Section, Steps, Width
+from scholars.settings.base import BY_RULE, BatchSize, Decay, Kind, Options, Rate, Section, Steps, Width
 from scholars.settings.features import MixtureSettings
 
 
@@ -21,7 +21,7 @@ class GeneratorSettings(Section):
     size: int | None = Field(
         None, ge=8, le=256, multiple_of=4, description="pixels a side that the generator works at; default: image.size"
     )
-    steps: Steps = Field(2000, description="training steps per task")
+    steps: Steps | None = Field(None, description=f"training steps per task; {BY_RULE}")
     batch: BatchSize = Field(64, description="images a step")
     conditional: bool = Field(True, description="draw the class that is asked for, task by task")
 
@@ -30,17 +30,11 @@ class GeneratorSettings(Section):
         """The number of batches that one training step draws."""
         return 1
 
-    @property
-    def dreams_look_real(self) -> bool:
-        """True if dreams of different tasks look alike, and like real images, to a classifier."""
-        return False
-
 
 class FlowSettings(GeneratorSettings):
     """Flow matching (Lipman et al. 2023), by default with a small U-Net."""
 
     kind: Literal["flow"] = "flow"
-    steps: Steps = Field(1800, description="training steps per task")
     rate: Rate = Field(5e-3, description="peak learning rate")
     net: Literal["auto", "unet", "mlp"] = Field(
         "auto",
@@ -97,7 +91,6 @@ class VAESettings(GeneratorSettings):
     """Variational autoencoder (Kingma & Welling 2014)."""
 
     kind: Literal["vae"] = "vae"
-    steps: Steps = Field(3000, description="training steps per task")
     batch: BatchSize = Field(128, description="images a step")
     rate: Rate = Field(2e-3, description="peak learning rate")
     net: Literal["auto", "conv", "mlp"] = Field(
@@ -128,7 +121,7 @@ class VAESettings(GeneratorSettings):
 class AdversarialSettings(GeneratorSettings):
     """The settings that every adversarial generator has."""
 
-    steps: Steps = Field(4000, description="generator steps per task")
+    steps: Steps | None = Field(None, description=f"generator steps per task; {BY_RULE}")
     batch: BatchSize = Field(32, description="images a step, of each of critic and generator")
     critic_steps: int = Field(1, ge=1, le=100, description="critic steps per generator step")
     rate: Rate = Field(1e-3, description="the generator's learning rate; decays linearly to zero")
@@ -146,12 +139,12 @@ class AdversarialSettings(GeneratorSettings):
     latent: int = Field(128, ge=1, le=4096, description="dimensions of the noise")
     ema: Decay = Field(0.99, description="decay of the moving average of the weights used to sample")
     conditional: bool = Field(False, description="draw what is asked for, by task and class (Miyato & Koyama 2018)")
-    spread: float = Field(
-        1.0,
+    spread: float | None = Field(
+        None,
         gt=0,
         le=3,
         description="standard deviation of the noise that dreams are drawn from, 1 in training: more gives rarer "
-        "images, of which the solver is less sure",
+        "images, of which the solver is less sure; default: 1, of a conditional r3gan 1.2",
     )
 
     @property
@@ -160,13 +153,13 @@ class AdversarialSettings(GeneratorSettings):
         return self.critic_steps
 
     @property
-    def dreams_look_real(self) -> bool:
-        """True if the critic knows the condition, and so compares dreams of each class with its real images."""
-        return self.conditional
+    def dream_spread(self) -> float:
+        """The standard deviation of the noise that dreams are drawn from."""
+        return self.spread or 1.0
 
     @model_validator(mode="after")
     def _spread_of_what_is_told(self) -> Self:
-        if self.spread != 1 and not self.conditional:
+        if self.spread not in (None, 1) and not self.conditional:
             raise ValueError(
                 "spread other than 1 needs conditional=true: else the generator cannot tell dreams from new images, "
                 "and its noise is widened again with every task"
@@ -186,18 +179,29 @@ class R3GANSettings(AdversarialSettings):
     """Relativistic GAN with gradient penalties on real and generated images (Huang et al. 2024)."""
 
     kind: Literal["r3gan"] = "r3gan"
-    steps: Steps = Field(2500, description="generator steps per task")
-    rate: Rate = Field(2e-3, description="the generator's learning rate; decays linearly to zero")
+    batch: BatchSize = Field(64, description="images a step, of each of critic and generator")
+    rate: Rate = Field(4e-3, description="the generator's learning rate; decays linearly to zero")
+    critic_rate: Rate = Field(4e-3, description="the critic's learning rate; decays linearly to zero")
     conditional: bool = Field(True, description="draw what is asked for, by task and class (Miyato & Koyama 2018)")
     penalty: float = Field(1.0, ge=0, le=1e4, description="coefficient of both gradient penalties (the paper's gamma)")
     penalised: float = Field(0.25, gt=0, le=1, description="share of each batch that the penalties are estimated from")
-    classify: float = Field(
-        0.0,
+    classify: float | None = Field(
+        None,
         ge=0,
         le=100,
         description="weight of a classifier in the critic, by which the generator learns to show the class asked for "
-        "(Odena et al. 2017); helps where a class has few images or hard ones; 0: none",
+        "(Odena et al. 2017); 0: none; default: 0.3 if conditional",
     )
+
+    @property
+    def dream_spread(self) -> float:
+        """The standard deviation of the noise that dreams are drawn from."""
+        return self.spread or (1.2 if self.conditional else 1.0)
+
+    @property
+    def classification(self) -> float:
+        """The weight of the critic's classifier."""
+        return self.classify if self.classify is not None else 0.3 * self.conditional
 
     @model_validator(mode="after")
     def _classified_as_told(self) -> Self:

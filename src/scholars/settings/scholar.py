@@ -5,11 +5,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scholars.settings.base import Fit, Section, check_none_or_enough
+from scholars.settings.base import BY_RULE, Budget, Fit, Section, check_none_or_enough
 from scholars.settings.features import FEATURE_SOLVERS, BackboneSettings, FeatureSolverSettings, MixtureSettings
 from scholars.settings.generator import GENERATORS, AnyGeneratorSettings, GeneratorSettings, OwnSettings, R3GANSettings
 from scholars.settings.solver import AnySolverSettings, SolverSettings
 
+# The budgets that have a name, in times of the normal one.
+BUDGETS: Mapping[str, float] = {"small": 1 / 4, "normal": 1.0, "large": 3.0}
+# The views of a photo that a backbone looks at with the normal budget, the plain one included.
+NORMAL_LOOKS = 4
 # What is drawn equally often: each image and dream, or each class.
 Balance = Literal["none", "classes"]
 
@@ -51,7 +55,9 @@ class ReplaySettings(Section):
     dreams: Literal["bank", "fresh"] = Field(
         "bank", description="bank: draw dreams once and keep them; fresh: draw new ones for every batch"
     )
-    bank: int = Field(12_000, ge=1, le=10_000_000, description="dreams drawn from the previous scholar per task")
+    bank: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+        None, description=f"dreams drawn from the previous scholar per task; {BY_RULE}"
+    )
     balance: Balance = Field(
         "none",
         description="classes: draw every class equally often, of the real images of each task and (as labelled) of the "
@@ -64,11 +70,6 @@ class ReplaySettings(Section):
         "for the class that the generator was asked for",
     )
     confidence: float = Field(0.5, ge=0, lt=1, description="least probability that filter=confidence keeps")
-    preview: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = Field(
-        "auto",
-        description="share of the solver's images of the new task that are dreams of it: else it could tell new "
-        "classes from old by what is real; auto: half where there are new classes and a conditional adversary",
-    )
     shift: int | None = Field(
         None, ge=0, le=16, description="dreams are shifted by up to this many pixels; default: as solver.shift"
     )
@@ -99,8 +100,10 @@ class AuditSettings(Section):
     """The audit of the dreams after every task. Nothing here changes what is learned."""
 
     dreams: int = Field(2000, ge=0, le=1_000_000, description="dreams to look at; 0: no audit")
-    steps: int = Field(
-        300, ge=1, le=1_000_000, description="training steps of the probe, a solver that is trained on dreams alone"
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None,
+        description="training steps of the probe, a solver that is trained on dreams alone; default: as many as the "
+        "solver's, 300 at most",
     )
 
     @model_validator(mode="after")
@@ -126,6 +129,18 @@ class Settings(Section):
     """
 
     image: ImageSettings = ImageSettings()
+    budget: Budget = Field(
+        "normal",
+        description="how long to train where steps are not set: small and large take about 1/4 and 3 times as long as "
+        "normal; or a number, so many times as long",
+    )
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="choose the budget that takes about so many minutes on this machine, whose pace is measured first; "
+        "of an experiment: all of it",
+    )
     backbone: BackboneSettings | None = Field(None, description="default: none, the scholar learns pixels")
     solver: AnySolverSettings = SolverSettings()
     generator: AnyGeneratorSettings = R3GANSettings()
@@ -149,17 +164,6 @@ class Settings(Section):
             replay = replay.model_dump(exclude_unset=True)
         sections["replay"] = {"balance": "classes", **replay} if isinstance(replay, Mapping) else replay
         return {**data, **sections}
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        kind = self.generator.kind
-        preview = self.replay.preview
-        if preview not in ("auto", 0) and not self.generator.conditional:
-            raise ValueError(
-                f"replay.preview={preview} needs a conditional generator, and generator.kind={kind} is not: set "
-                "generator.conditional=true, or replay.preview=0"
-            )
-        return self
 
     @model_validator(mode="after")
     def _pixels_or_features(self) -> Self:
@@ -217,6 +221,19 @@ class Settings(Section):
                 f"set replay.{key}=none or replay.dreams=bank"
             )
         return self
+
+    @property
+    def scale(self) -> float:
+        """How long to train, as so many times the normal budget."""
+        return BUDGETS[self.budget] if isinstance(self.budget, str) else self.budget
+
+    @property
+    def views(self) -> int:
+        """The augmented views of each photo that a backbone looks at. Raises TypeError for a scholar of pixels."""
+        if self.backbone is None:
+            raise TypeError("only a backbone looks at views")
+        # Looking takes most of the time, and one view more is the plain one.
+        return max(0, round(NORMAL_LOOKS * self.scale) - 1) if self.backbone.views is None else self.backbone.views
 
     @property
     def image_solver(self) -> SolverSettings:

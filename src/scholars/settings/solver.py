@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from scholars.settings.base import BatchSize, Kind, Options, Rate, Section, Steps, Width
+from scholars.settings.base import BY_RULE, BatchSize, Kind, Options, Rate, Section, Steps, Width
 from scholars.settings.features import FEATURE_SOLVERS, FeatureSolverSettings, HeadSettings, LDASettings, NCMSettings
 
 
@@ -19,50 +19,49 @@ class SolverSettings(Section):
     )
     options: Options = Field({}, description="settings of a solver of your own, any keys")
     width: Width = Field(
-        32, description="cnn: channels of the first of three stages, twice as many in each next; mlp: units of a layer"
+        16, description="cnn: channels of the first of three stages, twice as many in each next; mlp: units of a layer"
     )
-    steps: Steps = Field(1200, description="training steps per task")
-    batch: BatchSize = Field(128, description="images a step, new and replayed together")
+    steps: Steps | None = Field(None, description=f"training steps per task; {BY_RULE}")
+    batch: BatchSize = Field(64, description="images a step, new and replayed together")
     rate: Rate = Field(3e-3, description="peak learning rate of the one-cycle schedule")
     warm_rate: Rate | None = Field(
         None,
         description="peak learning rate where training starts from the previous solver's weights; a lower one forgets "
-        "less, and learns what is new more slowly; default: as rate",
-    )
-    warm_decay: float = Field(
-        0.0,
-        ge=0,
-        le=2,
-        description="a warm start's rate is divided by the number of tasks known to this power: the more is known, the "
-        "less one more task may change; 1: as in a running mean",
+        f"less, and learns what is new more slowly; {BY_RULE}",
     )
     weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW's decoupled weight decay")
-    shift: int = Field(2, ge=0, le=16, description="training images are shifted by up to this many pixels each way")
-    warp: float = Field(
-        0.0,
+    shift: int | None = Field(
+        None,
+        ge=0,
+        le=16,
+        description="training images are shifted by up to this many pixels each way; default: 2, for an mlp 0",
+    )
+    warp: float | None = Field(
+        None,
         ge=0,
         lt=1,
-        description="training images are rotated, stretched and sheared by up to this share of their size",
+        description="training images are rotated, stretched and sheared by up to this share of their size; default: "
+        "0.15, for an mlp 0",
     )
     flip: bool = Field(False, description="training images are mirrored half of the time; wrong for digits and letters")
-    invert: bool = Field(
-        False,
+    invert: bool | None = Field(
+        None,
         description="training images are made negatives half of the time (Cubuk et al. 2019): for what is as often "
-        "light on dark as dark on light",
+        f"light on dark as dark on light; {BY_RULE}",
     )
     smoothing: float = Field(
-        0.0,
+        0.1,
         ge=0,
         lt=1,
         description="share of a given label that goes to all known classes alike (Szegedy et al. 2016); dreams are "
         "labelled by a solver, smoothly, and stay so",
     )
-    noise: float = Field(
-        0.0,
+    noise: float | None = Field(
+        None,
         ge=0,
         le=255,
         description="largest standard deviation of the noise on training images, on the 0..255 scale; hides from the "
-        "solver what distinguishes dreams from real images",
+        f"solver what distinguishes dreams from real images; {BY_RULE}",
     )
     start: Literal["warm", "fresh"] = Field(
         "warm", description="start from the previous solver's weights, or from new ones"
@@ -70,9 +69,8 @@ class SolverSettings(Section):
 
     @model_validator(mode="after")
     def _warm(self) -> Self:
-        if self.start == "fresh" and (self.warm_rate is not None or self.warm_decay):
-            key = "warm_decay" if self.warm_rate is None else "warm_rate"
-            raise ValueError(f"solver.{key} is that of a warm start: set solver.start=warm, or leave it out")
+        if self.start == "fresh" and self.warm_rate is not None:
+            raise ValueError("solver.warm_rate is that of a warm start: set solver.start=warm, or leave it out")
         return self
 
 

@@ -126,10 +126,13 @@ class TaskRecord(Section):
     test_counts: tuple[int, ...] = Field((), description="number of real test images of each of its classes")
     seed: int = Field(description="seed that it was learned with")
     learned_at: str = Field(description="date and time when it was learned: ISO 8601, UTC")
-    seconds: dict[str, float] = Field(description="wall time of each stage: bank, generator, preview, solver")
+    seconds: dict[str, float] = Field(description="wall time of each stage: bank, generator, solver")
     dreamt: int = Field(0, description="number of dreams drawn to learn it, with those that a filter dropped")
     metrics: dict[str, dict[str, float]] = Field(description="last values logged in each training: solver, generator")
     settings: Settings = Field(description="all settings that it was learned with")
+    plan: dict[str, int | float | bool] = Field(
+        {}, description="what followed from the data, of what those settings leave open, by dotted path"
+    )
     engine: str | None = Field(None, description="what ran the backbone: onnxruntime or torch; None without a backbone")
     audit: Audit | None = Field(None, description="audit of the dreams after this task")
     trained: str = Field(

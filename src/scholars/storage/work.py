@@ -27,7 +27,7 @@ class WorkFolder:
     def state(self) -> Literal["new", "same", "other", "foreign"]:
         """Return what is in the folder: nothing, the same work, other work, or something without a note."""
         if (self.path / self.note).is_file():
-            return "same" if self._noted() == self.key else "other"
+            return "same" if self.noted() == self.key else "other"
         if not self.path.exists():
             return "new"
         empty = self.path.is_dir() and all(is_stale_temp(entry, self.note) for entry in self.path.iterdir())
@@ -43,10 +43,11 @@ class WorkFolder:
         """Remove the folder, if it is there."""
         remove_folder(self.path)
 
-    def _noted(self) -> Mapping[str, Any] | None:
+    def noted(self) -> dict[str, Any] | None:
+        """Return the key of the work that is in the folder; None where there is none, or its note is damaged."""
         try:
             return read_json(self.path / self.note)
-        except InputError:  # damaged: equal to no key
+        except InputError:
             return None
 
 

@@ -23,6 +23,8 @@ from scholars.tasks.transforms import Transform
 
 T = TypeVar("T")
 U = TypeVar("U", np.uint8, np.float16)
+# Images in which colours are looked for.
+_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -135,6 +137,12 @@ class Images:
         if self.files is not None:
             return float(np.median(self.files.sides))
         return float(min(self.images.shape[2:]))
+
+    @property
+    def are_grey(self) -> bool:
+        """True if no image has colours, of some that are evenly spread over all."""
+        sample = self[np.unique(np.linspace(0, len(self) - 1, min(_LOOKED_AT, len(self))).astype(np.int64))].images
+        return sample.shape[1] == 1 or bool((sample == sample[:, :1]).all())
 
     @property
     def nbytes(self) -> int:

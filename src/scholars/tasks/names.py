@@ -11,5 +11,5 @@ TORCHVISION_CLASSES = {
     "cifar10": "CIFAR10",
 }
 # Made by other packages, or drawn.
-NEED_NO_DATA = ("digits", "street")
+NEED_NO_DATA = ("digits", "printed", "street")
 NAMES = (*TORCHVISION_CLASSES, *NEED_NO_DATA)

@@ -120,6 +120,10 @@ def _open_named(name: str, data_dir: str | Path | None) -> Task:
             from scholars.tasks.digits import read_digits
 
             return read_digits()
+        case "printed":
+            from scholars.tasks.printed import draw_printed
+
+            return draw_printed()
         case "street":
             from scholars.tasks.street import draw_street
 

@@ -1,36 +1,16 @@
 """Draw digits as on photographs of house numbers: colour images to learn from without a network."""
 
 from functools import cache
-from pathlib import Path
 
-import matplotlib
-import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional
 
-from scholars.tasks.images import Images
+from scholars.tasks.glyphs import CHUNK, FILL, ChunkRng, draw_part, glyph_atlas
 from scholars.tasks.task import Task
 
 SIZE = 32
 """The side of the images, as in SVHN."""
-
-# Fonts that come with matplotlib. Left out: DejaVu Sans Mono (its zero carries a dot, which house numbers do not) and
-# the mathematical fonts (no digits, double-struck or old-style ones).
-_FONTS = (
-    *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"),
-    *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic"),
-    *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
-    *("cmr10", "cmb10", "cmss10", "cmtt10"),
-)
-# Pixels of the atlas by which strokes are thickened: painted and cast digits are bolder than print.
-_STROKES = (0, 1, 2)
-_CELL = 48  # pixels of an atlas cell: more than are shown, so that digits are scaled down and keep their detail
-_FILL = 0.75  # the part of a cell's height that a digit fills: bold ones, wider than high, must fit as well
-
-# One random stream per chunk of this many images: a smaller task is a prefix of a larger one, and memory stays low.
-_CHUNK = 500
 
 
 def draw_street(train: int = 20_000, test: int = 4_000, seed: int = 0) -> Task:
@@ -41,70 +21,19 @@ def draw_street(train: int = 20_000, test: int = 4_000, seed: int = 0) -> Task:
 
     A stand-in for SVHN: the digit in the middle is the label; neighbours, lighting, blur and noise are to be ignored.
     """
-    return Task("street", tuple("0123456789"), _draw_part(seed, 0, train), _draw_part(seed, 1, test))
+    shape = (3, SIZE, SIZE)
+    learned, tested = (draw_part(_draw_chunk, shape, seed, part, count) for part, count in enumerate((train, test)))
+    return Task("street", tuple("0123456789"), learned, tested)
 
 
-def _draw_part(seed: int, part: int, count: int) -> Images:
-    """Draw ``count`` images of one part; the classes of every full chunk are balanced."""
-    images = np.empty((count, 3, SIZE, SIZE), dtype=np.uint8)
-    labels = np.empty(count, dtype=np.int64)
-    for start in range(0, count, _CHUNK):
-        # SeedSequence hashes: neighbouring seeds, parts and chunks get unrelated streams.
-        rng = _ChunkRng(int(np.random.SeedSequence((seed, part, start)).generate_state(1)[0]))
-        digits = torch.randperm(_CHUNK, generator=rng.generator) % 10
-        kept = min(_CHUNK, count - start)
-        images[start : start + kept] = _draw_chunk(digits, rng)[:kept].numpy()
-        labels[start : start + kept] = digits[:kept].numpy()
-    return Images(images, labels)
+def _colour(rng: ChunkRng, luminance: Tensor) -> Tensor:
+    """Draw colours of this luminance, ``[B, 3, 1, 1]``: nearly grey for most, as in SVHN, vivid for a few.
 
-
-class _ChunkRng:
-    """Random numbers for a chunk of images, ``[B, 1, 1, 1]`` unless another shape is given."""
-
-    def __init__(self, seed: int) -> None:
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def uniform(self, low: float, high: float) -> Tensor:
-        """Draw uniformly from low..high."""
-        return torch.rand(_CHUNK, 1, 1, 1, generator=self.generator) * (high - low) + low
-
-    def normal(self, std: float, *shape: int) -> Tensor:
-        """Draw from a normal distribution around 0 with this standard deviation, ``[B, *shape]``."""
-        return torch.randn(_CHUNK, *(shape or (1, 1, 1)), generator=self.generator) * std
-
-    def bernoulli(self, probability: float) -> Tensor:
-        """Draw 1.0 with this probability, else 0.0."""
-        return (self.uniform(0, 1) < probability).float()
-
-    def colour(self, luminance: Tensor) -> Tensor:
-        """Draw colours of this luminance, ``[B, 3, 1, 1]``: nearly grey for most, as in SVHN, vivid for a few.
-
-        Daylight, skies, brick and wood lie between blue and orange: green and purple are rare.
-        """
-        orange = self.normal(0.045) * torch.tensor([1.0, 0.0, -1.0])[:, None, None]
-        chroma = (orange + self.normal(0.012, 3, 1, 1)) * (1 + 3 * self.bernoulli(0.12))
-        return luminance + chroma - chroma.mean(1, keepdim=True)
-
-
-@cache
-def _glyph_atlas() -> tuple[Tensor, Tensor]:
-    """Return the glyphs as alpha masks in 0..1, ``[F, 10, CELL, CELL]``, and their widths in cells, ``[F, 10]``."""
-    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
-    masks = np.zeros((len(_FONTS) * len(_STROKES), 10, _CELL, _CELL), dtype=np.float32)
-    widths = np.zeros(masks.shape[:2], dtype=np.float32)
-    for i in range(len(masks)):
-        path, stroke = folder / f"{_FONTS[i // len(_STROKES)]}.ttf", _STROKES[i % len(_STROKES)]
-        # Fonts disagree about how much of their size a digit fills: measure at 100 and scale.
-        _, top, _, bottom = ImageFont.truetype(path, 100).getbbox("8")
-        font = ImageFont.truetype(path, 100 * (_FILL * _CELL - 2 * stroke) / (bottom - top))
-        for digit in range(10):
-            left, top, right, bottom = font.getbbox(str(digit), stroke_width=stroke)
-            image = Image.new("L", (_CELL, _CELL))
-            place = ((_CELL - left - right) / 2, (_CELL - top - bottom) / 2)
-            ImageDraw.Draw(image).text(place, str(digit), fill=255, font=font, stroke_width=stroke)
-            masks[i, digit] = np.asarray(image, dtype=np.float32) / 255
-            widths[i, digit] = (right - left) / _CELL
-    return torch.from_numpy(masks), torch.from_numpy(widths)
+    Daylight, skies, brick and wood lie between blue and orange: green and purple are rare.
+    """
+    orange = rng.normal(0.045) * torch.tensor([1.0, 0.0, -1.0])[:, None, None]
+    chroma = (orange + rng.normal(0.012, 3, 1, 1)) * (1 + 3 * rng.bernoulli(0.12))
+    return luminance + chroma - chroma.mean(1, keepdim=True)
 
 
 @cache
@@ -132,7 +61,7 @@ def _camera_matrices() -> Tensor:
     return torch.stack(matrices)
 
 
-def _draw_chunk(digits: Tensor, rng: _ChunkRng) -> Tensor:
+def _draw_chunk(digits: Tensor, rng: ChunkRng) -> Tensor:
     """Draw images of the digits ``[B]``, ``[B, 3, SIZE, SIZE]`` uint8."""
     across = (torch.arange(SIZE) + 0.5) * (2 / SIZE) - 1
     y, x = torch.meshgrid(across, across, indexing="ij")
@@ -142,10 +71,10 @@ def _draw_chunk(digits: Tensor, rng: _ChunkRng) -> Tensor:
     return _photograph(_paint_digits(ink, rim, wall, rng), x, y, rng)
 
 
-def _project_to_wall(x: Tensor, y: Tensor, rng: _ChunkRng) -> tuple[Tensor, Tensor]:
+def _project_to_wall(x: Tensor, y: Tensor, rng: ChunkRng) -> tuple[Tensor, Tensor]:
     """Return where pixels lie on a wall seen from aside, in half cells from the digit's centre; ``[B, 1, H, W]``."""
     turn, shear = rng.normal(0.11), rng.normal(0.15)
-    tall = _FILL / rng.uniform(0.52, 1.0)  # the digit's part of the image's height
+    tall = FILL / rng.uniform(0.52, 1.0)  # the digit's part of the image's height
     wide = tall * rng.uniform(0.9, 1.65)  # more than 1 squeezes: house numbers are narrower than print
     depth = 1 + rng.normal(0.07) * x + rng.normal(0.05) * y
     u = wide * (torch.cos(turn) * x - torch.sin(turn) * y + shear * y + rng.normal(0.11)) / depth
@@ -153,11 +82,11 @@ def _project_to_wall(x: Tensor, y: Tensor, rng: _ChunkRng) -> tuple[Tensor, Tens
     return u, v
 
 
-def _render_digits(digits: Tensor, u: Tensor, v: Tensor, rng: _ChunkRng) -> tuple[Tensor, Tensor]:
+def _render_digits(digits: Tensor, u: Tensor, v: Tensor, rng: ChunkRng) -> tuple[Tensor, Tensor]:
     """Return how much of each pixel the digits cover, and their outline or shadow if any; ``[B, 1, H, W]`` each."""
-    masks, widths = _glyph_atlas()
-    font = torch.randint(len(masks), (_CHUNK,), generator=rng.generator)
-    neighbours = torch.randint(10, (2, _CHUNK), generator=rng.generator)
+    masks, widths = glyph_atlas()
+    font = torch.randint(len(masks), (CHUNK,), generator=rng.generator)
+    neighbours = torch.randint(10, (2, CHUNK), generator=rng.generator)
     gap = rng.uniform(0.0, 0.3)
     glyphs = [(masks[font, digits], torch.zeros(1), torch.ones(1))]
     for side, digit in zip((-1, 1), neighbours, strict=True):
@@ -179,10 +108,10 @@ def _render_digits(digits: Tensor, u: Tensor, v: Tensor, rng: _ChunkRng) -> tupl
     return ink, outlined * functional.max_pool2d(ink, 3, stride=1, padding=1) + shadowed * shadow
 
 
-def _render_wall(x: Tensor, y: Tensor, u: Tensor, v: Tensor, rng: _ChunkRng) -> Tensor:
+def _render_wall(x: Tensor, y: Tensor, u: Tensor, v: Tensor, rng: ChunkRng) -> Tensor:
     """Return a plate or a wall with texture and clutter; ``[B, 3, H, W]`` around 0..1."""
-    plate = rng.colour((0.46 + rng.normal(0.21)).clamp(0.06, 0.92))
-    around = rng.colour(rng.uniform(0.05, 0.9))
+    plate = _colour(rng, (0.46 + rng.normal(0.21)).clamp(0.06, 0.92))
+    around = _colour(rng, rng.uniform(0.05, 0.9))
     # A plate's edges show near the image's border: how far inside of all four a pixel lies, in half cells.
     edges = (rng.uniform(0.7, 1.6) - u, u + rng.uniform(0.7, 1.6), rng.uniform(0.78, 1.5) - v)
     inside = torch.stack([*edges, v + rng.uniform(0.78, 1.5)]).amin(0)
@@ -193,29 +122,29 @@ def _render_wall(x: Tensor, y: Tensor, u: Tensor, v: Tensor, rng: _ChunkRng) -> 
     off = torch.cos(angle) * x + torch.sin(angle) * y - rng.uniform(0.45, 1.2)
     bar = rng.bernoulli(0.25) * (1 - (off.abs() - rng.uniform(0.02, 0.2)).clamp(min=0) / 0.06).clamp(0, 1)
     wall = plate + outside * (around - plate)
-    wall = wall + torch.maximum(frame, bar) * (rng.colour(rng.uniform(0.05, 0.9)) - wall)
+    wall = wall + torch.maximum(frame, bar) * (_colour(rng, rng.uniform(0.05, 0.9)) - wall)
     # Stains and reflections: mostly grey, with a little colour.
     stains = rng.normal(0.06, 1, 5, 5) + rng.normal(0.01, 3, 5, 5)
     return wall + rng.uniform(0, 1) * functional.interpolate(stains, size=SIZE, mode="bicubic")
 
 
-def _paint_digits(ink: Tensor, rim: Tensor, wall: Tensor, rng: _ChunkRng) -> Tensor:
+def _paint_digits(ink: Tensor, rim: Tensor, wall: Tensor, rng: ChunkRng) -> Tensor:
     """Return the wall with the digits, lighter or darker than what they cover, at times hardly; ``[B, 3, H, W]``."""
     behind = (wall * ink).sum((1, 2, 3), keepdim=True) / (3 * ink.sum((1, 2, 3), keepdim=True))
     contrast = 0.12 + 0.55 * rng.uniform(0, 1) ** 1.4
     # Half of them darker, half lighter, except where black or white leaves no room for that.
     sign = 2 * rng.bernoulli(0.5) - 1
     sign = torch.where((behind + sign * contrast - 0.5).abs() > 0.55, -sign, sign)
-    colour = rng.colour(behind + sign * contrast)
+    colour = _colour(rng, behind + sign * contrast)
     # An outline or a shadow sets the number off: on the other side of the wall's luminance than the number.
-    scene = wall + rim * (rng.colour(behind - sign * rng.uniform(0.05, 0.4)) - wall)
+    scene = wall + rim * (_colour(rng, behind - sign * rng.uniform(0.05, 0.4)) - wall)
     return scene + ink * (colour - scene)
 
 
-def _photograph(scene: Tensor, x: Tensor, y: Tensor, rng: _ChunkRng) -> Tensor:
+def _photograph(scene: Tensor, x: Tensor, y: Tensor, rng: ChunkRng) -> Tensor:
     """Apply light, lens, sensor and exposure: ``[B, 3, H, W]`` around 0..1 -> uint8."""
     light = 1 + rng.normal(0.13) * x + rng.normal(0.13) * y
-    camera = _camera_matrices()[torch.randint(len(_camera_matrices()), (_CHUNK, 1), generator=rng.generator)]
+    camera = _camera_matrices()[torch.randint(len(_camera_matrices()), (CHUNK, 1), generator=rng.generator)]
     image = camera @ (scene.clamp(0, 1) * light) @ camera.mT
     # Noise of the sensor's grain, and of compression, which is coarse.
     image += rng.uniform(0, 0.02) * rng.normal(1, 3, SIZE, SIZE)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scholars.settings import Balance, SolverSettings
+from scholars.settings.base import planned
 from scholars.tasks.images import Images
 
 
@@ -162,11 +163,11 @@ class Augmented:
         s = settings
         return cls(
             source,
-            shift=s.shift,
-            warp=s.warp,
+            shift=planned(s.shift),
+            warp=planned(s.warp),
             flip=s.flip,
-            invert=s.invert,
-            noise=s.noise,
+            invert=planned(s.invert),
+            noise=planned(s.noise),
             smoothing=s.smoothing,
         )
 

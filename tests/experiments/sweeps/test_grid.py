@@ -106,7 +106,7 @@ def test_plain_values_come_back(values: list[str]) -> None:
 
 def test_the_command_runs_the_same_settings_on_the_real_test_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_PLUGINS", [])  # what other tests loaded would be part of it
-    sets = ["generator.kind=vae,flow", "replay.preview=0.1,auto", "validation=0.3", "solver.flip=false"]
+    sets = ["generator.kind=vae,flow", "replay.generator_ratio=0.1,auto", "validation=0.3", "solver.flip=false"]
     plan = plan_sweep("quickstart", sets, [0, 1], ["er", "replay"])
     trial = plan.trials[2]
     words = repeat_options(shlex.split(plan.command(trial, "my data")))
