@@ -15,13 +15,13 @@ from scholars.settings import R3GANSettings, ReplaySettings, Settings, SolverSet
 # Steps of a cell's trainings, dreams of its banks, test images of its tasks.
 STEPS, BANK, TEST_IMAGES = 24, 500, 500
 # What the rows that are kept were measured with, and what is extrapolated from them.
-DEFAULT_STEPS, DEFAULT_GENERATOR_STEPS, DEFAULT_BANK = 1200, 2500, 12_000
+DEFAULT_WIDTH, DEFAULT_STEPS, DEFAULT_GENERATOR_STEPS, DEFAULT_BANK = 32, 1200, 2500, 12_000
 DEFAULTS = Settings(
     solver=SolverSettings(
-        width=32, batch=128, steps=DEFAULT_STEPS, shift=2, warp=0.0, invert=False, noise=0.0, smoothing=0.0
+        width=DEFAULT_WIDTH, batch=128, steps=DEFAULT_STEPS, shift=2, warp=0.0, invert=False, noise=0.0, smoothing=0.0
     ),
     generator=R3GANSettings(
-        width=32, batch=32, steps=DEFAULT_GENERATOR_STEPS, classify=0.0, rate=2e-3, critic_rate=2e-3
+        width=DEFAULT_WIDTH, batch=32, steps=DEFAULT_GENERATOR_STEPS, classify=0.0, rate=2e-3, critic_rate=2e-3
     ),
     replay=ReplaySettings(bank=DEFAULT_BANK),
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log2
 
-from measuring.cost_model import DEFAULT_BANK, DEFAULT_STEPS, DEFAULTS, Cell, Formula, learning_seconds
+from measuring.cost_model import DEFAULT_BANK, DEFAULT_STEPS, DEFAULT_WIDTH, DEFAULTS, Cell, Formula, learning_seconds
 from measuring.pages import table
 from scholars.report.formatting import DASH
 
@@ -20,7 +20,7 @@ TEST_IMAGES, IMAGES, NEW_CLASSES = 1000, 5000, 2
 
 def default_cell(tasks: int, classes: int = NEW_CLASSES, size: int = DEFAULTS.image.size, images: int = IMAGES) -> Cell:
     """Return a cell of the default networks."""
-    return Cell(tasks, classes, images, size, DEFAULTS.image_solver.width, DEFAULTS.image_solver.batch // 4)
+    return Cell(tasks, classes, images, size, DEFAULT_WIDTH, DEFAULTS.image_solver.batch // 4)
 
 
 def extrapolation_sections(formulas: Mapping[str, Formula]) -> list[str]:
@@ -219,7 +219,7 @@ def gpu_step_seconds(processes: int, batch: int, size: int, gflop: float) -> flo
 def _gpus() -> list[str]:
     def rows() -> Iterator[Sequence[object]]:
         for batch, size in ((128, 32), (4096, 32), (128, 224), (4096, 224)):
-            gflop = solver_gflop(size, DEFAULTS.image_solver.width)
+            gflop = solver_gflop(size, DEFAULT_WIDTH)
             steps = [gpu_step_seconds(count, batch, size, gflop) for count in (1, 8, 64)]
             waiting = 1 - compute_seconds(64, batch, gflop) / steps[-1]
             cells = (f"{1e3 * seconds:,.1f} ms" for seconds in steps)

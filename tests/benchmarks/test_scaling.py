@@ -11,7 +11,7 @@ from measuring.costs_page import format_page
 from measuring.extrapolation import growths, solver_gflop
 from measuring.flop_count import count_flops
 
-from scholars.settings import Settings
+from scholars.settings import ImageSettings, SolverSettings
 from scholars.solvers import build_solver
 
 CELLS = [cell for cells in scaling.FACTORS.values() for cell in cells]
@@ -99,12 +99,11 @@ def test_the_task_at_which_something_breaks_is_as_by_hand() -> None:
 
 
 def test_the_solver_computes_as_much_as_the_extrapolation_assumes() -> None:
-    settings = Settings()
-    solver = build_solver(settings.image_solver, settings.image, 10)
+    solver = build_solver(SolverSettings(width=32), ImageSettings(), 10)
     images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
     labels = torch.zeros(2, dtype=torch.int64)
     counted = count_flops(lambda: torch.autograd.backward(F.cross_entropy(solver(images), labels))) / 2e9
-    assert solver_gflop(32, settings.image_solver.width) == pytest.approx(counted, rel=0.02)
+    assert solver_gflop(32, 32) == pytest.approx(counted, rel=0.02)
 
 
 def test_the_page_has_every_formula_and_the_points_that_were_held_back() -> None:

@@ -30,12 +30,13 @@ def test_by_hand() -> None:
     assert (plan.image_solver.noise, plan.image_solver.warm_rate) == (60, 0.001)
     assert plan_settings(GREY, Facts(images=50)).trained_generator.steps == round(5 * 50**0.8) == 114
     # Four numbers for each of them: 4^(3/10) times the steps.
-    coloured = changed(GREY, {"image.size": 56})
-    assert plan_settings(coloured, NEW).trained_generator.steps == round(2000 * 4**0.3) == 3031
+    larger = plan_settings(changed(GREY, {"image.size": 56}), NEW)
+    assert larger.trained_generator.steps == round(2000 * 4**0.3) == 3031
+    assert larger.image_solver.steps == round(12 * 12_000**0.5 * 4**0.3) == 1992
 
 
 def test_new_classes_get_noise_and_known_ones_a_rate_that_falls() -> None:
-    first, known = (plan_settings(Settings(), facts).image_solver for facts in (FIRST, KNOWN))
+    first, known = (plan_settings(GREY, facts).image_solver for facts in (FIRST, KNOWN))
     assert (first.noise, first.warm_rate) == (0, None)
     assert known.noise == 0
     assert known.warm_rate == pytest.approx(0.004 / 3)
@@ -74,7 +75,7 @@ def test_the_record_says_what_followed(low: Task, high: Task) -> None:
     open_ones = {"solver.steps": None, "solver.noise": None, "replay.bank": None, "budget": 0.05}
     settings = build(Settings, TINY, open_ones, "tests")
     one = learn(low, settings=settings)
-    steps = round(0.05 * 12 * len(low.train) ** 0.5)
+    steps = round(0.05 * 12 * len(low.train) ** 0.5 * (256 / 784) ** 0.3)
     assert one.lineage[0].plan["solver.steps"] == steps
     assert "generator.steps" not in one.lineage[0].plan
     assert one.settings.image_solver.steps is None

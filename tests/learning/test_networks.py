@@ -36,7 +36,7 @@ def test_the_more_is_known_the_gentler_a_solver_goes_on(
     learn(low, two, settings=with_changes(hasty, solver__warm_rate=0.002))
     learn(low, two, settings=with_changes(hasty, **many))
     learn(low, None, settings=with_changes(hasty, **many))
-    steps = round(12 * len(low.train) ** 0.5)
+    steps = round(12 * len(low.train) ** 0.5 * (256 / 784) ** 0.3)
     assert rates == [0.002, pytest.approx(0.004 / 3 * (600 / steps) ** 0.5), hasty.image_solver.rate]
 
 

@@ -97,6 +97,7 @@ class MethodRun:
             "peak_memory_mb": max(figures["peak"] for figures in done),
             "kept_bytes": max(figures["kept"] for figures in done),
             "images_generated": sum(figures["dreamt"] for figures in done),
+            "plans": [figures["plan"] for figures in done],
         }, after_first
 
     def _past(self, index: int) -> Past:
@@ -135,6 +136,7 @@ class MethodRun:
             "peak": round(peak_memory_mb(), 1),
             "kept": self._kept_bytes(scholar, index),
             "dreamt": scholar.lineage[-1].dreamt,
+            "plan": scholar.lineage[-1].plan,
         }
         files.write_json(self._figures_file(index), figures)
         shutil.rmtree(self._checkpoints(index), ignore_errors=True)

@@ -22,6 +22,7 @@ from scholars.learning.looking import look_at_task
 from scholars.learning.networks import train_solver
 from scholars.scholar import Scholar
 from scholars.settings.base import planned
+from scholars.solvers import default_width
 from scholars.storage.records import Audit, ClassAudit, TaskAudit
 from scholars.tasks.images import Images
 from scholars.tasks.resize import resize_images
@@ -106,7 +107,8 @@ def _train_probe(scholar: Scholar, dreams: Batch, seed: int, session: Session) -
     settings = planned_settings(scholar)
     s = settings.image_solver
     steps = settings.audit.steps or min(MOST_PROBE_STEPS, planned(s.steps))
-    small = s.model_copy(update={"width": max(s.width // 2, 4), "steps": steps})
+    width = s.width or default_width(s.kind, settings.image)
+    small = s.model_copy(update={"width": max(width // 2, 4), "steps": steps})
     settings = settings.model_copy(update={"solver": small})
     labelled = relabel(scholar, dreams, settings.replay)
     pool = Pool(labelled.inputs, labelled.targets, len(scholar.classes), temperature=settings.replay.temperature)

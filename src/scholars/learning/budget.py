@@ -1,10 +1,10 @@
 """The rule by which everything that a user leaves open about the training of pixels follows from the data.
 
 It was fitted on held-out training images of all streams of docs/results.md (docs/defaults.md has the fit, and explains
-it). With n training images, and a scale s that is 1 for the normal budget:
+it). With n training images of p numbers each, and a scale s that is 1 for the normal budget:
 
-    solver      s * min(12 n^(1/2), 1500) steps
-    generator   s * c * min(5 n^(4/5), 2000) (p / 784)^(3/10) steps, c by its kind, p the numbers in an image
+    solver      s * min(12 n^(1/2), 1500) * (p / 784)^(3/10) steps
+    generator   s * c * min(5 n^(4/5), 2000) * (p / 784)^(3/10) steps, c by its kind
     bank        a quarter of what solver and generator will draw from it: each dream is drawn four times on average
 
 A task that brings new classes to known ones is learned at another rate, and with noise: there, a solver could take all
@@ -21,7 +21,7 @@ from scholars.learning.arguments import LearnArgs
 from scholars.learning.mixture import generator_share
 from scholars.learning.negatives import shows_negatives
 from scholars.scholar import Scholar
-from scholars.settings import GeneratorSettings, Settings, SolverSettings
+from scholars.settings import GeneratorSettings, ImageSettings, Settings, SolverSettings
 from scholars.settings.base import planned
 from scholars.training.batches import new_data_ratio
 
@@ -63,7 +63,7 @@ def plan_settings(settings: Settings, facts: Facts) -> Settings:
     if isinstance(generator, GeneratorSettings) and generator.steps is None:
         filled["generator.steps"] = _generator_steps(settings, facts)
     if isinstance(settings.solver, SolverSettings):
-        filled |= _plan_solver(settings.solver, settings.scale, facts)
+        filled |= _plan_solver(settings.solver, settings, facts)
     plan = _fill(settings, filled)
     if plan.replay.bank is None and isinstance(plan.generator, GeneratorSettings):
         plan = _fill(plan, {"replay.bank": _bank(plan, facts)})
@@ -74,18 +74,20 @@ def _generator_steps(settings: Settings, facts: Facts) -> int:
     kind = settings.generator.kind
     if settings.backbone:
         return _times(settings.scale, _STEPS_OF_FEATURES.get(kind, _OTHER_STEPS_OF_FEATURES))
-    # 784: of an image of MNIST.
-    numbers = settings.image.channels * settings.image.size**2
-    return _times(
-        settings.scale * _STEPS_OF_KIND.get(kind, 1.0), min(5 * facts.images**0.8, 2000) * (numbers / 784) ** 0.3
-    )
+    steps = min(5 * facts.images**0.8, 2000) * _size_factor(settings.image)
+    return _times(settings.scale * _STEPS_OF_KIND.get(kind, 1.0), steps)
 
 
-def _plan_solver(solver: SolverSettings, scale: float, facts: Facts) -> dict[str, Any]:
+def _size_factor(image: ImageSettings) -> float:
+    """Return how much longer images of this size are learned than those of MNIST, of 784 numbers."""
+    return float((image.channels * image.size**2 / 784) ** 0.3)
+
+
+def _plan_solver(solver: SolverSettings, settings: Settings, facts: Facts) -> dict[str, Any]:
     """Return what is open of a solver of images, by dotted path."""
     unrelated_pixels = solver.kind == "mlp"
     rule = {
-        "steps": _times(scale, min(12 * facts.images**0.5, 1500)),
+        "steps": _times(settings.scale, min(12 * facts.images**0.5, 1500) * _size_factor(settings.image)),
         "shift": 0 if unrelated_pixels else 2,
         "warp": 0.0 if unrelated_pixels else 0.15,
         "invert": facts.negatives,

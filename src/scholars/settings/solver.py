@@ -18,8 +18,10 @@ class SolverSettings(Section):
         "(docs/own-networks.md). With a backbone: head, lda or ncm, which have settings of their own",
     )
     options: Options = Field({}, description="settings of a solver of your own, any keys")
-    width: Width = Field(
-        16, description="cnn: channels of the first of three stages, twice as many in each next; mlp: units of a layer"
+    width: Width | None = Field(
+        None,
+        description="cnn: channels of the first of three stages, twice as many in each next, default 16 for grey "
+        "images and 24 for coloured ones; mlp: units of a layer, default 512",
     )
     steps: Steps | None = Field(None, description=f"training steps per task; {BY_RULE}")
     batch: BatchSize = Field(64, description="images a step, new and replayed together")

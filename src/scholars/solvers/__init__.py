@@ -10,7 +10,14 @@ from scholars.settings.registry import builder
 from scholars.solvers.base import Solver
 from scholars.solvers.head import Head
 
-__all__ = ["Head", "Solver", "build_solver"]
+__all__ = ["Head", "Solver", "build_solver", "default_width"]
+
+
+def default_width(kind: str, image: ImageSettings) -> int:
+    """Return what ``solver.width`` is where it is not set: by the image shape, which all tasks of a scholar share."""
+    if kind == "mlp":
+        return 512
+    return 16 if image.channels == 1 else 24
 
 
 def build_solver(
@@ -24,6 +31,8 @@ def build_solver(
     """
     if not isinstance(settings, SolverSettings):
         return Head(settings, features or 0, classes)
+    if settings.width is None:
+        settings = settings.model_copy(update={"width": default_width(settings.kind, image)})
     built = builder("solver", settings.kind)(settings, image, classes)
     missing = [name for name in ("features", "classify") if not callable(getattr(built, name, None))]
     if not isinstance(built, nn.Module) or missing:

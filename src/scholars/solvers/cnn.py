@@ -13,6 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from scholars.compute.device import to_float
 from scholars.settings import ImageSettings, SolverSettings
+from scholars.settings.base import planned
 from scholars.solvers.base import Solver
 
 
@@ -21,7 +22,7 @@ class CNN(Solver):
 
     def __init__(self, settings: SolverSettings, image: ImageSettings, classes: int) -> None:
         super().__init__()
-        width = settings.width
+        width = planned(settings.width)
         layers: list[nn.Module] = []
         channels: int = image.channels
         for stage, out in enumerate((width, 2 * width, 4 * width)):

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from scholars.compute.device import to_float
 from scholars.settings import ImageSettings, SolverSettings
+from scholars.settings.base import planned
 from scholars.solvers.base import Solver
 
 
@@ -14,7 +15,7 @@ class MLP(Solver):
 
     def __init__(self, settings: SolverSettings, image: ImageSettings, classes: int) -> None:
         super().__init__()
-        pixels, width = image.channels * image.size**2, settings.width
+        pixels, width = image.channels * image.size**2, planned(settings.width)
         self.body = nn.Sequential(nn.Linear(pixels, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
         self.head = nn.Linear(width, classes)
 
