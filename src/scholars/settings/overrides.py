@@ -120,7 +120,8 @@ def _put(document: dict[str, Any], dotted: str, value: Any) -> None:
 
 def _tell_words_or_numbers(problems: Sequence[Any]) -> list[Any]:
     """Return the problems; of a setting that takes words or numbers, one instead of one for each."""
-    both = {problem["loc"][:-1] for problem in problems if str(problem["loc"][-1]).startswith("literal[")}
+    unions = (problem["loc"][:-1] for problem in problems if "literal[" in str(problem["loc"][-1:]))
+    both = set(unions)
     found = []
     for problem in problems:
         if problem["loc"][:-1] in both:
