@@ -18,6 +18,7 @@ from typing import Any
 
 from measuring import pages
 
+from scholars.errors import InputError
 from scholars.evaluation.metrics import summary
 from scholars.experiments.methods import METHOD_NAMES
 from scholars.experiments.recipe import Recipe, read_recipe
@@ -101,7 +102,7 @@ def run_words(stream: Stream, methods: Sequence[str], seeds: Sequence[int]) -> l
 
 def relevant_settings(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that figures depend on: not seeds, methods and names."""
-    keys = ("image", "solver", "generator", "replay", "tasks", "split", "scenario", "buffer", "validation")
+    keys = ("image", "budget", "solver", "generator", "replay", "tasks", "split", "scenario", "buffer", "validation")
     return {key: recipe[key] for key in keys}
 
 
@@ -135,13 +136,20 @@ def check_settings(name: str, recipe: Recipe, runs: Iterable[Mapping[str, Any]])
     """
     wanted = relevant_settings(recipe.model_dump())
     for run in runs:
-        row = build(Recipe, {"name": "row", **run["settings"]}, None, where="a measured row")
-        found = relevant_settings(row.model_dump())
-        if any(found[key] != wanted[key] for key in wanted if key != "generator" or run["method"] == "replay"):
+        found = settings_of_row(run)
+        if any(found.get(key) != wanted[key] for key in wanted if key != "generator" or run["method"] == "replay"):
             raise SystemExit(
                 f"{name}: the row of seed {run['seed']}, {run['method']} is of other settings than the recipe. "
                 f"Remove it in {pages.MEASURED}"
             )
+
+
+def settings_of_row(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a row, with those that came later; nothing where some are no settings of a recipe."""
+    try:
+        return relevant_settings(build(Recipe, {"name": "row", **run["settings"]}, None, where="a row").model_dump())
+    except InputError:
+        return {}
 
 
 def merge_seeds(parts: Parts) -> Results:

@@ -443,3 +443,21 @@ def test_files_of_a_source_that_are_left_out_are_said_once(tmp_path: Path) -> No
     plan = recipe(tasks=[], split={"source": str(photos), "tasks": 2}, methods=["naive"], export_dreams=False)
     run(plan, tmp_path / "out", callbacks=callbacks)
     assert [note for note in notes if "left out" in note] == ["left out 1 file: 1 .mp4 (videos)"]
+
+
+def test_joint_takes_as_many_steps_as_the_tasks_one_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of each task follow from its own data, and so does not their sum from all data."""
+    taken: dict[str, int] = {}
+
+    def noting(position: Position, tick: Tick) -> None:
+        taken[f"{position.method} {position.task}"] = tick.steps
+
+    document = {**RECIPE, "solver": {"kind": "mlp", "width": 16, "batch": 8}, "budget": 0.02}
+    plan = build(Recipe, {"name": "tiny", **document, "methods": ["naive", "joint"]}, None, where="tests")
+    run(plan, tmp_path / "out", callbacks=Callbacks(on_tick=noting))
+    low, high = (round(0.02 * 12 * count**0.5) for count in (len(open_task("digits").train) * 0.5, 300))
+    assert taken["naive high"] == high
+    assert taken["naive low"] == pytest.approx(low, abs=1)
+    assert taken["joint high"] == taken["naive low"] + taken["naive high"]

@@ -48,6 +48,22 @@ def test_an_unconditional_generator_has_no_spread() -> None:
         WGANSettings(spread=1.2)
 
 
+def test_what_an_unconditional_generator_has_not_need_not_be_left_out() -> None:
+    plain, told = R3GANSettings(conditional=False), R3GANSettings()
+    assert (plain.dream_spread, plain.classification) == (1, 0)
+    assert (told.dream_spread, told.classification) == (1.2, 0.3)
+    set_by_hand = R3GANSettings(spread=1.5, classify=0)
+    assert (set_by_hand.dream_spread, set_by_hand.classification) == (1.5, 0)
+    assert GANSettings(conditional=True).dream_spread == 1
+
+
+def test_an_unconditional_r3gan_trains_without_a_classifier() -> None:
+    model = R3GAN(R3GANSettings(width=8, latent=4, conditional=False), channels=3, size=16, conditions=3)
+    _, values = model.critic_loss(Linear(1 / 64), REAL, FAKE, CONDITIONS)
+    assert "classification_loss" not in values
+    train(model, POOL, batch=16, steps=2)
+
+
 def test_an_adversary_samples_with_an_average() -> None:
     gan = GAN(GANSettings(width=8, latent=4, ema=0.75), channels=3, size=16, conditions=3)
     trainee = gan.trainee(FABRIC, NO_TEACHER)

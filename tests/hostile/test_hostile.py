@@ -78,6 +78,34 @@ def test_a_description_that_contradicts_itself(folder: Path, change: dict[str, A
         Scholar.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ({"solver.noise": -1}, "plan: solver.noise"),
+        ({"solver.noise": "x"}, "plan"),
+        ({"solver.noise.x": 1}, "do not leave open"),
+        ({"solver.steps": 7}, "do not leave open"),
+        ({"compute.device": 1}, "do not leave open"),
+        ({"solver.further": 1}, "do not leave open"),
+        ({"solver.__class__": 1}, "do not leave open"),
+        ({"solver.model_extra": 1}, "plan: solver.model_extra"),
+        ({"solver": 1}, "do not leave open"),
+        ({"": 1}, "do not leave open"),
+        ([], "plan"),
+    ],
+)
+def test_a_plan_fills_in_what_the_settings_leave_open(folder: Path, plan: object, said: str) -> None:
+    document = description(folder)
+    record = document["lineage"][0]
+    record["settings"]["solver"]["noise"], record["plan"] = None, {"solver.noise": 3.0}
+    described(folder, document)
+    assert Scholar.load(folder).lineage[0].plan == {"solver.noise": 3.0}
+    record["plan"] = plan
+    described(folder, document)
+    with pytest.raises(InputError, match=said):
+        Scholar.load(folder)
+
+
 def test_weights_elsewhere_are_not_read(folder: Path, tmp_path: Path) -> None:
     away = tmp_path / "elsewhere.safetensors"
     (folder / "solver.safetensors").rename(away)

@@ -96,7 +96,7 @@ def learn_task(
     known = known_classes(scholar, origin)
     settings = settings_of(scholar, origin, changed, backbone)
     first: Task | None = None
-    if settings is None:  # whether a new scholar has a backbone is for its images to say
+    if settings is None:  # whether a new scholar has a backbone, and its image shape, is for its images to say
         first = open_source(messages, source, options, None, split=not test)
         settings = settings_of(scholar, origin, changed, backbone, first)
         assert settings

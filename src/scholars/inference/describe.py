@@ -119,6 +119,7 @@ def lineage_tree(scholar: Scholar, title: str, description: Mapping[str, Any]) -
         since = ", and has learned these images since" if record.refit else ""
         task.add(f"{learned} when learned{since}{later}")
         task.add(f"cost: {spent}")
+        task.add(f"budget: {describe_training(record)}")
         if record.audit:
             _add_audit(task.add("audit of the dreams after it"), record)
     for name, share in now.items():
@@ -135,6 +136,12 @@ def gaussians(memories: Mapping[str, Any]) -> str:
     """Return how many Gaussians each memory has, ``1 to 8 Gaussians``; ``memories`` as in `describe`."""
     counts = [one["components"] for one in memories["classes"]]
     return f"{span(counts)} Gaussian{'s' * (max(counts) > 1)}"
+
+
+def describe_training(record: TaskRecord) -> str:
+    """Return the budget that a task was learned with, and what followed from its data: ``normal; solver.steps 600``."""
+    plan = [f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in record.plan.items()]
+    return "; ".join([record.settings.described_budget, *([", ".join(plan)] if plan else [])])
 
 
 def _right(accuracy: float, class_mean: float | None) -> str:

@@ -22,7 +22,7 @@ from scholars.learning.mixture import generator_share
 from scholars.learning.negatives import shows_negatives
 from scholars.scholar import Scholar
 from scholars.settings import GeneratorSettings, ImageSettings, Settings, SolverSettings
-from scholars.settings.base import planned
+from scholars.settings.base import PLANNED_PARTS, planned
 from scholars.training.batches import new_data_ratio
 
 # Steps of a kind of generator that teach as much as one of r3gan, in as much time or less (docs/defaults.md).
@@ -153,7 +153,7 @@ def _fill(settings: Settings, values: Mapping[str, Any]) -> Settings:
 def open_settings(settings: Settings, plan: Settings) -> dict[str, int | float | bool]:
     """Return by dotted path what ``plan`` fills in of ``settings``."""
     filled = {}
-    for part in ("solver", "generator", "replay"):
+    for part in PLANNED_PARTS:
         before, after = getattr(settings, part), getattr(plan, part)
         for key in type(after).model_fields:
             if getattr(before, key) is None and (value := getattr(after, key)) is not None:

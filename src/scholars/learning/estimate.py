@@ -74,11 +74,16 @@ def estimate(args: LearnArgs, backbone: Backbone | None) -> Estimate:
     found = estimate_learning(args, pace, dreams=args.past == "dreams")
     if backbone is None:
         return found + estimate_audit(args, pace)
+    return found + estimate_looking(args, backbone)
+
+
+def estimate_looking(args: LearnArgs, backbone: Backbone) -> Estimate:
+    """Let the backbone look at some photos, and return how long it will look at all of the task."""
     looking = _seconds_of_a_look(args.task, backbone, args.settings)
     train, test = looking * len(args.task.train), looking * len(args.task.test)
     if args.settings.backbone and args.settings.backbone.views is not None:
-        return found + Estimate(train * (1 + args.settings.views) + test, 0.0)
-    return found + Estimate(test, train * NORMAL_LOOKS)
+        return Estimate(train * (1 + args.settings.views) + test, 0.0)
+    return Estimate(test, train * NORMAL_LOOKS)
 
 
 def estimate_learning(args: LearnArgs, pace: Pace, dreams: bool) -> Estimate:

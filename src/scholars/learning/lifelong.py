@@ -202,7 +202,8 @@ def settings_of(
 ) -> Settings | None:
     """Return the settings with which the scholar in ``folder`` would learn its next task.
 
-    task: the first one, whose images decide whether a new scholar has a backbone; without it, None where they decide
+    task: the first one, whose images decide whether a new scholar has a backbone, and in which shape one of pixels
+        learns; without it, None where they decide
     """
     known = _description(folder, origin)
     if known is None and task is None:

@@ -87,11 +87,12 @@ def _is_of_pixels(key: str, value: Any) -> bool:
 
 
 def decided_settings(changes: Mapping[str, Any], backbone: str | None) -> Settings | None:
-    """Return the settings of a new scholar where its first task does not decide about the backbone; else None."""
+    """Return the settings of a new scholar where its first task decides neither about backbone nor shape; else None."""
     changes = dict(changes)
     if backbone not in (None, AUTO, NONE):
         changes["backbone.name"] = backbone
-    if backbone == NONE or any(key.startswith("backbone.") for key in changes):
+    of_pixels = backbone == NONE and {"image.size", "image.channels"} <= changes.keys()
+    if of_pixels or any(key.startswith("backbone.") for key in changes):
         return build(Settings, {}, changes, where="settings")
     return None
 

@@ -1,7 +1,7 @@
 """Choose the budget that takes a given time: measure the machine's pace, once, and keep what followed from it."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from scholars.learning.estimate import Estimate
 from scholars.settings import Settings
@@ -25,12 +25,21 @@ def fit_budget(settings: S, unfinished: Callable[[S], WorkFolder] | None, measur
     if settings.minutes is None or not isinstance(settings.budget, str):
         return settings
     if unfinished:
-        noted = unfinished(settings).noted() or {}
-        before = settings.model_copy(update={"budget": noted.get("settings", noted).get("budget")})
+        before = with_noted_budget(settings, unfinished(settings).noted() or {})
         if unfinished(before).state() == "same":
             return before
     scale = measure().scale(60 * settings.minutes)
     return settings.model_copy(update={"budget": float(f"{min(max(scale, LEAST), MOST):.3g}")})
+
+
+def with_noted_budget(settings: S, note: Mapping[str, Any]) -> S:
+    """Return the settings with the budget, a number, that the note of some work holds; as they are where it has none.
+
+    note: settings, or with the key "settings"
+    """
+    noted = note.get("settings", note)
+    budget = noted.get("budget") if isinstance(noted, Mapping) else None
+    return settings.model_copy(update={"budget": budget}) if isinstance(budget, float) else settings
 
 
 def forget_budget(settings: S) -> S:

@@ -54,16 +54,8 @@ def describe_plan(
     args = LearnArgs(task, previous, "dreams", settings, 0)
     seconds = estimate(args, backbone).seconds(settings.scale)
     steps = describe_steps(plan_settings(settings, facts_of(args)))
-    yield f"budget: {describe_budget(settings)}{steps}"
+    yield f"budget: {settings.described_budget}{steps}"
     yield f"this takes about {describe_seconds(2 * seconds if refit else seconds)}"
-
-
-def describe_budget(settings: Settings) -> str:
-    """Return the budget for people: ``normal``, or ``0.6 of normal, for 5 minutes``."""
-    if isinstance(settings.budget, str):
-        return settings.budget
-    minutes = "" if settings.minutes is None else f", for {settings.minutes:g} minute{'s' * (settings.minutes != 1)}"
-    return f"{settings.budget:g} of normal{minutes}"
 
 
 def describe_steps(plan: Settings) -> str:

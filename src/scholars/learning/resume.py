@@ -12,7 +12,7 @@ from scholars.backbones import Backbone
 from scholars.errors import InputError
 from scholars.learning.arguments import LearnArgs
 from scholars.learning.estimate import estimate
-from scholars.learning.minutes import fit_budget
+from scholars.learning.minutes import fit_budget, with_noted_budget
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.storage import files
@@ -75,6 +75,8 @@ def already_learned(folder: Path, scholar: Scholar, task: Task, settings: Settin
         note, outcome = files.read_json(folder / _NOTE), files.read_json(folder / _OUTCOME)
     except InputError:
         return False
+    if settings.minutes is not None:  # the budget was chosen by the machine's pace then
+        settings = with_noted_budget(settings, note)
     same = note == {**note, **_key(task, settings, seed), "past": "dreams"}
     return same and outcome.get("scholar") == _weights_digest(scholar)
 

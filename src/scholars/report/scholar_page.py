@@ -8,7 +8,7 @@ import yaml
 
 from scholars.evaluation.accuracy import concat, evaluate
 from scholars.experiments.samples import select_samples
-from scholars.inference.describe import describe, gaussians, span
+from scholars.inference.describe import describe, describe_training, gaussians, span
 from scholars.report.audits import build_class_table
 from scholars.report.confusions import summarise_confusions
 from scholars.report.dream_grid import build_dream_grid
@@ -46,6 +46,7 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
             "class_mean_now": means.get(record.name, ""),
             "seconds": number(sum(record.seconds.values())),
             "dreamt": number(record.dreamt),
+            "budget": describe_training(record),
         }
         for record in scholar.lineage
     ]

@@ -14,6 +14,8 @@ Fit = Literal["crop", "pad", "stretch"]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 # How the description of a setting ends that `scholars.learning.budget` fills in.
 BY_RULE = "default: by the data (docs/defaults.md)"
+# The groups of settings that have such ones.
+PLANNED_PARTS = ("solver", "generator", "replay")
 # How long to train: a name, or so many times as long as normal.
 Budget = Literal["small", "normal", "large"] | Annotated[float, Field(ge=0.001, le=1000)]
 

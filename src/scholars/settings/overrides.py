@@ -2,7 +2,7 @@
 
 import reprlib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import yaml
@@ -46,7 +46,8 @@ def build(kind: type[S], document: Mapping[str, Any], changes: Mapping[str, Any]
     try:
         settings = kind.model_validate(merged)
     except ValidationError as error:
-        raise InputError(f"{where}: " + "\n".join(_explain(kind, problem) for problem in error.errors())) from None
+        problems = _tell_words_or_numbers(error.errors())
+        raise InputError(f"{where}: " + "\n".join(_explain(kind, problem) for problem in problems)) from None
     check_kind("solver", settings.solver.kind)
     check_kind("generator", settings.generator.kind)
     return settings
@@ -115,6 +116,22 @@ def _put(document: dict[str, Any], dotted: str, value: Any) -> None:
         document[key] = dict(inner or {})
         document = document[key]
     document[last] = value
+
+
+def _tell_words_or_numbers(problems: Sequence[Any]) -> list[Any]:
+    """Return the problems; of a setting that takes words or numbers, one instead of one for each."""
+    unions = (problem["loc"][:-1] for problem in problems if "literal[" in str(problem["loc"][-1:]))
+    both = set(unions)
+    found = []
+    for problem in problems:
+        if problem["loc"][:-1] in both:
+            is_of_words = problem["type"] == "literal_error"
+            if isinstance(problem["input"], str) != is_of_words:
+                continue
+            found.append({**problem, "msg": f"{problem['msg']}, or a number"} if is_of_words else problem)
+        else:
+            found.append(problem)
+    return found
 
 
 def _explain(kind: type[Section], problem: Any) -> str:

@@ -228,6 +228,14 @@ class Settings(Section):
         return BUDGETS[self.budget] if isinstance(self.budget, str) else self.budget
 
     @property
+    def described_budget(self) -> str:
+        """The budget for people: ``normal``, or ``0.6 of normal, for 5 minutes``."""
+        if isinstance(self.budget, str):
+            return self.budget
+        minutes = "" if self.minutes is None else f", for {self.minutes:g} minute{'s' * (self.minutes != 1)}"
+        return f"{self.budget:g} of normal{minutes}"
+
+    @property
     def views(self) -> int:
         """The augmented views of each photo that a backbone looks at. Raises TypeError for a scholar of pixels."""
         if self.backbone is None:

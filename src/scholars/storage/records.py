@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from scholars.errors import InputError, printable
 from scholars.settings import ImageSettings, Settings
-from scholars.settings.base import Section, first_problem
+from scholars.settings.base import PLANNED_PARTS, Section, first_problem
 from scholars.storage.trained_photos import encode_trained, find_trained
 
 Positive = Annotated[float, Field(gt=0)]
@@ -141,6 +141,19 @@ class TaskRecord(Section):
         description="the photos that it was trained on, where they are files: see `scholars.storage.trained_photos`",
     )
     refit: bool = Field(False, description="whether the held-out images were learned, too, once it was scored")
+
+    @model_validator(mode="after")
+    def _check_plan(self) -> Self:
+        for key, value in self.plan.items():
+            part, _, name = key.partition(".")
+            section = getattr(self.settings, part) if part in PLANNED_PARTS else None
+            if section is None or getattr(section, name, 0) is not None:
+                raise ValueError(f"plan has {key!r}, which the settings do not leave open")
+            try:
+                type(section).model_validate({**section.model_dump(), name: value})
+            except ValidationError as error:
+                raise ValueError(f"plan: {part}.{first_problem(error)}") from None
+        return self
 
     @property
     def is_uneven(self) -> bool:

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from conftest import flat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,16 +35,18 @@ def test_every_combination_is_a_trial() -> None:
 
 
 def test_several_kinds_of_generator_with_a_setting_that_all_of_them_have() -> None:
-    plan = plan_sweep("quickstart", ["generator.kind=flow,r3gan", "generator.steps=10,20", "generator.width=8"])
+    sets = ["generator.kind=gan,r3gan", "generator.steps=10,20", "generator.width=8"]
+    plan = plan_sweep("split-mnist-small", sets)
     found = [(trial.recipe.trained_generator.kind, trial.recipe.trained_generator.steps) for trial in plan.trials]
-    assert found == [("flow", 10), ("flow", 20), ("r3gan", 10), ("r3gan", 20)]
+    assert found == [("gan", 10), ("gan", 20), ("r3gan", 10), ("r3gan", 20)]
     # The recipe's own settings hold for its own kind only.
-    assert [trial.recipe.trained_generator.batch for trial in plan.trials] == [32, 32, 32, 32]
-    assert R3GANSettings().batch == 32
+    rates = [flat(trial.recipe.model_dump())["generator.critic_rate"] for trial in plan.trials]
+    assert rates == [0.006, 0.006, R3GANSettings().critic_rate, R3GANSettings().critic_rate]
+    assert R3GANSettings().critic_rate != 0.006
     for trial in plan.trials:
         words = repeat_options(shlex.split(plan.command(trial)))
         changes = parse_changes(word for place, word in enumerate(words) if words[place - 1] == "--set")
-        assert read_recipe("quickstart", changes).generator == trial.recipe.generator
+        assert read_recipe("split-mnist-small", changes).generator == trial.recipe.generator
 
 
 def test_fixed_settings_need_not_be_of_the_recipes_own_kind() -> None:
