@@ -38,9 +38,9 @@ from scholars.tasks.task import Task
 from scholars.training.batches import Augmented, BatchSource, Mix, Pool
 
 SETS = ("mnist", "svhn")
-# Steps of the solver that learns from dreams: enough for the data, and no more.
 # Pixels by which the probe's images are shifted.
 SHIFT = 2
+# Steps of the solver that learns from dreams: enough for the data, and no more.
 PROBE_STEPS = {"mnist": 300, "svhn": 600}
 BESIDE_STEPS = 200
 DREAMS = 20_000

@@ -177,7 +177,7 @@ def _imagenet(formulas: Mapping[str, Formula]) -> list[str]:
         "## Tasks like ImageNet",
         "",
         f"{images:,} images of {classes:,} classes as one task, the default networks and batches, on this machine. An",
-        f"epoch is {images // batch:,} steps of the solver; the default {steps:,} steps see",
+        f"epoch is {images // batch:,} steps of the solver; {steps:,} steps see",
         f"{100 * steps * batch / images:.0f} % of the images.",
         "",
         *table(heads, rows()),

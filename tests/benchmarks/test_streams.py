@@ -26,14 +26,24 @@ def test_rows_of_the_recipe_are_a_table_whatever_generator_other_methods_were_gi
 
 
 def test_a_row_of_before_a_setting_came_has_its_default() -> None:
-    older = row("replay", "generator.classify=0")
-    del older["settings"]["generator"]["classify"]
-    check_settings("some", read_recipe("split-svhn", parse_changes(["generator.classify=0"])), [older])
-    with pytest.raises(SystemExit, match="some: the row of seed 1, replay is of other settings"):
-        check_settings("some", RECIPE, [older])
+    older = row("replay")
+    del older["settings"]["generator"]["classify"], older["settings"]["budget"]
+    check_settings("some", RECIPE, [older])
+    for change in ("generator.classify=0", "budget=0.3"):
+        with pytest.raises(SystemExit, match="some: the row of seed 1, replay is of other settings"):
+            check_settings("some", read_recipe("split-svhn", parse_changes([change])), [older])
 
 
-@pytest.mark.parametrize("change", ["solver.steps=7", "replay.ratio=0.4", "validation=0.1", "scenario=task"])
+def test_a_row_with_a_setting_that_is_none_is_refused() -> None:
+    other = row("joint")
+    other["settings"]["solver"]["momentum"] = 0.9
+    with pytest.raises(SystemExit, match="some: the row of seed 1, joint is of other settings"):
+        check_settings("some", RECIPE, [other])
+
+
+@pytest.mark.parametrize(
+    "change", ["solver.steps=7", "budget=small", "replay.ratio=0.4", "validation=0.1", "scenario=task"]
+)
 def test_rows_of_other_settings_are_refused(change: str) -> None:
     with pytest.raises(SystemExit, match="some: the row of seed 1, joint is of other settings than the recipe"):
         check_settings("some", RECIPE, [row("replay"), row("joint", change)])

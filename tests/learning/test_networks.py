@@ -29,15 +29,16 @@ def test_the_more_is_known_the_gentler_a_solver_goes_on(
 
     def noting(*arguments: Any, rate: float, **named: Any) -> Descent:
         rates.append(rate)
-        return Descent(*arguments, rate=rate, **named)
+        return Descent(*arguments, rate=1e-4, **named)
 
     monkeypatch.setattr("scholars.learning.networks.Descent", noting)
-    many = {"solver__steps": None, "budget": 1.0, "generator__steps": 1}
+    by_rule = {"solver__steps": None, "budget": 0.02, "generator__steps": 1}
+    steps = round(0.02 * 12 * len(low.train) ** 0.5)
     learn(low, two, settings=with_changes(hasty, solver__warm_rate=0.002))
-    learn(low, two, settings=with_changes(hasty, **many))
-    learn(low, None, settings=with_changes(hasty, **many))
-    steps = round(12 * len(low.train) ** 0.5 * (256 / 784) ** 0.3)
-    assert rates == [0.002, pytest.approx(0.004 / 3 * (600 / steps) ** 0.5), hasty.image_solver.rate]
+    for highest in (0.1, 0.005):
+        learn(low, two, settings=with_changes(hasty, **by_rule, solver__rate=highest))
+    learn(low, None, settings=with_changes(hasty, **by_rule, solver__rate=0.1))
+    assert rates == [0.002, pytest.approx(0.004 / 3 * (600 / steps) ** 0.5), 0.005, 0.1]
 
 
 def test_a_warm_start_has_its_own_rate(one: Scholar, high: Task) -> None:
