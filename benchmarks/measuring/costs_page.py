@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from measuring.cost_model import Formula, Point, learning_seconds
+from measuring.cost_model import (
+    DEFAULT_BANK,
+    DEFAULT_GENERATOR_STEPS,
+    DEFAULT_STEPS,
+    Formula,
+    Point,
+    learning_seconds,
+)
 from measuring.extrapolation import extrapolation_sections
 from measuring.pages import describe_machine, table
 
@@ -41,7 +48,8 @@ def format_page(document: Mapping[str, Any], formulas: Formulas, points: Points)
         "## The tenth task and the second",
         "",
         "Tasks of equal size, one after the other: what the tenth and the twentieth cost over the second. The last row",
-        "has the default numbers of steps and of dreams in the bank, without a preview and without what detects the",
+        f"has {DEFAULT_STEPS:,} steps of the solver, {DEFAULT_GENERATOR_STEPS:,} of the generator and "
+        f"{DEFAULT_BANK:,} dreams in the bank, without what detects the",
         "unfamiliar; its target for the tenth is 1.1.",
         "",
         *table("what | tenth over second | twentieth over second", _task_rows(formulas, points)),
