@@ -47,7 +47,7 @@ CASES = {
     "wgan": "wgan",
     "wgan-gp": "wgan-gp",
     "wgan-gp-size": "wgan-gp generator.conditional=true generator.size=8 solver.noise=20.0 solver.warp=0.1 "
-    "solver.shift=1 solver.smoothing=0.1 solver.warm_rate=0.001 solver.warm_decay=0.5 replay.mixup=0.4",
+    "solver.shift=1 solver.smoothing=0.1 solver.warm_rate=0.001 replay.mixup=0.4",
 }
 # These chains learn the classes of the first task once more, as a third one.
 THREE_TASKS = ("flow", "r3gan", "vae-mlp", "wgan-gp")
