@@ -143,7 +143,8 @@ def write(documents: Sequence[dict[str, Any]]) -> None:
     lines = [
         "# The generators, at equal cost",
         "",
-        "Each generator is trained alone, with its default settings, for as many steps as this machine does in so",
+        f"Each generator is trained alone, with the default settings of {documents[0]['date']} (kept with the rows), "
+        "for as many steps as this machine does in so",
         "many minutes with two threads and nothing beside. A fresh solver then learns from "
         f"{DREAMS:,} of its dreams and",
         f"nothing else ({PROBE_STEPS['svhn']} steps, {PROBE_STEPS['mnist']} of MNIST; classification accuracy score, "
@@ -155,6 +156,9 @@ def write(documents: Sequence[dict[str, Any]]) -> None:
         "data, never trained on.",
         "Frechet distance, precision and recall are in the teacher's features, against real test images. A line that",
         "leaves the picture at its lower edge has collapsed: its figures are in the table.",
+        "All of this is of pixels. [Photographs](photographs.md#which-generator) compares the generators of features: "
+        "`mixture`, which draws nothing else, and `flow`, `vae`",
+        "and `wgan-gp` with fully connected networks (`generator.net=auto` chooses them there).",
         "",
         "Made by `python benchmarks/generators.py --data-dir DIR`, seed 0, on: "
         f"{pages.describe_machine(documents[0], 'precision')}; dreams a second by {threads} thread(s), labels "

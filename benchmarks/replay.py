@@ -60,7 +60,7 @@ def format_page(document: dict[str, Any], generator: str) -> list[str]:
         "# Replay policies",
         "",
         f"SVHN, then MNIST, with dreams of `{generator}` and {document['steps']} steps of the second solver; every "
-        "row changes one setting.",
+        f"row changes one of the default settings of {document['date']}.",
         "Accuracy in %: on a tenth of the training data that nothing was trained on "
         f"({images['svhn']:,} and {images['mnist']:,} images),",
         f"and on the {images['unseen']:,} images of SVHN that the first solver learned from and the second never saw.",

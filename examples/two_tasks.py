@@ -10,8 +10,8 @@ from scholars import Settings, accuracy, changed, learn, open_task
 digits = open_task("digits")  # scikit-learn's: 8 x 8 pixels, 1,797 images
 low, high = digits.select_classes(list("01234")), digits.select_classes(list("56789"))
 # Small networks and few steps: seconds on a CPU. With the defaults it takes minutes.
-solver = {"solver.kind": "mlp", "solver.width": 256, "solver.steps": 150, "solver.batch": 64, "solver.shift": 0}
-generator = {"generator.width": 16, "generator.steps": 150, "generator.rate": 0.003, "generator.critic_rate": 0.003}
+solver = {"solver.kind": "mlp", "solver.width": 256, "solver.steps": 150}
+generator = {"generator.steps": 150, "generator.rate": 0.003, "generator.critic_rate": 0.003}
 shape = {"image.size": 8, "image.channels": 1}
 settings = changed(Settings(), solver | generator | shape | {"replay.bank": 1000})
 

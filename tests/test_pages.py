@@ -220,7 +220,7 @@ def life_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any])
     assert lineage(home / "others") == ["2025", "2026"]
     assert {path.name for path in home.iterdir() if not path.name.startswith(".")} == {
         *("photos", "listed", "holiday", "more.csv"),
-        *("pets", "pets.gen-1", "others", "foxes.png", "dreams", "pets.onnx", "nursery"),
+        *("pets", "pets.gen-1", "others", "foxes.png", "dreams", "pets.onnx", "nursery", "in-colour"),
     }
     rows = json.loads(printed["scholars predict pets 'holiday/*.png' --top 2 --among 2026 --json"])["predictions"]
     guessed = {Path(row["file"]).stem: row["guesses"][0]["class"] for row in rows}
@@ -335,7 +335,7 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         np.savez(data / f"{name}.npz", **arrays, **labels)
     monkeypatch.setenv("SCHOLARS_DATA", str(data))
     monkeypatch.setattr("scholars.tasks.digits.read_digits", lambda: small)
-    monkeypatch.setattr("scholars.tasks.street.draw_street", lambda: replace(small, name="street"))
+    monkeypatch.setattr("scholars.tasks.printed.draw_printed", lambda: replace(small, name="printed"))
     tiny = build(Settings, {}, SMALL.changes(DEFAULT_GENERATOR), where="tests")
 
     def small_settings(task: Task) -> Choice:

@@ -13,7 +13,7 @@ _MAX_SHOWN = 5
 
 _FIRST_STEPS = (
     (
-        "Try it, on data that needs no network (about 3 minutes):",
+        "Try it, on data that needs no network (about a minute on two cores):",
         (("scholars run quickstart", "then open runs/quickstart/report.html"),),
     ),
     (

@@ -133,8 +133,8 @@ class AdversarialSettings(GeneratorSettings):
     )
     width: Width | None = Field(
         None,
-        description="conv: channels of the largest feature maps, each halving doubles them, default 32; mlp: units of "
-        "a layer, default 512",
+        description="conv: channels of the largest feature maps, each halving doubles them, default 32, of r3gan 16; "
+        "mlp: units of a layer, default 512",
     )
     latent: int = Field(128, ge=1, le=4096, description="dimensions of the noise")
     ema: Decay = Field(0.99, description="decay of the moving average of the weights used to sample")

@@ -42,7 +42,7 @@ def open_task(
         known name always means that name, and ``./mnist`` or a `Path` always a path. ``photos.zip/cat`` is a folder in
         an archive.
     data_dir: where names are looked for and downloaded to; unless given, ``$SCHOLARS_DATA``, else the user's cache
-        directory. ``digits`` and ``street`` need none.
+        directory. ``digits``, ``printed`` and ``street`` need none.
     classes: these classes only, in this order
     known: classes that a scholar knows: a folder of folders that is called so is that class, and no mistake
     size, channels: what the images of a folder, a ``.csv`` or the hub are decoded to: squares of ``size`` pixels a
