@@ -75,7 +75,7 @@ def test_the_record_says_what_followed(low: Task, high: Task) -> None:
     open_ones = {"solver.steps": None, "solver.noise": None, "replay.bank": None, "budget": 0.05}
     settings = build(Settings, TINY, open_ones, "tests")
     one = learn(low, settings=settings)
-    steps = round(0.05 * 12 * len(low.train) ** 0.5 * (256 / 784) ** 0.3)
+    steps = round(0.05 * 12 * len(low.train) ** 0.5)
     assert one.lineage[0].plan["solver.steps"] == steps
     assert "generator.steps" not in one.lineage[0].plan
     assert one.settings.image_solver.steps is None

@@ -1,7 +1,7 @@
 """The rule by which everything that a user leaves open about the training of pixels follows from the data.
 
 It was fitted on held-out training images of all streams of docs/results.md (docs/defaults.md has the fit, and explains
-it). With n training images of p numbers each, and a scale s that is 1 for the normal budget:
+it). With n training images of p numbers each (784 at least), and a scale s that is 1 for the normal budget:
 
     solver      s * min(12 n^(1/2), 1500) * (p / 784)^(3/10) steps
     generator   s * c * min(5 n^(4/5), 2000) * (p / 784)^(3/10) steps, c by its kind
@@ -79,8 +79,8 @@ def _generator_steps(settings: Settings, facts: Facts) -> int:
 
 
 def _size_factor(image: ImageSettings) -> float:
-    """Return how much longer images of this size are learned than those of MNIST, of 784 numbers."""
-    return float((image.channels * image.size**2 / 784) ** 0.3)
+    """Return how much longer images of this size are learned than those of MNIST, of 784 numbers, or smaller ones."""
+    return float(max(1.0, image.channels * image.size**2 / 784) ** 0.3)
 
 
 def _plan_solver(solver: SolverSettings, settings: Settings, facts: Facts) -> dict[str, Any]:
