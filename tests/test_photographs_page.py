@@ -43,7 +43,7 @@ def test_its_numbers_are_those_of_the_code() -> None:
         f"`{EMBEDDED}` is taken",
         f"{embedded.FEATURES:,} numbers",
         f"The embedded one looks at {embedded.SIZE}",
-        f"besides the plain one ({BackboneSettings().views})",
+        f"besides the plain one ({Settings(backbone=BackboneSettings()).views})",
         f"a crop of {low} to {high} % of its area",
         f"`generator.rank` ({chosen.rank})",
         f"or {memories.LEAST_DIRECTIONS} if their views have so many",

@@ -212,6 +212,22 @@ def test_a_scholars_life(tmp_path: Path) -> None:
     assert Scholar.load(tmp_path / "s").generation == 2
 
 
+@pytest.mark.parametrize("backbone", ["auto", "none"])
+def test_the_first_task_gives_pixels_their_shape(backbone: str, tmp_path: Path) -> None:
+    """The images decide it before they are decoded, whether or not they decide that there is no backbone."""
+    for number in range(24):
+        path = tmp_path / "tiles" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (26, 26), (10 * number,) * 3).save(path)
+    few = ["solver.width=4", "generator.width=8", "generator.batch=8", "audit.dreams=0", "ood.dreams=0"]
+    words = ["learn", "s", "tiles", "--backbone", backbone, "--dry-run", "--set", *few]
+    done = scholars(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "images: 28 pixels a side, grey, as for all later tasks" in done.stdout
+    by_hand = scholars(*words, "image.size=16", "image.channels=3", cwd=tmp_path)
+    assert "images: 16 pixels a side, in colour" in by_hand.stdout
+
+
 def test_lists(tmp_path: Path) -> None:
     recipes = scholars("recipes", cwd=tmp_path)
     assert recipes.returncode == 0

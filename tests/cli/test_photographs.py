@@ -259,7 +259,7 @@ def test_a_folder_of_everything_is_planned_on_one_page(tmp_path: Path) -> None:
         assert f"\n  leaf/{name}.jpg: {why}" in refused.stderr
     planned = scholars("learn", "s", "mess", "--dry-run", "--skip-unreadable", cwd=tmp_path)
     assert planned.returncode == 0, planned.stderr
-    first, counts, classes, time, *remarks = planned.stdout.splitlines()
+    first, counts, classes, budget, time, *remarks = planned.stdout.splitlines()
     assert first.startswith("backbone: efficientnet-lite0, for photographs")
     train, test = map(int, re.findall(r"mess: (\d+) images to train on, (\d+) to test; .* held out", counts)[0])
     assert train + test == 12 + 12 + 3 + 1 + 1 + 3 + 1 + 1
@@ -271,6 +271,7 @@ def test_a_folder_of_everything_is_planned_on_one_page(tmp_path: Path) -> None:
     for part in ("1 .cr2 (a camera's raw files", "3 .jpg (cannot be read)", "1 .mp4 (videos)", "1 .txt (no images)"):
         assert part in remarks[-1]
     assert "1 .png (beside the class folders)" in remarks[-1]
+    assert budget == "budget: normal"
     assert time.startswith("this takes about ")
     assert "no image in empty" in planned.stderr
     assert "box/5.jpg and disc/mistake.jpg" in planned.stderr

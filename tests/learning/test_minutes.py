@@ -172,3 +172,15 @@ def test_learning_twice_has_half_of_the_time_each(low: Task, tmp_path: Path, mon
     assert taught.settings.budget == 0.05
     assert taught.lineage[0].train_count == len(low.train) + len(low.test)
     assert not list(tmp_path.glob(".home.learning*"))
+
+
+def test_too_little_time_is_said(low: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def warned(seconds: float, fixed: float) -> bool:
+        for module in ("resume", "plan"):
+            monkeypatch.setattr(f"scholars.learning.{module}.estimate", lambda *_: takes(seconds, fixed))
+        return any("the least, teaches" in line for line in plan_lesson(tmp_path / "s", low, changes=MINUTE))
+
+    assert warned(10, fixed=90)
+    assert warned(1e5, fixed=0)
+    assert not warned(600, fixed=30)
+    assert not warned(50 * 60, fixed=0)

@@ -227,7 +227,7 @@ except MemoryError:
 def test_a_data_set_larger_than_memory_is_learned(tmp_path: Path, cache: Path) -> None:
     """All memory but read-only mapped files is capped to nine tenths of what the decoded pictures take."""
     rng = np.random.default_rng(0)
-    for folder, count in (("few", 10), ("many", 1200)):
+    for folder, count in (("few", 50), ("many", 1200)):
         for name in "ab":
             (tmp_path / folder / name).mkdir(parents=True)
             for number in range(count):

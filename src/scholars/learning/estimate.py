@@ -11,6 +11,7 @@ from scholars.backbones.look import look_at
 from scholars.compute.device import device_for, fork_rng, open_fabric
 from scholars.generators.sampling import sample_images
 from scholars.learning.arguments import LearnArgs
+from scholars.learning.audit import MOST_PROBE_STEPS
 from scholars.learning.budget import facts_of, plan_settings
 from scholars.learning.heads import FeatureSet, fit_head, head_steps
 from scholars.learning.networks import train_generator, train_solver
@@ -28,8 +29,6 @@ _REST = 3.0
 # A step forward and backward takes so many times as long as labelling its images, and a probe's step, of half the
 # width, this share of a solver's.
 _FORWARD_PER_STEP, _PROBE = 3.0, 0.4
-# Steps of a probe.
-_PROBE_STEPS = 300
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def estimate_learning(args: LearnArgs, pace: Pace, dreams: bool) -> Estimate:
 def estimate_audit(args: LearnArgs, pace: Pace) -> Estimate:
     """Return how long it takes to fit the out-of-distribution detector to dreams, and to audit them."""
     ood, audit = args.settings.ood, args.settings.audit
-    probe = (audit.steps or _PROBE_STEPS) * pace.solver * _PROBE if audit.dreams else 0.0
+    probe = (audit.steps or MOST_PROBE_STEPS) * pace.solver * _PROBE if audit.dreams else 0.0
     return Estimate((ood.dreams + audit.dreams) * pace.dream + probe, 0.0)
 
 

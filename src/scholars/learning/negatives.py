@@ -29,9 +29,9 @@ def told_from_negatives(images: Images) -> float:
     rows = np.linspace(0, len(images) - 1, min(_COMPARED, len(images))).astype(np.int64)
     if len(np.unique(rows)) < 50:
         return 1.0
-    # Some at a time: of large images even two thousand may be more than memory holds.
-    parts = [images[some].resized(1, _SIDE, "stretch").images for some in np.array_split(np.unique(rows), _PARTS)]
-    squares = np.concatenate(parts)
+    # Some at a time: of large images even two thousand may be more than memory holds. Files are decoded one by one.
+    parts = np.array_split(np.unique(rows), 1 if images.pixels is None else _PARTS)
+    squares = np.concatenate([images[part].resized(1, _SIDE, "stretch").images for part in parts])
     signed = squares.reshape(len(squares), -1).astype(np.float64)
     # Brightness and contrast do not count: only which parts are brighter than others.
     signed -= signed.mean(1, keepdims=True)

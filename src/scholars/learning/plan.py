@@ -10,6 +10,7 @@ from scholars.errors import counted, shortlist
 from scholars.learning.arguments import LearnArgs, union_of_classes
 from scholars.learning.budget import facts_of, plan_settings
 from scholars.learning.estimate import estimate
+from scholars.learning.minutes import LEAST
 from scholars.scholar import Scholar
 from scholars.settings import GeneratorSettings, Settings, SolverSettings
 from scholars.tasks.images import Images
@@ -55,7 +56,10 @@ def describe_plan(
     seconds = estimate(args, backbone).seconds(settings.scale)
     steps = describe_steps(plan_settings(settings, facts_of(args)))
     yield f"budget: {settings.described_budget}{steps}"
-    yield f"this takes about {describe_seconds(2 * seconds if refit else seconds)}"
+    seconds *= 2 if refit else 1
+    yield f"this takes about {describe_seconds(seconds)}"
+    if settings.minutes and settings.budget == LEAST and seconds > 60 * settings.minutes:
+        yield "warning: that is more than was asked for, and this budget, the least, teaches next to nothing"
 
 
 def describe_steps(plan: Settings) -> str:
