@@ -302,6 +302,7 @@ SCENES = {
     "CONTRIBUTING.md": Scene(contributing_before, contributing_names, contributing_after),
     "README.md": Scene(readme_before, after=readme_after, budget=PHOTOGRAPHED),
     "docs/folders.md": Scene(folders_before, after=folders_after, budget=LEARNS),
+    "docs/defaults.md": Scene(lambda home: photos(home, _a=("cat", "dog"))),
     "docs/life.md": Scene(life_before, after=life_after, budget=LEARNS),
     "docs/own-networks.md": Scene(
         networks_before,

@@ -22,13 +22,13 @@ KNOWN = Facts(images=12_000, conditions=10, ratio=0.5, generator_ratio=0.5, gene
 
 
 def test_by_hand() -> None:
-    """12 sqrt(12,000) = 1,315 steps; 5 * 12,000^(4/5) is over the cap; (32 * 1,315 + 32 * 2,000) / 4 dreams."""
+    """12 sqrt(12,000) = 1,315 steps; 2.5 * 12,000 is over the cap; (32 * 1,315 + 32 * 2,000) / 4 dreams."""
     plan = plan_settings(GREY, NEW)
     assert plan.image_solver.steps == 1315
     assert plan.trained_generator.steps == 2000
     assert plan.replay.bank == (32 * 1315 + 32 * 2000) / 4
-    assert (plan.image_solver.noise, plan.image_solver.warm_rate) == (60, 0.001)
-    assert plan_settings(GREY, Facts(images=50)).trained_generator.steps == round(5 * 50**0.8) == 114
+    assert (plan.image_solver.noise, plan.image_solver.warm_rate) == (80, 0.001)
+    assert plan_settings(GREY, Facts(images=50)).trained_generator.steps == 125
     # Four numbers for each of them: 4^(3/10) times the steps.
     larger = plan_settings(changed(GREY, {"image.size": 56}), NEW)
     assert larger.trained_generator.steps == round(2000 * 4**0.3) == 3031
@@ -83,7 +83,7 @@ def test_the_record_says_what_followed(low: Task, high: Task) -> None:
     two = learn(high.select_classes(("7", "8")), one)
     plan = plan_settings(settings, facts_of(LearnArgs(high.select_classes(("7", "8")), one, "dreams", settings, 0)))
     assert two.lineage[1].plan == open_settings(settings, plan)
-    assert two.lineage[1].plan["solver.noise"] == 60
+    assert two.lineage[1].plan["solver.noise"] == 80
     assert two.lineage[1].dreamt == two.lineage[1].plan["replay.bank"]
 
 

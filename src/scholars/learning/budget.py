@@ -4,7 +4,7 @@ It was fitted on held-out training images of all streams of docs/results.md (doc
 it). With n training images of p numbers each (784 at least), and a scale s that is 1 for the normal budget:
 
     solver      s * min(12 n^(1/2), 1500) * (p / 784)^(3/10) steps
-    generator   s * c * min(5 n^(4/5), 2000) * (p / 784)^(3/10) steps, c by its kind
+    generator   s * c * min(2.5 n, 2000) * (p / 784)^(3/10) steps, c by its kind
     bank        a quarter of what solver and generator will draw from it: each dream is drawn four times on average
 
 A task that brings new classes to known ones is learned at another rate, and with noise: there, a solver could take all
@@ -74,7 +74,7 @@ def _generator_steps(settings: Settings, facts: Facts) -> int:
     kind = settings.generator.kind
     if settings.backbone:
         return _times(settings.scale, _STEPS_OF_FEATURES.get(kind, _OTHER_STEPS_OF_FEATURES))
-    steps = min(5 * facts.images**0.8, 2000) * _size_factor(settings.image)
+    steps = min(2.5 * facts.images, 2000) * _size_factor(settings.image)
     return _times(settings.scale * _STEPS_OF_KIND.get(kind, 1.0), steps)
 
 
@@ -91,7 +91,7 @@ def _plan_solver(solver: SolverSettings, settings: Settings, facts: Facts) -> di
         "shift": 0 if unrelated_pixels else 2,
         "warp": 0.0 if unrelated_pixels else 0.15,
         "invert": facts.negatives,
-        "noise": 60.0 if facts.brings_classes else 0.0,
+        "noise": 80.0 if facts.brings_classes else 0.0,
     }
     if solver.start == "warm" and facts.generation > 1:
         # The more is known, the less one more task may change: as in a running mean. A task with new classes moves
