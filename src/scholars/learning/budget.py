@@ -1,7 +1,7 @@
 """The rule by which everything that a user leaves open about the training of pixels follows from the data.
 
-It was fitted on held-out training images of all streams of docs/results.md (docs/defaults.md has the fit, and explains
-it). With n training images of p numbers each (784 at least), and a scale s that is 1 for the normal budget:
+docs/defaults.md explains it, and says what it was fitted on: held-out training images of several streams. With n
+training images of p numbers each (784 at least), and a scale s that is 1 for the normal budget:
 
     solver      s * min(12 n^(1/2), 1500) * (p / 784)^(3/10) steps
     generator   s * c * min(2.5 n, 2000) * (p / 784)^(3/10) steps, c by its kind
@@ -25,7 +25,7 @@ from scholars.settings import GeneratorSettings, ImageSettings, Settings, Solver
 from scholars.settings.base import PLANNED_PARTS, planned
 from scholars.training.batches import new_data_ratio
 
-# Steps of a kind of generator that teach as much as one of r3gan, in as much time or less (docs/defaults.md).
+# The steps of each kind, in times of those of r3gan: a step of flow takes five times as long, and teaches more.
 _STEPS_OF_KIND: Mapping[str, float] = {"flow": 0.4, "wgan-gp": 1.2, "wgan": 1.4, "gan": 1.4, "vae": 1.2}
 # Those of features are small networks, whose steps cost the same whatever the data.
 _STEPS_OF_FEATURES: Mapping[str, int] = {"flow": 1800, "r3gan": 2500, "vae": 3000}
@@ -132,7 +132,7 @@ def facts_of(args: LearnArgs) -> Facts:
 
 
 def _needs_negatives(settings: Settings) -> bool:
-    """Return whether it matters if images are as often negatives as not: it takes a look at a thousand of them."""
+    """Return whether it matters if images are as often negatives as not: some of them have to be looked at."""
     return isinstance(settings.solver, SolverSettings) and settings.solver.invert is None
 
 
