@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,26 +110,29 @@ def test_wrong_images_are_refused(one: Scholar) -> None:
 
 def test_what_is_no_list_of_images_is_refused_with_what_to_do(one: Scholar, low: Task, tmp_path: Path) -> None:
     picture = Image.new("L", (16, 16))
-    for wrong, said in [
+    cases: list[tuple[Any, str]] = [
         (picture, "not a Image: put a picture into a list"),
         ("a.png", "not a str: put"),
         (tmp_path / "a.png", "Path: put"),
         (["a.png"], "image 0: is a str"),
         ([picture, tmp_path], "image 1: is a .*Path"),
         (np.zeros((2, 16, 16, 3), dtype=np.uint8), r"give images\.transpose\(0, 3, 1, 2\)"),
-    ]:
+    ]
+    for wrong, said in cases:
         with pytest.raises(InputError, match=said):
-            one.predict(wrong)  # type: ignore[arg-type]
+            one.predict(wrong)
+    name: Any = "digits"
     with pytest.raises(InputError, match=r"a task is learned, not a str: open it, by scholars\.open_task"):
-        learn("digits")  # type: ignore[arg-type]
+        learn(name)
 
 
 def test_scores_are_of_class_names(one: Scholar, low: Task) -> None:
     names = [low.classes[label] for label in low.test.labels]
     assert one.score(low.test.images, names) == pytest.approx(accuracy(one, low))
-    for wrong in (low.test.labels, ["nine"] * len(names)):
+    others: list[Any] = [low.test.labels, ["nine"] * len(names)]
+    for wrong in others:
         with pytest.raises(InputError, match=r"is no class name of this scholar\. .*Known: 0, 1"):
-            one.score(low.test.images, wrong)  # type: ignore[arg-type]
+            one.score(low.test.images, wrong)
 
 
 def test_what_it_is_in_a_line(one: Scholar, low: Task) -> None:

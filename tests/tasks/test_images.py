@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,9 +163,10 @@ def test_what_is_missing_is_said() -> None:
         _ = features.images
     with pytest.raises(InputError, match="no backbone has looked"):
         _ = Images(np.zeros((2, 1, 4, 4), np.uint8), labels).feature_tensor
-    for wrong in (np.zeros((2, 1, 4, 4)), np.zeros((2, 2, 4, 4), np.uint8), np.zeros((2, 4, 4), np.uint8)):
+    others: list[Any] = [np.zeros((2, 1, 4, 4)), np.zeros((2, 2, 4, 4), np.uint8), np.zeros((2, 4, 4), np.uint8)]
+    for wrong in others:
         with pytest.raises(InputError, match="images must be uint8"):
-            Images(wrong, labels)  # type: ignore[arg-type]
+            Images(wrong, labels)
     with pytest.raises(InputError, match="labels must be int64"):
         Images(np.zeros((2, 1, 4, 4), np.uint8), labels.astype(np.int32))
     with pytest.raises(InputError, match="3 images but 2 labels"):

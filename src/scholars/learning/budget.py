@@ -34,7 +34,7 @@ _OTHER_STEPS_OF_FEATURES = 4000
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rule knows of a task that is about to be learned.
+    """The facts of a task that is about to be learned, by which the rule decides.
 
     images: training images
     conditions: (task, class) pairs that the previous scholar knows, 0 for a first task

@@ -224,7 +224,7 @@ class Settings(Section):
 
     @property
     def scale(self) -> float:
-        """How long to train, as so many times the normal budget."""
+        """The length of training, in times of the normal budget."""
         return BUDGETS[self.budget] if isinstance(self.budget, str) else self.budget
 
     @property
