@@ -461,3 +461,16 @@ def test_joint_takes_as_many_steps_as_the_tasks_one_after_another(
     assert taken["naive high"] == high
     assert taken["naive low"] == pytest.approx(low, abs=1)
     assert taken["joint high"] == taken["naive low"] + taken["naive high"]
+
+
+def test_a_folder_of_something_else_is_refused_before_the_pace_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(*_: object) -> None:
+        pytest.fail("nothing is to be measured")
+
+    monkeypatch.setattr("scholars.experiments.run.estimate_run", measured)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not empty and holds no run"):
+        run(changed(recipe(), {"minutes": 1.0}), tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"

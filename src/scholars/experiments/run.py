@@ -60,7 +60,8 @@ def run(
     def place(recipe: Recipe) -> WorkFolder:
         return WorkFolder(out, "run.json", recipe.model_dump(mode="json"))
 
-    if recipe.minutes is None:  # else the pace is measured first, for which the data is needed
+    # With a time to keep to, only the pace will tell which run it is; what is no run at all is refused before.
+    if recipe.minutes is None or place(recipe).state() == "foreign":
         check_out_folder(place(recipe), "run", resume)
     tasks = open_stream(recipe, recipe.seeds[0], data_dir)
     recipe = fit_budget(recipe, place, lambda: estimate_run(recipe, tasks))
