@@ -20,6 +20,10 @@ from scholars.inference.bulk import write_predictions as write_predictions
 from scholars.inference.predict import Prediction as Prediction
 from scholars.inference.review import Review as Review
 from scholars.inference.review import review as review
+from scholars.learning.algebra import distil as distil
+from scholars.learning.algebra import forget as forget
+from scholars.learning.algebra import merge as merge
+from scholars.learning.algebra import rename as rename
 from scholars.learning.algorithm import learn as learn
 from scholars.learning.audit import audit as audit
 from scholars.learning.callbacks import Callbacks as Callbacks

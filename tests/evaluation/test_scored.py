@@ -14,15 +14,15 @@ from scholars.errors import InputError
 from scholars.evaluation.scored import Scored, Which, choose_scored
 from scholars.settings import Settings
 from scholars.settings.overrides import build
-from scholars.storage.records import TaskRecord
+from scholars.storage.records import LineageRecord
 from scholars.tasks.images import Images
 from scholars.tasks.open import open_task
 from scholars.tasks.task import Task
 
 
-def learned(task: Task) -> TaskRecord:
+def learned(task: Task) -> LineageRecord:
     """The record of a scholar that learned the task."""
-    return TaskRecord(
+    return LineageRecord(
         name=task.name,
         classes=task.classes,
         parents=(),
@@ -34,10 +34,10 @@ def learned(task: Task) -> TaskRecord:
         seconds={},
         metrics={},
         settings=build(Settings, TINY, None, where="tests"),
-    ).remembering(task.train.digests)
+    ).remembering(task.train.digests, task.train.labels)
 
 
-def scored(folder: Path, *lineage: TaskRecord, which: Which = "auto") -> tuple[Scored, set[bytes]]:
+def scored(folder: Path, *lineage: LineageRecord, which: Which = "auto") -> tuple[Scored, set[bytes]]:
     """What is scored of a folder, and the digests of these images."""
     found = choose_scored(open_task(folder, split=False), lineage, which)
     return found, digests(found.task.test)

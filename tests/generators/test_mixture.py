@@ -11,7 +11,6 @@ from scholars.errors import InputError
 from scholars.generators import NO_TEACHER, Mixture
 from scholars.generators.memories import Memory, fit_memory
 from scholars.generators.mixture import PRIOR_PHOTOS
-from scholars.settings import MixtureSettings
 
 DEPTH = 6
 
@@ -34,9 +33,8 @@ def fitted() -> Mixture:
     """Memories of one and of two components, and of one photo."""
     labels = torch.tensor([0] * 60 + [1] * 200 + [2])
     x = torch.cat([drawn(60, DEPTH), clusters(200, 30, DEPTH), drawn(1, DEPTH, seed=9)])
-    return Mixture.of(
-        None, x, labels, torch.cat([digests(60), digests(200, 1), digests(1, 2)]), MixtureSettings(rank=4)
-    )
+    keys = torch.cat([digests(60), digests(200, 1), digests(1, 2)])
+    return Mixture([fit_memory(x[labels == label], keys[labels == label], 8, rank=4) for label in range(3)])
 
 
 def test_a_memory_for_each_label(fitted: Mixture) -> None:
@@ -45,10 +43,9 @@ def test_a_memory_for_each_label(fitted: Mixture) -> None:
 
 
 def test_earlier_memories_stay_as_they_were(fitted: Mixture) -> None:
-    x = drawn(40, DEPTH, seed=3)
-    more = Mixture.of(fitted, x, torch.arange(40) % 2, digests(40, 3), MixtureSettings())
+    more = Mixture([*fitted.memories, fit_memory(drawn(40, DEPTH, seed=3), digests(40, 3), 8, 4)])
     assert [memory.digest for memory in more.memories[:3]] == [memory.digest for memory in fitted.memories]
-    assert len(more.memories) == 5
+    assert len(more.memories) == 4
 
 
 def test_what_is_drawn_has_the_mean_and_the_covariance_of_the_memory() -> None:

@@ -16,7 +16,7 @@ from scholars.inference.describe import describe, lineage_tree
 from scholars.learning.algorithm import learn
 from scholars.learning.audit import audit
 from scholars.scholar import Scholar
-from scholars.storage.records import TaskRecord
+from scholars.storage.records import LineageRecord
 from scholars.tasks.task import Task
 
 
@@ -90,7 +90,7 @@ def test_the_mean_over_classes_is_shown_where_it_is_another_figure(one: Scholar,
     assert found["mean_class_accuracy_now"] == {"few": expected.mean_class_accuracy}
     assert found["lineage"][0]["mean_class_accuracy"] == 0.5
     assert "90.0 % (mean over classes 50.0 %) right on its test part when learned" in shown(known, tmp_path)
-    old = TaskRecord.model_validate(record.model_dump(exclude={"mean_class_accuracy", "test_counts"}))
+    old = LineageRecord.model_validate(record.model_dump(exclude={"mean_class_accuracy", "test_counts"}))
     assert (old.mean_class_accuracy, old.test_counts, old.is_uneven) == (None, (), False)
     assert "90.0 % right on its test part when learned" in shown(replace(one, lineage=(old,)), tmp_path)
 

@@ -16,15 +16,22 @@ from scholars.learning.dreams import (
     replay_source,
     with_temperature,
 )
+from scholars.learning.inheritance import inherit
 from scholars.learning.networks import distillation
 from scholars.scholar import Scholar
 from scholars.settings import ReplaySettings
-from scholars.training.batches import Augmented, Batch, Mix, Pool
+from scholars.training.batches import Augmented, Batch, BatchSource, Mix, Pool
 from scholars.training.loop import Session
 
 
 def policy(**changes: object) -> ReplaySettings:
     return ReplaySettings.model_validate({"bank": 600, **changes})
+
+
+def replayed(one: Scholar, policy: ReplaySettings) -> BatchSource:
+    """What is replayed of `one`, which knows five classes, to a scholar that knows seven."""
+    settings = one.settings.model_copy(update={"replay": policy})
+    return replay_source(inherit([one], new_classes=["new", "other"]), settings, seed=0, session=Session())
 
 
 def test_the_bank_is_labelled_by_the_solver_and_follows_the_seed(one: Scholar) -> None:
@@ -76,7 +83,7 @@ def test_the_distillation_loss_by_hand() -> None:
 
 @pytest.mark.parametrize("dreams", ["bank", "fresh"])
 def test_dreams_have_the_temperature_that_is_set(one: Scholar, dreams: str) -> None:
-    source = replay_source(one, policy(dreams=dreams, temperature=3.0), 7, seed=0, session=Session())
+    source = replayed(one, policy(dreams=dreams, temperature=3.0))
     labelled = Pool(torch.zeros(2, 1, 16, 16, dtype=torch.uint8), torch.tensor([5, 6]), 7)
     drawn = Augmented(Mix([(0.5, labelled), (0.5, source)]), noise=10).draw(8)
     assert drawn.temperatures.tolist() == [1.0] * 4 + [3.0] * 4
@@ -113,7 +120,7 @@ def test_a_dream_counts_as_its_task_and_the_class_that_it_shows(two: Scholar) ->
 
 
 def test_fresh_dreams_differ_from_batch_to_batch_and_repeat_with_the_seed(one: Scholar) -> None:
-    source = replay_source(one, policy(dreams="fresh"), 7, seed=0, session=Session())
+    source = replayed(one, policy(dreams="fresh"))
     torch.manual_seed(0)
     first, second = source.draw(8), source.draw(8)
     assert first.targets.shape == (8, 7)

@@ -17,6 +17,7 @@ from scholars.generators import Teacher
 from scholars.generators.flow import Flow
 from scholars.learning.algorithm import learn
 from scholars.learning.dreams import dream_bank, replay_source
+from scholars.learning.inheritance import inherit
 from scholars.learning.networks import train_generator, train_solver
 from scholars.scholar import Scholar
 from scholars.settings import ReplaySettings, Settings
@@ -65,7 +66,8 @@ def test_fresh_dreams_are_of_all_conditions(one: Scholar, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Scholar, "sample", noting)
     torch.manual_seed(0)
-    replay_source(one, ReplaySettings(dreams="fresh"), 5, 0, Session()).draw(100)
+    settings = one.settings.model_copy(update={"replay": ReplaySettings(dreams="fresh")})
+    replay_source(inherit([one]), settings, 0, Session()).draw(100)
     assert set(asked[0].tolist()) == set(range(5))
 
 

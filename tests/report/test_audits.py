@@ -13,7 +13,7 @@ from scholars.report.audits import build_class_table
 from scholars.report.formatting import DASH
 from scholars.report.scholar_page import write_scholar_page
 from scholars.scholar import Scholar
-from scholars.storage.records import Audit, ClassAudit, TaskAudit, TaskRecord
+from scholars.storage.records import Audit, ClassAudit, LineageRecord, TaskAudit
 
 from .test_page import Page
 
@@ -22,7 +22,7 @@ DOG = ClassAudit(name="dog", share=0.396, confidence=0.8, agreement=0.5, accurac
 FOX = ClassAudit(name="fox", share=0.004, confidence=0.4, agreement=None, accuracy=0.1)
 
 
-def with_audit(one: Scholar, *classes: ClassAudit, name: str = "pets", warnings: Sequence[str] = ()) -> TaskRecord:
+def with_audit(one: Scholar, *classes: ClassAudit, name: str = "pets", warnings: Sequence[str] = ()) -> LineageRecord:
     """A task of a lineage after which so many of 500 dreams were seen as each class."""
     task = TaskAudit(name=name, accuracy=0.5, recall=0.5, shares={}, copies=0, nearest_dream=0.1, nearest_real=0.1)
     found = Audit(

@@ -6,7 +6,7 @@ An entry grows by whole images, so that an interrupted look goes on where it sto
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,9 @@ from filelock import FileLock, Timeout
 
 from scholars.errors import InputError, ScholarsError
 from scholars.storage.files import read_json, write_json
-from scholars.tasks.array_cache import resolve_cache_folder
+from scholars.tasks.array_cache import ABOUT, resolve_cache_folder
 
-_FEATURES, _ABOUT, _LOCKS = "features.f16", "about.json", "locks"
+_FEATURES, _LOCKS = "features.f16", "locks"
 # Beyond this the features that were not used for longest are removed.
 _MAX_BYTES = 50 * 2**30
 
@@ -28,12 +28,16 @@ def features_folder() -> Path:
 
 
 def cached_features(
-    key: str, shape: tuple[int, int, int], compute: Callable[[int], Iterator[npt.NDArray[np.float16]]]
+    key: str,
+    shape: tuple[int, int, int],
+    compute: Callable[[int], Iterator[npt.NDArray[np.float16]]],
+    folders: Collection[str] = (),
 ) -> tuple[npt.NDArray[np.float16], float]:
     """Return the features ``[N, V, D]`` of ``key``, memory-mapped, computing what is missing; and the seconds it took.
 
     key: equal for equal features only; the name of a folder
     compute: yields the features of the images from a given one on, ``[n, V, D]`` float16 at a time
+    folders: names of the folders that the images are from, as a rule their classes; noted beside the features
 
     Raises ScholarsError if the disk is full or cannot be written to, and what ``compute`` raises.
     """
@@ -41,7 +45,7 @@ def cached_features(
     try:
         with _lock(entry):
             entry.mkdir(mode=0o700, exist_ok=True)
-            seconds = _complete(entry, shape, compute)
+            seconds = _complete(entry, shape, compute, folders)
             found: npt.NDArray[np.float16] = np.memmap(entry / _FEATURES, np.float16, "r", shape=shape)
     except OSError as error:
         raise ScholarsError(
@@ -68,11 +72,14 @@ def _lock(entry: Path) -> FileLock:
 
 
 def _complete(
-    entry: Path, shape: tuple[int, int, int], compute: Callable[[int], Iterator[npt.NDArray[np.float16]]]
+    entry: Path,
+    shape: tuple[int, int, int],
+    compute: Callable[[int], Iterator[npt.NDArray[np.float16]]],
+    folders: Collection[str],
 ) -> float:
     """Compute what is missing in the folder, and return the seconds that all of it took."""
     row = 2 * shape[1] * shape[2]
-    spent = read_json(entry / _ABOUT)["seconds"] if (entry / _ABOUT).is_file() else 0.0
+    spent = read_json(entry / ABOUT)["seconds"] if (entry / ABOUT).is_file() else 0.0
     start = time.perf_counter()
     with (entry / _FEATURES).open("ab") as file:
         done = min(file.tell() // row, shape[0])
@@ -84,7 +91,8 @@ def _complete(
                 file.flush()
         finally:
             seconds = float(spent + (time.perf_counter() - start if missing else 0.0))
-            write_json(entry / _ABOUT, {"shape": list(shape), "seconds": seconds, "used": time.time()})
+            about = {"shape": list(shape), "seconds": seconds, "used": time.time(), "folders": sorted(folders)}
+            write_json(entry / ABOUT, about)
     return seconds
 
 
@@ -98,7 +106,7 @@ def _evict(keep: Path) -> None:
     entries: list[tuple[float, int, Path]] = []
     for entry in keep.parent.iterdir():
         with contextlib.suppress(OSError, InputError):  # another process may remove the same
-            used = float(read_json(entry / _ABOUT).get("used", 0))
+            used = float(read_json(entry / ABOUT).get("used", 0))
             entries.append((used, (entry / _FEATURES).stat().st_size, entry))
     total = 0
     for _, size, entry in sorted(entries, reverse=True):

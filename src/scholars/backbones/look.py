@@ -131,7 +131,8 @@ def look_at(
         start = time.perf_counter()
         found = np.concatenate([np.empty((0, *shape[1:]), np.float16), *compute(0)])
         return replace(part, features=found, seen_by=seen, seconds=time.perf_counter() - start)
-    features, seconds = cached_features(_key(part, seen, backbone, views), shape, compute)
+    folders = part.files.folder_names if part.files is not None else ()
+    features, seconds = cached_features(_key(part, seen, backbone, views), shape, compute, folders)
     return replace(part, features=features, seen_by=seen, seconds=seconds)
 
 

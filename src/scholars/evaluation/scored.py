@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from scholars.errors import InputError, counted, shortlist
-from scholars.storage.records import TaskRecord
+from scholars.storage.records import LineageRecord
 from scholars.tasks.holdout import hold_out
 from scholars.tasks.task import Task
 
@@ -29,7 +29,7 @@ class Scored:
     note: str
 
 
-def choose_scored(task: Task, lineage: Sequence[TaskRecord], which: Which = "auto") -> Scored:
+def choose_scored(task: Task, lineage: Sequence[LineageRecord], which: Which = "auto") -> Scored:
     """Return what is scored of a task that was opened with ``split=False``.
 
     The test part, where the source has one. Else all images; but where the scholar was trained on any of them, the

@@ -20,7 +20,7 @@ def estimate_run(recipe: Recipe, tasks: Sequence[Task]) -> Estimate:
     settings, backbone = resolve_backbone(None, recipe.settings())
     lessons = [LearnArgs(task, None, "dreams", settings, recipe.seeds[0]) for task in tasks]
     every_class = replace(tasks[0], classes=tuple({name: None for task in tasks for name in task.classes}))
-    pace = measure_pace(replace(lessons[0], task=every_class), backbone)
+    pace = measure_pace(replace(lessons[0], new=every_class), backbone)
     total, is_first_known = Estimate(0.0, 0.0), False
     for name in recipe.methods:
         dreams, joint = name == "replay", METHODS[name].joint

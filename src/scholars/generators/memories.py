@@ -18,6 +18,7 @@ learned, before or after, the same photos make the same memory, bit for bit.
 
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, Self, cast
 
 import torch
@@ -140,14 +141,67 @@ def fit_memory(features: Tensor, digests: Tensor, components: int, rank: int) ->
     variances, turned = torch.linalg.eigh(found.covariance.double())
     directions = turned.float().T @ basis
     left = vectors - mean - small @ basis
+    deviations = left.square().mean(0).sqrt()
+    return _memory(found.weights, mean, found.means @ turned.float(), variances, directions, deviations, count)
+
+
+def join_memories(memories: Sequence[Memory]) -> Memory:
+    """Return one memory of what several are of: all their Gaussians, with the mean of their covariances.
+
+    With n_i photos in memory i, n = sum_i n_i, and M = sum_i n_i / n m_i,
+
+        Sigma = sum_i n_i / n Sigma_i,      weights n_i / n pi_ik,      means mu_ik,
+
+    along the leading directions of Sigma + sum_ik n_i / n pi_ik (mu_ik - M)(mu_ik - M)^T, as many as the memory with
+    the most has; what these leave of each feature's variance is noise.
+    """
+    if len(memories) == 1:
+        return memories[0]
+    photos = torch.tensor([float(memory.photos) for memory in memories])
+    shares = (photos / photos.sum()).tolist()
+    weights = torch.cat([share * memory.weights for share, memory in zip(shares, memories, strict=True)])
+    means = torch.cat([memory.mean.float() + memory.centres.float() @ memory.basis for memory in memories])
+    middle = weights @ means
+    between = weights.sqrt()[:, None] * (means - middle)
+    within = torch.cat(
+        [share**0.5 * m.spread.float()[:, None] * m.basis for share, m in zip(shares, memories, strict=True)]
+    )
+    noise = sum(share * m.deviations.float().square() for share, m in zip(shares, memories, strict=True))
+    rows = torch.cat([between, within])
+    rank = min(max(len(memory.spread) for memory in memories), len(rows))
+    basis = F.normalize(_leading(rows @ rows.T, rank).T @ rows, dim=1)
+    variances, turned = torch.linalg.eigh((basis @ within.T @ within @ basis.T).double())
+    directions = turned.float().T @ basis
+    left = (rows - rows @ directions.T @ directions).square().sum(0)
+    return _memory(
+        weights,
+        middle,
+        (means - middle) @ directions.T,
+        variances,
+        directions,
+        cast(Tensor, noise + left).sqrt(),
+        int(photos.sum()),
+    )
+
+
+def _memory(
+    weights: Tensor,
+    mean: Tensor,
+    centres: Tensor,
+    variances: Tensor,
+    directions: Tensor,
+    deviations: Tensor,
+    photos: int,
+) -> Memory:
+    """Return a memory of these numbers, float32 or float64, in the precision in which memories are kept."""
     return Memory(
-        found.weights,
+        weights,
         mean.half(),
-        (found.means @ turned.float()).half(),
+        centres.half(),
         variances.clamp_min(0).sqrt().half(),
         (directions / directions.abs().amax(1, keepdim=True) * _LARGEST).round().to(torch.int8),
-        left.square().mean(0).sqrt().half(),
-        torch.tensor(count),
+        deviations.half(),
+        torch.tensor(photos),
     )
 
 

@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from scholars.compute.device import Fabric
 from scholars.errors import InputError
 from scholars.generators.base import Generator, Teacher
-from scholars.generators.memories import Memory, fit_memory
-from scholars.settings import MixtureSettings
+from scholars.generators.memories import Memory
 from scholars.storage.weights import check_tensors
 from scholars.training.loop import Trainee
 
@@ -54,20 +53,6 @@ class Mixture(Generator):
         """The place of each memory in the order of their digests, in which no history shows."""
         order = sorted(range(len(self.memories)), key=lambda index: self.memories[index].digest)
         return tuple(order.index(index) for index in range(len(order)))
-
-    @classmethod
-    def of(
-        cls, previous: Generator | None, features: Tensor, labels: Tensor, digests: Tensor, settings: MixtureSettings
-    ) -> Self:
-        """Return the memories of ``previous``, and one of each label's photos.
-
-        features: ``[N, V, D]``; labels: ``[N]``; digests: ``[N, 32]`` uint8; all in the order of the digests
-        """
-        memories = list(previous.memories) if isinstance(previous, Mixture) else []
-        for label in range(int(labels.max()) + 1):
-            own = labels == label
-            memories.append(fit_memory(features[own], digests[own], settings.components, settings.rank))
-        return cls(memories)
 
     def sample(self, conditions: Tensor) -> Tensor:
         """Draw one feature vector per condition ``[B]``, under torch's global generator: ``[B, D]`` float32.
@@ -101,7 +86,7 @@ class Mixture(Generator):
             yield by_rank[rank], (ranks == rank).nonzero()[:, 0]
 
     def trainee(self, fabric: Fabric, teacher: Teacher) -> Trainee:
-        """Raise TypeError: a mixture is fitted, by `Mixture.of`."""
+        """Raise TypeError: a mixture is fitted, by `fit_memory`."""
         raise TypeError("a mixture is fitted, not trained")
 
     @classmethod

@@ -11,7 +11,7 @@ from torch import nn
 from scholars.evaluation.accuracy import evaluate
 from scholars.generators import Mixture
 from scholars.scholar import Scholar
-from scholars.storage.records import TaskRecord
+from scholars.storage.records import LineageRecord
 from scholars.tasks.task import Task
 
 
@@ -138,7 +138,7 @@ def gaussians(memories: Mapping[str, Any]) -> str:
     return f"{span(counts)} Gaussian{'s' * (max(counts) > 1)}"
 
 
-def describe_training(record: TaskRecord) -> str:
+def describe_training(record: LineageRecord) -> str:
     """Return the budget that a task was learned with, and what followed from its data: ``normal; solver.steps 600``."""
     plan = [f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in record.plan.items()]
     return "; ".join([record.settings.described_budget, *([", ".join(plan)] if plan else [])])
@@ -158,7 +158,7 @@ def _counted(classes: Sequence[str]) -> str:
     return f"{len(classes)} class{'es' * (len(classes) != 1)}"
 
 
-def _add_audit(tree: Tree, record: TaskRecord) -> None:
+def _add_audit(tree: Tree, record: LineageRecord) -> None:
     audit = record.audit
     assert audit
     probe, copies = "a solver trained on dreams only is", "may be copies of training images"

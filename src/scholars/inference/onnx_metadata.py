@@ -15,7 +15,7 @@ def metadata(scholar: Scholar) -> dict[str, str]:
     """
     notes: dict[str, Any] = {
         "classes": scholar.classes,
-        "tasks": [task.name for task in scholar.lineage],
+        "tasks": [task.name for task in scholar.tasks],
         "image": _describe_image(scholar),
     }
     if scholar.backbone:

@@ -21,12 +21,10 @@ that learns pixels, in order, are those of `train_networks`:
 3. solver: train S on the mix, augmented
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-
-import torch
+from typing import Any
 
 from scholars.backbones import Backbone, forget_task
 from scholars.compute.device import Fabric
@@ -35,6 +33,7 @@ from scholars.evaluation.accuracy import evaluate
 from scholars.generators import Generator
 from scholars.learning.arguments import LearnArgs, Past, check_task
 from scholars.learning.budget import facts_of, open_settings, plan_settings
+from scholars.learning.callbacks import keep_last
 from scholars.learning.dreams import with_ood_detector
 from scholars.learning.features import build_feature_generator, train_feature_solver
 from scholars.learning.looking import choose_settings, look_at_task, resolve_backbone
@@ -45,10 +44,9 @@ from scholars.learning.resume import SPENT, claim, fit_minutes, stage_timer
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver
-from scholars.storage.records import TaskRecord
+from scholars.storage.records import LineageRecord
 from scholars.tasks.task import Task
 from scholars.training.loop import NO_SESSION, Session
-from scholars.training.meter import Tick
 
 
 def learn(
@@ -89,48 +87,57 @@ def learn(
     settings = args.settings
     stored = args.stored
     if backbone:
-        args = replace(args, task=look_at_task(task, backbone, settings, session))
+        args = replace(args, new=look_at_task(task, backbone, settings, session))
         if not isinstance(past, str):
             args = replace(args, past=[look_at_task(each, backbone, settings, session) for each in stored])
     if session.folder:
         claim(session.folder, args)
-    metrics: dict[str, dict[str, float]] = {}
-    session = replace(session, on_tick=_keep_last(metrics, session.on_tick))
-    if previous and num_processes() > 1:
-        # Other processes have devices of their own, and would be given weights on this one's.
-        args = replace(args, previous=previous.on(ComputeSettings(device="cpu")))
-    plan = plan_settings(args.settings, facts_of(args))
-    planned = replace(args, settings=plan)
-    trained = run_everywhere(current_fabric(settings.compute), partial(train_networks, planned), session)
-
-    lineage = previous.lineage if previous else ()
-    scholar = Scholar(trained.solver, trained.generator, args.classes, lineage, settings, backbone=backbone)
+    scholar, learned = train_scholar(args, backbone, session)
     tested = evaluate(scholar, args.task) if len(task.test) else None
-    record = TaskRecord(
+    record = LineageRecord(
         name=task.name,
         classes=task.classes,
-        parents=(previous.generation - 1,) if previous else (),
         train_count=len(task.train),
+        train_counts=task.train.count_labels(len(task.classes)),
         test_count=len(task.test),
+        test_counts=task.test.count_labels(len(task.classes)),
         accuracy=tested.accuracy if tested else None,
         mean_class_accuracy=tested.mean_class_accuracy if tested else None,
-        test_counts=tuple(torch.bincount(task.test.label_tensor, minlength=len(task.classes)).tolist()),
-        seed=seed,
-        learned_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=({"features": round(args.task.look_seconds, 3)} if backbone else {}) | trained.seconds,
-        dreamt=trained.dreams + round(metrics["bank"]["looked"] if "bank" in metrics else 0),
-        metrics={stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
-        settings=settings,
-        plan=open_settings(settings, plan),
-        engine=backbone.engine.name if backbone else None,
+        **learned,
     )
     if task.train.files is not None:
-        record = record.remembering(task.train.digests)
+        record = record.remembering(task.train.digests, task.train.labels)
     for before, after in zip((task, *stored), (args.task, *args.stored), strict=True):
         if backbone and before.train.features is None:
             forget_task(after, backbone)
     scholar = replace(scholar, lineage=(*scholar.lineage, record))
     return with_ood_detector(scholar, seed) if scholar.generator else scholar
+
+
+def train_scholar(args: LearnArgs, backbone: Backbone | None, session: Session) -> tuple[Scholar, dict[str, Any]]:
+    """Return the scholar that results from these arguments, still without a record of it; and what that will say."""
+    metrics: dict[str, dict[str, float]] = {}
+    session = replace(session, on_tick=keep_last(metrics, session.on_tick))
+    if num_processes() > 1:
+        # Other processes have devices of their own, and would be given weights on this one's.
+        args = args.on(ComputeSettings(device="cpu"))
+    settings, plan = args.settings, plan_settings(args.settings, facts_of(args))
+    planned = replace(args, settings=plan)
+    trained = run_everywhere(current_fabric(settings.compute), partial(train_networks, planned), session)
+    looked = {"features": round(args.new.look_seconds, 3)} if backbone and args.new else {}
+    record = {
+        "parents": args.inherited.heads,
+        "seed": args.seed,
+        "learned_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": looked | trained.seconds,
+        "dreamt": trained.dreams + round(metrics["bank"]["looked"] if "bank" in metrics else 0),
+        "metrics": {stage: metrics[stage] for stage in ("solver", "generator") if stage in metrics},
+        "settings": settings,
+        "plan": open_settings(settings, plan),
+        "engine": backbone.engine.name if backbone else None,
+    }
+    lineage = args.inherited.lineage
+    return Scholar(trained.solver, trained.generator, args.classes, lineage, settings, backbone=backbone), record
 
 
 @dataclass(frozen=True)
@@ -146,8 +153,7 @@ class TrainedNetworks:
 def train_networks(args: LearnArgs, fabric: Fabric, session: Session = NO_SESSION) -> TrainedNetworks:
     """Train generator and solver, in every process that learns together; ``session`` is the first one's."""
     seconds: dict[str, float] = {}
-    if args.previous:
-        args = replace(args, previous=args.previous.on(args.settings.compute))
+    args = args.on(args.settings.compute)
     timer = partial(stage_timer, session.folder / SPENT if session.folder else None, session, seconds)
     if args.settings.backbone:
         generator = None
@@ -167,7 +173,7 @@ def train_networks(args: LearnArgs, fabric: Fabric, session: Session = NO_SESSIO
             generator = train_generator(
                 mix.for_generator(),
                 previous=args.previous,
-                conditions=args.known_conditions + len(args.task.classes),
+                conditions=args.known_conditions + len(args.new_classes),
                 settings=args.settings,
                 seed=args.position,
                 fabric=fabric,
@@ -185,13 +191,3 @@ def train_networks(args: LearnArgs, fabric: Fabric, session: Session = NO_SESSIO
             session=timed,
         )
     return TrainedNetworks(solver, generator, seconds, mix.dreams)
-
-
-def _keep_last(metrics: dict[str, dict[str, float]], on_tick: Callable[[Tick], None]) -> Callable[[Tick], None]:
-    """Return an ``on_tick`` that also keeps each stage's latest report in ``metrics``."""
-
-    def keep(tick: Tick) -> None:
-        metrics[tick.stage] = dict(tick.metrics)
-        on_tick(tick)
-
-    return keep

@@ -1,15 +1,17 @@
 """The arguments of `scholars.learn`, checked, and what follows from them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, Self, get_args
 
 from scholars.compute.device import derive_seed
 from scholars.compute.processes import check_divisible
 from scholars.errors import InputError, did_you_mean
 from scholars.learning.dreams import check_replay
+from scholars.learning.inheritance import Inheritance, inherit
 from scholars.scholar import Scholar
-from scholars.settings import HeadSettings, MixtureSettings, Settings, SolverSettings
+from scholars.settings import ComputeSettings, HeadSettings, MixtureSettings, Settings, SolverSettings
 from scholars.tasks.task import Task
 
 Replayed = Literal["dreams", "current data"]
@@ -19,13 +21,45 @@ _PASTS: tuple[str, ...] = get_args(Replayed)
 
 @dataclass(frozen=True)
 class LearnArgs:
-    """The arguments of `scholars.learn`."""
+    """The arguments of `scholars.learn`; without a new task, those of learning from the dreams of ``scholars`` alone.
 
-    task: Task
+    new: the new task
+    previous: the scholar whose weights a warm start takes
+    scholars: what is taken over from scholars; None: all of ``previous``
+    """
+
+    new: Task | None
     previous: Scholar | None
     past: Past
     settings: Settings
     seed: int
+    scholars: Inheritance | None = None
+
+    @property
+    def task(self) -> Task:
+        """The new task. Raises TypeError where there is none."""
+        if self.new is None:
+            raise TypeError("there is no new task")
+        return self.new
+
+    @property
+    def new_classes(self) -> tuple[str, ...]:
+        """The classes of the new task; none without one."""
+        return self.new.classes if self.new else ()
+
+    @cached_property
+    def inherited(self) -> Inheritance:
+        """What is taken over from scholars."""
+        if self.scholars:
+            return self.scholars
+        names = union_of_classes(*(task.classes for task in self.stored), self.new_classes)
+        previous = [self.previous] if self.previous else []
+        return inherit(previous, new_classes=names, sort_classes=self.settings.backbone is not None)
+
+    def on(self, compute: ComputeSettings) -> Self:
+        """Return the same arguments, with the scholars on another device."""
+        previous = self.previous.on(compute) if self.previous else None
+        return replace(self, previous=previous, scholars=self.scholars.on(compute) if self.scholars else None)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -33,9 +67,12 @@ class LearnArgs:
 
         Those of features in the order of their names: in which order they were learned shows nowhere.
         """
-        known = self.previous.classes if self.previous else ()
-        names = union_of_classes(known, *(task.classes for task in self.stored), self.task.classes)
-        return tuple(sorted(names)) if self.settings.backbone else names
+        return self.inherited.classes
+
+    @property
+    def class_counts(self) -> list[int]:
+        """The number of classes of each task, the new one last."""
+        return self.inherited.class_counts + ([len(self.new.classes)] if self.new else [])
 
     @property
     def stored(self) -> Sequence[Task]:
@@ -49,13 +86,13 @@ class LearnArgs:
 
     @property
     def known_conditions(self) -> int:
-        """The number of conditions of the previous generator."""
-        return len(self.previous.conditions) if self.previous else 0
+        """The number of (task, class) pairs that are known without the new task."""
+        return self.inherited.conditions
 
     @property
     def position(self) -> int:
         """The seed of all randomness: every generation has its own, whatever seed its task is learned with."""
-        return derive_seed(self.seed, "generation", self.previous.generation + 1 if self.previous else 1)
+        return derive_seed(self.seed, "generation", self.inherited.generation + 1)
 
     def check(self) -> None:
         """Raise InputError for a task or settings that do not fit the previous scholar."""

@@ -49,7 +49,7 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
     Raises InputError for a scholar that cannot dream, or a task that it never learned.
     """
     settings = scholar.settings
-    names = [record.name for record in scholar.lineage]
+    names = [record.name for record in scholar.tasks]
     for task in tasks:
         if task.name not in names:
             raise InputError(f"cannot audit dreams of {task.name!r}: this scholar learned {', '.join(names)}")
@@ -61,7 +61,7 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
     count = max(settings.audit.dreams, len(scholar.conditions))
     dreams = concat_batches(scholar.iter_dreams(count, seed=derive_seed(seed, "audit", scholar.generation)))
     # A solver of features has learned from dreams alone, as a probe does.
-    probe = scholar if scholar.backbone else _train_probe(scholar, dreams, seed, session or Session())
+    probe = scholar if scholar.backbone or not tasks else _train_probe(scholar, dreams, seed, session or Session())
     evaluations = [evaluate(probe, task) for task in tasks]
     class_audits = _audit_classes(scholar, dreams, evaluations)
 
@@ -72,7 +72,7 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
         for task, evaluation, images in zip(tasks, evaluations, real, strict=True)
     )
     distance = precision = None
-    if sorted(task.name for task in tasks) == sorted(names):
+    if tasks and sorted(task.name for task in tasks) == sorted(names):
         # As many of each task as of any other, so that large test parts do not dominate.
         fewest = min(len(images) for images in real)
         real_features = scholar.features_and_logits(torch.cat([_evenly_spaced(images, fewest) for images in real]))[0]

@@ -36,11 +36,11 @@ _OTHER_STEPS_OF_FEATURES = 4000
 class Facts:
     """The facts of a task that is about to be learned, by which the rule decides.
 
-    images: training images
+    images: training images, those of all tasks where there is no new one
     conditions: (task, class) pairs that the previous scholar knows, 0 for a first task
     ratio, generator_ratio: the share of new data in the batches of solver and generator
     brings_classes: whether it has classes that the previous scholar does not know
-    generation: of the scholar that will have learned it
+    generation: how many tasks will have been learned then
     negatives: whether its images are as often negatives as not
     """
 
@@ -118,16 +118,18 @@ def _times(scale: float, steps: float) -> int:
 
 def facts_of(args: LearnArgs) -> Facts:
     """Return the facts about the task of these arguments."""
-    settings, counts = args.settings, [len(record.classes) for record in args.previous.lineage] if args.previous else []
-    ratio = new_data_ratio(settings.replay.ratio, [*counts, len(args.task.classes)]) if counts else 1.0
+    settings, inherited = args.settings, args.inherited
+    if args.new is None:
+        return Facts(inherited.images, inherited.conditions, ratio=0.0, generator_ratio=0.0)
+    ratio = new_data_ratio(settings.replay.ratio, args.class_counts) if inherited.dreamers else 1.0
     return Facts(
-        images=len(args.task.train),
+        images=len(args.new.train),
         conditions=args.known_conditions,
         ratio=ratio,
-        generator_ratio=generator_share(args, ratio) if counts else 1.0,
+        generator_ratio=generator_share(args, ratio) if inherited.dreamers else 1.0,
         brings_classes=args.brings_classes,
-        generation=1 + len(counts),
-        negatives=_needs_negatives(settings) and shows_negatives(args.task.train),
+        generation=len(args.class_counts),
+        negatives=_needs_negatives(settings) and shows_negatives(args.new.train),
     )
 
 

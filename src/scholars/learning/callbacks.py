@@ -31,3 +31,13 @@ class Callbacks:
     on_note: Callable[[Position, str], None] = field(default=lambda position, note: None)
     stopping: Callable[[], bool] = field(default=lambda: False)
     on_plan: Callable[[Position, str], None] | None = None
+
+
+def keep_last(metrics: dict[str, dict[str, float]], on_tick: Callable[[Tick], None]) -> Callable[[Tick], None]:
+    """Return an ``on_tick`` that also keeps each stage's latest report in ``metrics``."""
+
+    def keep(tick: Tick) -> None:
+        metrics[tick.stage] = dict(tick.metrics)
+        on_tick(tick)
+
+    return keep

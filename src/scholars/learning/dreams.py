@@ -1,8 +1,9 @@
 """Dreams of the previous scholar, filtered and labelled as the replay settings say."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +13,14 @@ from scholars.compute.device import Fabric, derive_seed, fork_rng
 from scholars.compute.processes import broadcast_flag
 from scholars.errors import InputError, Interrupted
 from scholars.generators import Mixture
+from scholars.learning.dreamer import Dreamer
 from scholars.learning.heads import FeatureSet
+from scholars.learning.inheritance import Inheritance
 from scholars.ood import OODDetector
 from scholars.scholar import Scholar
-from scholars.settings import GeneratorSettings, ReplaySettings
+from scholars.settings import GeneratorSettings, ImageSettings, ReplaySettings, Settings
 from scholars.settings.base import planned
-from scholars.training.batches import Batch, BatchSource, Pool, concat_batches, weights_by
+from scholars.training.batches import Batch, BatchSource, Mix, Pool, concat_batches, weights_by
 from scholars.training.loop import Session
 from scholars.training.meter import Tick
 
@@ -28,18 +31,45 @@ _NOISE = 0.4
 
 
 def replay_source(
-    previous: Scholar, policy: ReplaySettings, classes: int, seed: int, session: Session, fabric: Fabric | None = None
+    inherited: Inheritance, settings: Settings, seed: int, session: Session, fabric: Fabric | None = None
 ) -> BatchSource:
-    """Return what the replayed part of every batch is drawn from; ``classes`` counts those of the new scholar."""
+    """Return what the replayed part of every batch is drawn from: dreams of each scholar, in its share."""
+    parts = [
+        (dreamer.share, _dreams_of(dreamer, share, inherited, settings, seed, session, fabric))
+        for dreamer, share in zip(inherited.dreamers, inherited.shares, strict=True)
+    ]
+    return parts[0][1] if len(parts) == 1 else Mix(parts)
+
+
+def _dreams_of(
+    dreamer: Dreamer,
+    share: float,
+    inherited: Inheritance,
+    settings: Settings,
+    seed: int,
+    session: Session,
+    fabric: Fabric | None,
+) -> BatchSource:
+    """Return what the dreams of one scholar are drawn from; ``share``: of the whole bank."""
+    policy, classes = settings.replay, len(inherited.classes)
     if policy.dreams == "fresh":
-        return FreshDreams(previous, policy, classes)
-    bank = dream_bank(previous, policy, seed, session, fabric)
+        return FreshDreams(dreamer, policy, settings.image, classes)
+    wanted = max(1, round(share * planned(policy.bank)))
+    bank = dream_bank(
+        dreamer.scholar,
+        policy.model_copy(update={"bank": wanted}),
+        seed,
+        session,
+        fabric,
+        conditions=dreamer.asked,
+        translate=partial(dreamer.translate, image=settings.image, classes=classes),
+    )
     return Pool(
         bank.inputs,
         bank.targets,
         classes,
         bank.conditions,
-        weights=weights_by(policy.balance, bank.labels),
+        weights=dreamer.weigh(bank.conditions, weights_by(policy.balance, bank.labels)),
         temperature=policy.temperature,
     )
 
@@ -67,21 +97,31 @@ def dream_bank(
     seed: int,
     session: Session | None = None,
     fabric: Fabric | None = None,
+    *,
+    conditions: Sequence[int] | None = None,
+    translate: Callable[[Batch], Batch] = lambda dreams: dreams,
 ) -> Batch:
     """Draw the bank: ``policy.bank`` dreams of the previous scholar, which `learn` replays. It must be set.
 
-    With a filter, dreams are drawn until the bank is full or `MAX_DREAMS_PER_KEPT` times as many were drawn. Raises
-    InputError if it keeps nothing and where the generator cannot dream so, Interrupted when asked to stop.
+    conditions: only these are asked for; default: all
+    translate: what becomes of the dreams before they are kept: it may leave some out
+
+    Where some are left out, by a filter or by ``translate``, dreams are drawn until the bank is full or
+    `MAX_DREAMS_PER_KEPT` times as many were drawn. Raises InputError if nothing is kept and where the generator cannot
+    dream so, Interrupted when asked to stop.
     """
-    check_replay(policy, previous.settings.trained_generator, len(previous.conditions))
+    check_replay(
+        policy, previous.settings.trained_generator, len(previous.conditions if conditions is None else conditions)
+    )
     session = session or Session()
     looked, kept, batches, wanted = 0, 0, [], planned(policy.bank)
     began = time.perf_counter()
-    most = wanted if policy.filter == "none" else MAX_DREAMS_PER_KEPT * wanted
-    for dreamt in previous.iter_dreams(most, seed=derive_seed(seed, "bank", previous.generation), fabric=fabric):
+    position = derive_seed(seed, "bank", previous.generation)
+    most = wanted if policy.filter == "none" and conditions is None else MAX_DREAMS_PER_KEPT * wanted
+    for dreamt in previous.iter_dreams(most, seed=position, fabric=fabric, only=conditions):
         if broadcast_flag(fabric, session.stopping()):
             raise Interrupted(f"stopped while dreaming, at {kept} of {wanted} dreams")
-        batch = relabel(previous, filter_dreams(previous, dreamt, policy), policy)
+        batch = translate(relabel(previous, filter_dreams(previous, dreamt, policy), policy))
         looked, kept = looked + len(dreamt.inputs), kept + len(batch.inputs)
         batches.append(batch)
         speed = looked / (time.perf_counter() - began)
@@ -89,11 +129,17 @@ def dream_bank(
         if kept >= wanted:
             break
     if not kept:
-        raise InputError(
-            f"replay.filter={policy.filter} keeps none of {looked} dreams: lower replay.confidence, set "
-            "replay.filter=none, or train the generator for longer"
-        )
+        raise InputError(_nothing_kept(previous, policy, looked))
     return Batch(*(part[:wanted] for part in concat_batches(batches)))
+
+
+def _nothing_kept(previous: Scholar, policy: ReplaySettings, looked: int) -> str:
+    if policy.filter == "none":
+        return f"none of {looked} dreams is of a class that is kept: {previous!r} dreams of nothing else"
+    return (
+        f"replay.filter={policy.filter} keeps none of {looked} dreams: lower replay.confidence, set "
+        "replay.filter=none, or train the generator for longer"
+    )
 
 
 def filter_dreams(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:
@@ -121,7 +167,7 @@ def relabel(previous: Scholar, dreamt: Batch, policy: ReplaySettings) -> Batch:
     pairs = previous.conditions
     tasks = torch.tensor([task for task, _ in pairs])[dreamt.conditions]
     # A task without the predicted class: another task's condition of that class is nearer than this task's of another.
-    table = torch.empty(previous.generation, len(previous.classes), dtype=torch.int64)
+    table = torch.empty(len(previous.lineage), len(previous.classes), dtype=torch.int64)
     for index, (_, output) in reversed(list(enumerate(pairs))):
         table[:, output] = index
     for index, (task, output) in enumerate(pairs):
@@ -174,17 +220,18 @@ def _spread_out(scholar: Scholar, dreams: Batch, seed: int) -> Tensor:
 
 @dataclass(frozen=True)
 class FreshDreams:
-    """Draws new dreams for every batch; conditions at random."""
+    """Draws new dreams for every batch; conditions at random, as often as the dreamer's weights say."""
 
-    previous: Scholar
+    dreamer: Dreamer
     policy: ReplaySettings
+    image: ImageSettings
     classes: int
 
     def draw(self, count: int) -> Batch:
-        """Draw ``count`` dreams."""
-        conditions = torch.randint(len(self.previous.conditions), (count,))
-        dreamt = relabel(self.previous, self.previous.sample(conditions), self.policy)
-        return dreamt._replace(targets=F.pad(dreamt.targets, (0, self.classes - dreamt.targets.shape[1])))
+        """Draw ``count`` dreams, fewer where some show a class that is left out."""
+        dreamer, scholar = self.dreamer, self.dreamer.scholar
+        conditions = torch.multinomial(dreamer.weights, count, replacement=True)
+        return dreamer.translate(relabel(scholar, scholar.sample(conditions), self.policy), self.image, self.classes)
 
 
 @dataclass(frozen=True)

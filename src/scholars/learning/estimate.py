@@ -73,7 +73,7 @@ def estimate(args: LearnArgs, backbone: Backbone | None) -> Estimate:
     found = estimate_learning(args, pace, dreams=args.past == "dreams")
     if backbone is None:
         return found + estimate_audit(args, pace)
-    return found + estimate_looking(args, backbone)
+    return found + estimate_looking(args, backbone) if args.new else found
 
 
 def estimate_looking(args: LearnArgs, backbone: Backbone) -> Estimate:
@@ -87,7 +87,8 @@ def estimate_looking(args: LearnArgs, backbone: Backbone) -> Estimate:
 
 def estimate_learning(args: LearnArgs, pace: Pace, dreams: bool) -> Estimate:
     """Return how long the steps take, and the bank; ``dreams``: whether a generator is trained and replayed."""
-    settings, fixed, scaled = args.settings, _REST + pace.image * len(args.task.test), 0.0
+    tested = len(args.new.test) if args.new else 0
+    settings, fixed, scaled = args.settings, _REST + pace.image * tested, 0.0
     normal = settings.model_copy(update={"budget": "normal"})
     plan = plan_settings(normal, facts_of(args))
     solver, generator = plan.solver, plan.generator
@@ -95,14 +96,12 @@ def estimate_learning(args: LearnArgs, pace: Pace, dreams: bool) -> Estimate:
     if isinstance(solver, SolverSettings):
         parts.append((pace.solver * planned(solver.steps), settings.image_solver.steps))
     elif isinstance(solver, HeadSettings):
-        photos = len(args.task.train) + (
-            sum(record.train_count for record in args.previous.lineage) if args.previous else 0
-        )
+        photos = args.inherited.images + (len(args.new.train) if args.new else 0)
         steps = head_steps(solver, 1.0, photos, len(args.classes))
         parts.append((pace.solver * steps, solver.steps if isinstance(settings.solver, HeadSettings) else None))
     if dreams and isinstance(generator, GeneratorSettings):
         parts.append((pace.generator * planned(generator.steps), settings.trained_generator.steps))
-        if args.previous:
+        if args.inherited.dreamers:
             parts.append((pace.dream * planned(plan.replay.bank), settings.replay.bank))
     for seconds, chosen in parts:
         if chosen is None:

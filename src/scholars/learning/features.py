@@ -19,13 +19,16 @@ import torch
 
 from scholars.compute.device import Fabric, derive_seed, device_for, fork_rng
 from scholars.generators import Generator, Mixture
+from scholars.generators.memories import Memory, fit_memory, join_memories
 from scholars.generators.sampling import sample_features
 from scholars.learning.arguments import LearnArgs
 from scholars.learning.dreams import CurrentDataReplay, dream_bank
 from scholars.learning.heads import FeatureSet, fine_tune_head, fit_head, head_steps
+from scholars.learning.inheritance import Inheritance
 from scholars.learning.mixture import generator_share
 from scholars.learning.networks import train_generator
 from scholars.settings import Balance, HeadSettings, MixtureSettings
+from scholars.settings.base import planned
 from scholars.solvers import Solver
 from scholars.tasks.task import Task
 from scholars.training.batches import Mix, Pool, new_data_ratio
@@ -41,34 +44,64 @@ _CHUNK = 4096
 
 def build_feature_generator(args: LearnArgs, fabric: Fabric, session: Session) -> Generator:
     """Return the generator that knows the new task and all that the previous one knew."""
-    previous, settings, train = args.previous, args.settings, args.task.train
+    settings, inherited, task = args.settings, args.inherited, args.new
     if isinstance(settings.generator, MixtureSettings):
-        return Mixture.of(
-            previous.generator if previous else None,
-            train.feature_tensor,
-            train.label_tensor,
-            torch.from_numpy(train.digests.copy()),
-            settings.generator,
+        return Mixture([*inherited_memories(inherited), *(_new_memories(task, settings.generator) if task else ())])
+    classes, parts, features = len(args.classes), [], []
+    if task:
+        new = _real([(task, args.known_conditions)], args.classes, settings.replay.balance).pool(classes)
+        r = (
+            generator_share(args, new_data_ratio(settings.replay.ratio, args.class_counts))
+            if inherited.dreamers
+            else 1.0
         )
-    new = _real([(args.task, args.known_conditions)], args.classes, settings.replay.balance).pool(len(args.classes))
-    source: Pool | Mix = new
-    if previous:
-        counts = [*(len(record.classes) for record in previous.lineage), len(args.task.classes)]
-        r = generator_share(args, new_data_ratio(settings.replay.ratio, counts))
-        bank = dream_bank(previous, settings.replay, args.seed, session, fabric)
-        outputs = torch.tensor([args.classes.index(name) for name in previous.classes])
-        labels = outputs[torch.tensor([output for _, output in previous.conditions])[bank.conditions]]
-        source = Mix([(r, new), (1 - r, Pool(bank.inputs, labels, len(args.classes), bank.conditions))])
+        parts.append((r, new))
+        features.append(task.train.feature_tensor.flatten(0, 1))
+    for dreamer, share in zip(inherited.dreamers, inherited.shares, strict=True):
+        wanted = max(1, round(share * planned(settings.replay.bank)))
+        policy = settings.replay.model_copy(update={"bank": wanted})
+        # As they were asked for, and not as the solver sees them.
+        bank = dream_bank(
+            dreamer.scholar, policy, args.seed, session, fabric, conditions=dreamer.asked, translate=dreamer.keep
+        )
+        asked = torch.tensor([output for _, output in dreamer.scholar.conditions])[bank.conditions]
+        conditions = dreamer.conditions[bank.conditions]
+        pool = Pool(bank.inputs, dreamer.outputs[asked], classes, conditions, weights=dreamer.weigh(conditions, None))
+        parts.append(((1 - parts[0][0] if task else 1) * share, pool))
+        features.append(bank.inputs)
     return train_generator(
-        source,
-        previous=previous,
-        conditions=args.known_conditions + len(args.task.classes),
+        Mix(parts) if len(parts) > 1 else parts[0][1],
+        previous=args.previous,
+        conditions=args.known_conditions + len(args.new_classes),
         settings=settings,
         seed=args.position,
         fabric=fabric,
         session=session,
-        features=train.feature_tensor.flatten(0, 1),
+        features=features[0] if task else torch.cat(features),
     )
+
+
+def inherited_memories(inherited: Inheritance) -> list[Memory]:
+    """Return the memory of each condition that is taken over; of several that become one, what they are together."""
+    found: dict[int, dict[str, Memory]] = {}
+    for dreamer in inherited.dreamers:
+        generator = dreamer.scholar.generator
+        for condition, memory in zip(
+            dreamer.conditions.tolist(), generator.memories if isinstance(generator, Mixture) else (), strict=True
+        ):
+            if condition >= 0:
+                found.setdefault(condition, {})[memory.digest] = memory
+    return [join_memories([memories[key] for key in sorted(memories)]) for _, memories in sorted(found.items())]
+
+
+def _new_memories(task: Task, settings: MixtureSettings) -> list[Memory]:
+    """Return a memory of each class of a task."""
+    train, found = task.train, []
+    labels, digests = train.label_tensor, torch.from_numpy(train.digests.copy())
+    for label in range(len(task.classes)):
+        own = labels == label
+        found.append(fit_memory(train.feature_tensor[own], digests[own], settings.components, settings.rank))
+    return found
 
 
 def train_feature_solver(
@@ -91,8 +124,7 @@ def train_feature_solver(
     pool = new.pool(len(classes))
     source: Pool | Mix = pool
     if args.past == "current data":
-        counts = [*(len(record.classes) for record in previous.lineage), len(args.task.classes)]
-        r = new_data_ratio(settings.replay.ratio, counts)
+        r = new_data_ratio(settings.replay.ratio, args.class_counts)
         source = Mix([(r, pool), (1 - r, CurrentDataReplay(previous, pool, settings.replay, classes))])
     return fine_tune_head(source, new, previous, classes, settings, args.position, fabric, session), 0
 
@@ -108,10 +140,10 @@ class _Condition:
 
 def draw_dreams(args: LearnArgs, generator: Generator, seed: int) -> FeatureSet:
     """Return dreams of all classes, equally many of each, in the order of the memories' contents."""
-    classes, lineage = args.classes, args.previous.lineage if args.previous else ()
-    names = [name for record in lineage for name in record.classes] + list(args.task.classes)
+    classes, inherited = args.classes, args.inherited
+    names = [*(name for record in inherited.lineage for name in record.classes), *args.new_classes]
     digests = [""] * len(names)
-    photos = sum(record.train_count for record in lineage) + len(args.task.train)
+    photos = inherited.images + (len(args.new.train) if args.new else 0)
     if isinstance(generator, Mixture):
         digests = [memory.digest for memory in generator.memories]
         photos = sum(int(memory.photos) for memory in generator.memories)

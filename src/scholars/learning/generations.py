@@ -53,7 +53,7 @@ def kept_generations(folder: Path) -> list[KeptGeneration]:
         if past and not _same_scholar(description, now):
             order = int(parts[1]), abs(int(parts[2] or 1))
             ancestor = past == _lineage_key(now)[: len(past)]
-            found.append((order, KeptGeneration(key, len(past), tuple(name for name, _, _ in past), ancestor)))
+            found.append((order, KeptGeneration(key, _generation(description), _tasks(description), ancestor)))
     return [kept for _, kept in sorted(found, key=lambda one: one[0])]
 
 
@@ -87,6 +87,16 @@ def keep_generation(folder: Path) -> None:
 def _same_scholar(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Return whether two descriptions are of equal weights with equal lineages."""
     return one.get("sha256") == other.get("sha256") and _lineage_key(one) == _lineage_key(other)
+
+
+def _generation(description: dict[str, Any]) -> int:
+    generation = description.get("generation")
+    return generation if isinstance(generation, int) else 0
+
+
+def _tasks(description: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names of the tasks that were learned; what was done without any is none."""
+    return tuple(str(record.get("name")) for record in description["lineage"] if record.get("kind", "learn") == "learn")
 
 
 def _lineage_key(description: dict[str, Any]) -> list[tuple[Any, Any, Any]]:

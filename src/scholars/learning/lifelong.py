@@ -65,7 +65,7 @@ def teach(
     resumes it, bit for bit. Raises InputError for what cannot be learned, or while another process teaches this folder;
     Interrupted when asked to stop.
     """
-    folder, callbacks = _check_replaceable(Path(folder)), callbacks or Callbacks()
+    folder, callbacks = check_replaceable(Path(folder)), callbacks or Callbacks()
     position = Position(seed, "replay", task.name)
     on_note = partial(callbacks.on_note, position)
     with exclusive(folder, "teaching"):
@@ -182,14 +182,14 @@ def restore_generation(folder: Path, key: str) -> Scholar:
 
     Raises InputError where that generation was not kept, or while another process teaches this folder.
     """
-    with exclusive(_check_replaceable(folder), "teaching"):
+    with exclusive(check_replaceable(folder), "teaching"):
         earlier = Scholar.load(kept_folder(folder, key))
         keep_generation(folder)
         earlier.save(folder)
     return earlier
 
 
-def _check_replaceable(folder: Path) -> Path:
+def check_replaceable(folder: Path) -> Path:
     """Return the folder. Raises InputError where it is named from inside: the process would stay in the old one."""
     if folder.name in ("", ".."):
         whole = folder.resolve()

@@ -83,7 +83,7 @@ def describe_seconds(seconds: float) -> str:
 def task_warnings(task: Task, previous: Scholar | None) -> Iterator[str]:
     """Yield what is suspicious about a task, which may be meant all the same."""
     known = previous.classes if previous else ()
-    if previous and task.name in [record.name for record in previous.lineage]:
+    if previous and task.name in [record.name for record in previous.tasks]:
         yield f"a task called {task.name!r} was learned before; it is learned again, from this data"
     alike: dict[str, str] = {}
     for name in union_of_classes(known, task.classes):

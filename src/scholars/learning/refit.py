@@ -40,6 +40,7 @@ def learn_held_out(learned: Scholar, args: LearnArgs, backbone: Backbone | None,
     record = first.model_copy(
         update={
             "train_count": last.train_count,
+            "train_counts": last.train_counts,
             "learned_at": last.learned_at,
             "trained": last.trained,
             "seconds": {stage: first.seconds.get(stage, 0.0) + spent for stage, spent in last.seconds.items()},

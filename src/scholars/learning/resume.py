@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +26,26 @@ _NOTE, _OUTCOME, SPENT = "learning.json", "learned.json", "seconds.json"
 
 def unfinished_work(folder: Path, args: LearnArgs) -> WorkFolder:
     """Return ``folder`` as the place of this very learning: equal data, settings, seed and previous weights."""
+    if args.new is None:
+        return WorkFolder(folder, _NOTE, _key_of_dreams(args))
     previous = _weights_digest(args.previous) if args.previous else None
     past = args.past if isinstance(args.past, str) else [task.digest for task in args.past]
     return WorkFolder(folder, _NOTE, {**_key(args.task, args.settings, args.seed), "from": previous, "past": past})
+
+
+def _key_of_dreams(args: LearnArgs) -> dict[str, Any]:
+    """Return what is equal for equal learning from the dreams of scholars alone."""
+    teachers = [
+        {
+            "scholar": _weights_digest(dreamer.scholar),
+            "outputs": dreamer.outputs.tolist(),
+            "conditions": dreamer.conditions.tolist(),
+            "weights": dreamer.weights.tolist(),
+        }
+        for dreamer in args.inherited.dreamers
+    ]
+    classes = list(args.inherited.classes)
+    return {"teachers": teachers, "classes": classes, "seed": args.seed, **_settings_key(args.settings)}
 
 
 def fit_minutes(args: LearnArgs, backbone: Backbone | None, folder: Path | None, times: int = 1) -> LearnArgs:
@@ -60,9 +77,29 @@ def claim(folder: Path, args: LearnArgs) -> None:
     work.begin()
 
 
-def record_outcome(folder: Path, learned: Scholar) -> None:
-    """Record which scholar this learning ends in, just before that takes its place: see `already_learned`."""
-    files.write_json(folder / _OUTCOME, {"scholar": _weights_digest(learned)})
+def record_outcome(folder: Path, learned: Scholar, what: Sequence[Any] = ()) -> None:
+    """Record which scholar this learning ends in, just before that takes its place: see `already_learned`.
+
+    what: what was done without a task, see `is_outcome`
+    """
+    files.write_json(folder / _OUTCOME, {"scholar": _weights_digest(learned), "what": list(what)})
+
+
+def is_outcome(folder: Path, scholar: Scholar, what: Sequence[Any]) -> bool:
+    """Return whether what was done in ``folder``, without a task, is ``what``, and ``scholar`` is its outcome."""
+    try:
+        outcome = files.read_json(folder / _OUTCOME)
+    except InputError:
+        return False
+    return outcome == {"scholar": _weights_digest(scholar), "what": list(what)}
+
+
+def is_of_task(folder: Path) -> bool:
+    """Return whether the unfinished work in ``folder`` is the learning of a task."""
+    try:
+        return "task" in files.read_json(folder / _NOTE)
+    except InputError:
+        return False
 
 
 def already_learned(folder: Path, scholar: Scholar, task: Task, settings: Settings, seed: int) -> bool:
@@ -110,7 +147,11 @@ def stage_timer(note: Path | None, session: Session, seconds: dict[str, float], 
 
 
 def _key(task: Task, settings: Settings, seed: int) -> dict[str, Any]:
-    return {"task": task.digest, "seed": seed, "settings": settings.model_dump(mode="json")}
+    return {"task": task.digest, "seed": seed, **_settings_key(settings)}
+
+
+def _settings_key(settings: Settings) -> dict[str, Any]:
+    return {"settings": settings.model_dump(mode="json")}
 
 
 def _weights_digest(scholar: Scholar) -> str:

@@ -8,7 +8,7 @@ from scholars.experiments.methods import find_method
 from scholars.report.charts import DASHES, MUTED, SCHEMA, Spec, truncated_labels
 from scholars.report.formatting import DASH, PERCENT, evenly_spaced, number, percent
 from scholars.report.html import Chart
-from scholars.storage.records import Audit, ClassAudit, TaskRecord
+from scholars.storage.records import Audit, ClassAudit, LineageRecord
 
 # Bars that a chart has room for on a phone, and generations that can be told apart in it.
 _MAX_CLASSES = 40
@@ -34,7 +34,7 @@ class ClassTable:
     chart: Chart
 
 
-def build_class_table(lineage: Sequence[TaskRecord]) -> ClassTable | None:
+def build_class_table(lineage: Sequence[LineageRecord]) -> ClassTable | None:
     """Build the table of the last audit and the chart of all; None if no task was audited."""
     audited = [(generation, record) for generation, record in enumerate(lineage, start=1) if record.audit]
     if not audited:
@@ -56,7 +56,7 @@ def _row(entry: ClassAudit, audit: Audit, conditional: bool) -> tuple[str, tuple
     return entry.name, tuple(figures), entry.is_dying(len(audit.classes))
 
 
-def _chart_audits(audited: Sequence[tuple[int, TaskRecord]], last: Audit) -> Chart:
+def _chart_audits(audited: Sequence[tuple[int, LineageRecord]], last: Audit) -> Chart:
     """Draw the classes in their order; of too many, those with the fewest dreams."""
     names = {entry.name for entry in sorted(last.classes, key=lambda entry: entry.share)[:_MAX_CLASSES]}
     shown = [entry for entry in last.classes if entry.name in names]

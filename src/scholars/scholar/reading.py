@@ -15,7 +15,7 @@ from scholars.ood import OODDetector
 from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver, build_solver
 from scholars.storage import scholar_folder
-from scholars.storage.records import ScholarDescription, TaskRecord
+from scholars.storage.records import LineageRecord, ScholarDescription
 from scholars.storage.weights import build_from_weights
 
 
@@ -25,7 +25,7 @@ class Parts(NamedTuple):
     solver: Solver
     generator: Generator | None
     classes: tuple[str, ...]
-    lineage: tuple[TaskRecord, ...]
+    lineage: tuple[LineageRecord, ...]
     settings: Settings
     ood: OODDetector | None
     backbone: Backbone | None

@@ -26,7 +26,7 @@ from scholars.scholar.reading import read_parts
 from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver
 from scholars.storage import scholar_folder
-from scholars.storage.records import Audit, TaskRecord
+from scholars.storage.records import Audit, LineageRecord, generations
 from scholars.tasks.images import Images
 from scholars.tasks.resize import ImageLike
 from scholars.training.batches import Batch, concat_batches
@@ -43,7 +43,7 @@ class Scholar:
     solver: uint8 images ``[B, C, H, W]`` -> logits ``[B, K]``; with a backbone, features ``[B, D]`` -> logits
     generator: draws images, or features; None for a scholar that was trained on stored data
     classes: the K class names, in the order of the solver's outputs
-    lineage: every task learned, the first one first
+    lineage: every task learned, the first one first, and what was done without any; its own record is the last
     settings: how the last task was learned, and how the next one will be unless told otherwise
     ood: finds images that are unlike anything learned; None where it was not asked for
     backbone: turns images into features; None for a scholar of pixels
@@ -52,7 +52,7 @@ class Scholar:
     solver: Solver
     generator: Generator | None
     classes: tuple[str, ...]
-    lineage: tuple[TaskRecord, ...]
+    lineage: tuple[LineageRecord, ...]
     settings: Settings
     ood: OODDetector | None = None
     backbone: Backbone | None = None
@@ -63,8 +63,13 @@ class Scholar:
 
     @property
     def generation(self) -> int:
-        """The place in the lineage: 1 after the first task."""
-        return len(self.lineage)
+        """1 after the first task, and one more than its parents' after each other."""
+        return generations(self.lineage)[-1]
+
+    @property
+    def tasks(self) -> tuple[LineageRecord, ...]:
+        """The records of the tasks that it learned."""
+        return tuple(record for record in self.lineage if record.kind == "learn")
 
     @property
     def conditions(self) -> tuple[tuple[int, int], ...]:
@@ -149,6 +154,7 @@ class Scholar:
         of: str | None = None,
         fabric: Fabric | None = None,
         chunks: range | None = None,
+        only: Sequence[int] | None = None,
     ) -> Iterator[Batch]:
         """Yield the same dreams as `dream`, in chunks, so that memory stays small however many there are.
 
@@ -157,13 +163,15 @@ class Scholar:
 
         chunks: look at these chunks only, each of `chunk_size` dreams, and yield up to ``count`` that are in them,
             however few
+        only: the conditions that the generator is asked for
         """
         if count < 1:
             raise InputError(f"cannot dream {count} images: ask for one or more")
         if of is not None and of not in self.classes:
             raise InputError(f"this scholar knows no class {of!r}. {did_you_mean(of, self.classes)}")
         pairs = self.conditions
-        asked = torch.tensor([i for i in self.dream_order if of is None or self.classes[pairs[i][1]] == of])
+        order = [i for i in self.dream_order if only is None or i in only]
+        asked = torch.tensor([i for i in order if of is None or self.classes[pairs[i][1]] == of])
         size = self.chunk_size
 
         def draw(chunk: int) -> Batch:
@@ -216,7 +224,7 @@ class Scholar:
             return probabilities
         # A task may have been learned again, with other classes.
         if not (names := [name for record in self.lineage if record.name == task for name in record.classes]):
-            tasks = [record.name for record in self.lineage]
+            tasks = [record.name for record in self.tasks]
             raise InputError(f"this scholar never learned a task {task!r}. {did_you_mean(task, tasks)}")
         return self.restrict_to(probabilities, names)
 

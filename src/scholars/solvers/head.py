@@ -1,5 +1,9 @@
 """A classifier of features: linear, or with one hidden layer beside a linear one; trained, or in closed form."""
 
+import copy
+from collections.abc import Sequence
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +35,14 @@ class Head(Solver):
             self.linear = nn.Linear(features, classes)
             nn.init.zeros_(self.linear.weight)
             nn.init.zeros_(self.linear.bias)
+
+    def reordered(self, outputs: Sequence[int]) -> Self:
+        """Return a head that gives the logits of these outputs, in this order."""
+        other, order = copy.deepcopy(self), list(outputs)
+        for layer in filter(None, (other.last, other.linear)):
+            layer.weight = nn.Parameter(layer.weight[order].detach().clone())
+            layer.bias = nn.Parameter(layer.bias[order].detach().clone())
+        return other
 
     def features(self, images: Tensor) -> Tensor:
         """Return features ``[B, D]``, standardised."""

@@ -1,7 +1,8 @@
 """The description of a scholar, as ``scholar.json`` holds it: its lineage, and the audits of its dreams."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from scholars.errors import InputError, printable
 from scholars.settings import ImageSettings, Settings
 from scholars.settings.base import PLANNED_PARTS, Section, first_problem
-from scholars.storage.trained_photos import encode_trained, find_trained
+from scholars.storage.trained_photos import CHARACTERS, encode_trained, find_trained
 
 Positive = Annotated[float, Field(gt=0)]
 # Keys of ``scholar.json`` that are about its files: `scholars.storage.scholar_folder` reads them.
@@ -105,15 +106,19 @@ class BackboneRecord(Section):
         return hashlib.sha256(repr(sorted(what.items())).encode()).hexdigest()
 
 
-class TaskRecord(Section):
-    """One task of a scholar's lineage."""
+class LineageRecord(Section):
+    """One record of a scholar's lineage: a task that was learned, or what was done with scholars without any data."""
 
-    name: str = Field(description="name of the task")
+    kind: Literal["learn", "merge", "forget", "join", "distil"] = Field(
+        "learn", description="what was done; all but learn have no classes, images or accuracy of their own"
+    )
+    name: str = Field(description="name of the task; of any other kind what was done, in a few words")
     classes: tuple[str, ...] = Field(description="its class names")
     parents: tuple[int, ...] = Field(
         description="indices in the lineage of the records that it was learned from; empty for a first task"
     )
-    train_count: int = Field(description="number of real training images")
+    train_count: int = Field(description="number of real training images; 0 where it was not kept")
+    train_counts: tuple[int, ...] = Field((), description="number of real training images of each of its classes")
     test_count: int = Field(description="number of real test images")
     accuracy: float | None = Field(
         description="on its real test part, just after it was learned, in [0, 1]; None without test images"
@@ -155,14 +160,71 @@ class TaskRecord(Section):
                 raise ValueError(f"plan: {part}.{first_problem(error)}") from None
         return self
 
+    @model_validator(mode="after")
+    def _check_counts(self) -> Self:
+        for key in ("train_counts", "test_counts"):
+            if getattr(self, key) and len(getattr(self, key)) != len(self.classes):
+                raise ValueError(f"{key} is not one number for each of its classes")
+        if self.kind != "learn" and self.classes:
+            raise ValueError(f"a record of the kind {self.kind} has no classes of its own")
+        return self
+
     @property
     def is_uneven(self) -> bool:
         """True if classes have different numbers of test images: only then the mean over classes is another figure."""
         return len(set(self.test_counts) - {0}) > 1
 
-    def remembering(self, digests: npt.NDArray[np.uint8]) -> Self:
-        """Return the record of a task that was trained on photos with these SHA-256 digests, ``[N, 32]``."""
-        return self.model_copy(update={"trained": encode_trained(digests, self._about)})
+    def remembering(self, digests: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Self:
+        """Return the record of a task that was trained on photos with these SHA-256 digests, ``[N, 32]``.
+
+        labels: ``[N]``, places in ``classes``; the photos of one can be left out later: see `regrouped`
+        """
+        kept = [encode_trained(digests[labels == label], self._about) for label in range(len(self.classes))]
+        return self.model_copy(update={"trained": "".join(kept)})
+
+    def regrouped(self, names: Mapping[str, str | None]) -> Self:
+        """Return the record with other names of its classes, some as one class, and without those that have none then.
+
+        With classes that are others, not only called otherwise, it has no figure of its former ones.
+        """
+        groups: dict[str, list[int]] = {}
+        for place, name in enumerate(self.classes):
+            if (new := names[name]) is not None:
+                groups.setdefault(new, []).append(place)
+        changes: dict[str, Any] = {"classes": tuple(groups)}
+        if len(groups) < len(self.classes):
+            ends = [0, *accumulate(self.train_counts)]
+            pieces = [self.trained[CHARACTERS * a : CHARACTERS * b] for a, b in pairwise(ends)]
+            for key in ("train_counts", "test_counts"):
+                if counts := getattr(self, key):
+                    changes[key] = tuple(sum(counts[place] for place in places) for places in groups.values())
+            changes["train_count"] = sum(changes.get("train_counts", ()))
+            changes["test_count"] = sum(changes.get("test_counts", ()))
+            changes["trained"] = "".join(pieces[place] for places in groups.values() for place in places if pieces)
+            changes |= {"accuracy": None, "mean_class_accuracy": None}
+        return self.model_copy(update=changes)
+
+    def unmeasured(self) -> Self:
+        """Return the record without what was measured, or followed from the data, with all classes known then."""
+        return self.model_copy(update={"audit": None, "metrics": {}, "plan": {}, "seconds": {}, "dreamt": 0})
+
+    def with_audited_names(self, classes: Mapping[str, str | None], task: str) -> Self:
+        """Return the record called ``task``, with the new names of classes and task in its audit, too."""
+        renamed, audit = self.model_copy(update={"name": task}), self.audit
+        if audit is None:
+            return renamed
+        tasks = [
+            each.model_copy(
+                update={
+                    "name": task if each.name == self.name else each.name,
+                    "shares": {classes.get(name) or name: share for name, share in each.shares.items()},
+                }
+            )
+            for each in audit.tasks
+        ]
+        named = [each.model_copy(update={"name": classes.get(each.name) or each.name}) for each in audit.classes]
+        audit = audit.model_copy(update={"classes": tuple(named), "tasks": tuple(tasks)})
+        return renamed.model_copy(update={"audit": audit})
 
     def was_trained_on(self, digests: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
         """Return ``[N]``, which photos with these SHA-256 digests, ``[N, 32]``, the task was trained on."""
@@ -179,17 +241,18 @@ class ScholarDescription(Section):
     classes: tuple[str, ...] = Field(min_length=1, description="class names, in the order of the solver's outputs")
     image: ImageSettings = Field(description="the shape of all images")
     backbone: BackboneRecord | None = Field(None, description="the backbone; None for a scholar of pixels")
-    generation: int = Field(description="number of tasks in the lineage")
-    lineage: tuple[TaskRecord, ...] = Field(min_length=1, description="the tasks, in the order of learning")
+    generation: int = Field(description="1 + the largest generation of the parents of the last record in the lineage")
+    lineage: tuple[LineageRecord, ...] = Field(
+        min_length=1,
+        description="the tasks, and what was done without any, in that order; the last one is the scholar's",
+    )
 
     @model_validator(mode="after")
     def _check_consistent(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes has one name twice")
-        if self.generation != len(self.lineage):
-            raise ValueError(f"generation is {self.generation}, and the lineage has {len(self.lineage)} tasks")
-        if any(record.settings.image != self.image for record in self.lineage):
-            raise ValueError("image differs from image in the settings of the lineage")
+        if self.lineage[-1].settings.image != self.image:
+            raise ValueError("image differs from image in the settings of the lineage's last record")
         if any((record.settings.backbone is None) != (self.backbone is None) for record in self.lineage):
             raise ValueError("backbone is not what the settings of the lineage say")
         if self.backbone and (self.image.size, self.image.channels) != (self.backbone.size, 3):
@@ -202,6 +265,8 @@ class ScholarDescription(Section):
                 raise ValueError(f"task {record.name!r} has parents {record.parents}, which do not come before it")
             if strange := set(record.classes) - set(self.classes):
                 raise ValueError(f"task {record.name!r} has the class {min(strange)!r}, which is not among classes")
+        if self.generation != (depth := generations(self.lineage)[-1]):
+            raise ValueError(f"generation is {self.generation}, and by the parents in the lineage it is {depth}")
         return self
 
     @classmethod
@@ -211,3 +276,11 @@ class ScholarDescription(Section):
             return cls.model_validate({key: value for key, value in description.items() if key not in FILE_KEYS})
         except ValidationError as error:
             raise InputError(f"{where} is not valid: {first_problem(error)}") from None
+
+
+def generations(lineage: Sequence[LineageRecord]) -> list[int]:
+    """Return the generation of each record: 1 for a first task, else 1 + the largest of its parents'."""
+    found: list[int] = []
+    for record in lineage:
+        found.append(1 + max((found[parent] for parent in record.parents), default=0))
+    return found

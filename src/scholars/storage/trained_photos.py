@@ -1,8 +1,8 @@
 """Remember which photos a task was trained on, so that none of them is scored as if it were new.
 
-Of each photo six bytes of a keyed digest of its file are kept, sorted: some two of a million photos have the same ones
-with a probability of 1 in 600. Whoever has a photo and the scholar can tell by them whether it was trained on
-(docs/threat-model.md).
+Of each photo six bytes of a keyed digest of its file are kept, class by class, each sorted: some two of a million
+photos have the same ones with a probability of 1 in 600. Whoever has a photo and the scholar can tell by them whether
+it was trained on (docs/threat-model.md).
 """
 
 import base64

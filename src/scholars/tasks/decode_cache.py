@@ -31,7 +31,11 @@ def decode_all(files: ImageFiles, options: DecodeOptions) -> npt.NDArray[np.uint
     cache_key = hashlib.sha256(repr((_DECODER_VERSION, options.channels, size, options.fit, *names)).encode())
     cache_key.update(files.digests.tobytes())
     return cached_array(
-        cache_key.hexdigest(), len(files), files.where, lambda path: _decode(files, options, size, path)
+        cache_key.hexdigest(),
+        len(files),
+        files.where,
+        lambda path: _decode(files, options, size, path),
+        files.folder_names,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 import numpy as np
@@ -58,6 +58,11 @@ class ImageFiles:
             sides=self.sides[index],
             sizes=self.sizes[index],
         )
+
+    @property
+    def folder_names(self) -> set[str]:
+        """The names of the folders in which the files are, as a rule those of their classes."""
+        return {parent for key in self.keys if (parent := PurePath(key).parent.name)}
 
     def transformed(self, transform: Transform) -> ImageFiles:
         """Return the same files, with one more transform of their images."""

@@ -92,6 +92,10 @@ class Images:
         """The labels as a tensor over the same memory."""
         return as_tensor(self.labels)
 
+    def count_labels(self, classes: int) -> tuple[int, ...]:
+        """Return the number of images of each of so many classes."""
+        return tuple(np.bincount(self.labels, minlength=classes).tolist())
+
     @property
     def feature_tensor(self) -> torch.Tensor:
         """The features as a tensor over the same memory. Raises InputError where no backbone has looked."""

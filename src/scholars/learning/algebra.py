@@ -1,0 +1,219 @@
+"""What can be done with scholars without any data: merge them, forget classes, rename or join them, distil a scholar.
+
+All of it is one algorithm: a new scholar learns from the dreams of some scholars, from fresh weights, with no new task
+(`scholars.learning.algorithm`). Each scholar labels its own dreams, and gives nothing to classes that it does not know.
+
+With a `mixture` of a backbone's features it is exact: the memories of the classes that stay are taken over as they are,
+and the solver is a function of (memories, settings, seed). So a merged scholar has the weights of one that learned all
+tasks in turn, and after forgetting those of one that never learned the class.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from scholars.errors import InputError, did_you_mean, printable, shortlist
+from scholars.generators import Mixture
+from scholars.learning.algorithm import train_scholar
+from scholars.learning.arguments import LearnArgs
+from scholars.learning.dreams import with_ood_detector
+from scholars.learning.inheritance import Inheritance, inherit
+from scholars.learning.looking import resolve_backbone
+from scholars.learning.minutes import forget_budget
+from scholars.learning.resume import claim, fit_minutes
+from scholars.scholar import Scholar
+from scholars.settings import MixtureSettings, Settings
+from scholars.solvers import Head
+from scholars.storage.records import LineageRecord
+from scholars.training.loop import Session
+
+
+def merge(
+    scholars: Sequence[Scholar],
+    *,
+    weights: Sequence[float] | None = None,
+    settings: Settings | None = None,
+    seed: int = 0,
+    session: Session | None = None,
+) -> Scholar:
+    """Return a scholar that knows what all of these know. Classes of one name are one class.
+
+    weights: how much each scholar's dreams count, in times of its number of classes; default: all alike
+    settings: how to learn, networks and image shape included; default: those of the first scholar
+    seed, session: as for `scholars.learn`
+
+    Raises InputError for scholars that cannot be merged: one twice, one that cannot dream, one of pixels with one of
+    features, or those of two backbones; Interrupted when asked to stop.
+    """
+    check_merge(scholars, weights)
+    settings = settings or forget_budget(scholars[0].settings)
+    inherited = inherit(scholars, weights=weights, sort_classes=settings.backbone is not None)
+    check_teachers(inherited, settings)
+    return learn_from_dreams(inherited, "merge", f"{len(scholars)} scholars", settings, seed, session)
+
+
+def forget(
+    scholar: Scholar,
+    classes: Sequence[str],
+    *,
+    settings: Settings | None = None,
+    seed: int | None = None,
+    session: Session | None = None,
+) -> Scholar:
+    """Return a scholar that knows what this one knows, but for some classes, taught from fresh weights.
+
+    settings: how to learn; default: as the scholar did last
+    seed: default: that of the last record in the lineage, so that memories make the scholar that never knew the classes
+    session: as for `scholars.learn`
+
+    With a trained generator this is approximate: dreams of other classes may still show something of a forgotten one.
+    Raises InputError for an unknown class, for the last ones, and for a scholar that cannot dream; Interrupted when
+    asked to stop.
+    """
+    check_known_names(scholar, classes)
+    gone = set(classes)
+    settings = settings or forget_budget(scholar.settings)
+    least = 1 if settings.backbone else 2
+    if (left := len(set(scholar.classes) - gone)) < least:
+        raise InputError(
+            f"a scholar needs {least} class{'es' * (least > 1)} or more, and {left} would be left: remove its folder "
+            "instead"
+        )
+    inherited = inherit(
+        [scholar], lambda name: None if name in gone else name, sort_classes=settings.backbone is not None
+    )
+    check_teachers(inherited, settings)
+    seed = scholar.lineage[-1].seed if seed is None else seed
+    return learn_from_dreams(inherited, "forget", "something forgotten", settings, seed, session)
+
+
+def rename(scholar: Scholar, old: str, new: str, *, seed: int | None = None, session: Session | None = None) -> Scholar:
+    """Return the scholar with another name of a class. If it knows a class ``new``, both become one, taught anew.
+
+    seed: where both become one; default: that of the last record in the lineage
+
+    Raises InputError for an unknown class, and for a name that no class can have; Interrupted when asked to stop.
+    """
+    check_known_names(scholar, [old])
+    check_class_name(new)
+    if new == old:
+        raise InputError(f"the class is called {old!r} already")
+
+    def names(name: str) -> str:
+        return new if name == old else name
+
+    settings, features = forget_budget(scholar.settings), scholar.settings.backbone is not None
+    inherited = inherit([scholar], names, sort_classes=features)
+    if new not in scholar.classes:
+        renamed = replace(scholar, classes=inherited.classes, lineage=inherited.lineage)
+        if not isinstance(scholar.solver, Head):
+            return renamed
+        # Outputs of a scholar of features stand in the order of their names.
+        order = [scholar.classes.index(old if name == new else name) for name in inherited.classes]
+        return replace(renamed, solver=scholar.solver.reordered(order))
+    if len(inherited.classes) < (1 if features else 2):
+        raise InputError(f"{old!r} and {new!r} are all that this scholar knows: as one class there is nothing to tell")
+    check_teachers(inherited, settings)
+    seed = scholar.lineage[-1].seed if seed is None else seed
+    return learn_from_dreams(inherited, "join", f"{old} and {new} as {new}", settings, seed, session)
+
+
+def distil(
+    scholar: Scholar, *, settings: Settings | None = None, seed: int = 0, session: Session | None = None
+) -> Scholar:
+    """Return a scholar that knows the same, with other networks or another image shape, taught by dreams alone.
+
+    settings: of the new one; default: those of this one
+    seed, session: as for `scholars.learn`
+
+    Raises InputError for a scholar that cannot dream, and for settings that do not fit its kind; Interrupted when asked
+    to stop.
+    """
+    settings = settings or forget_budget(scholar.settings)
+    inherited = inherit([scholar], sort_classes=settings.backbone is not None)
+    check_teachers(inherited, settings)
+    return learn_from_dreams(inherited, "distil", "distilled", settings, seed, session)
+
+
+def learn_from_dreams(
+    inherited: Inheritance,
+    kind: Literal["merge", "forget", "join", "distil"],
+    name: str,
+    settings: Settings,
+    seed: int,
+    session: Session | None = None,
+) -> Scholar:
+    """Return a scholar that knows what is inherited, taught by dreams alone, from fresh weights.
+
+    kind, name: what its record in the lineage says; other arguments and errors as for `learn`
+    """
+    session = session or Session()
+    settings, backbone = resolve_backbone(inherited.dreamers[0].scholar, settings)
+    args = LearnArgs(None, None, "dreams", settings, seed, inherited)
+    args = fit_minutes(args, backbone, session.folder)
+    if session.folder:
+        claim(session.folder, args)
+    scholar, learned = train_scholar(args, backbone, session)
+    record = LineageRecord(kind=kind, name=name, classes=(), train_count=0, test_count=0, accuracy=None, **learned)
+    return with_ood_detector(replace(scholar, lineage=(*scholar.lineage, record)), seed)
+
+
+def check_merge(scholars: Sequence[Scholar], weights: Sequence[float] | None) -> None:
+    """Raise InputError for too few scholars, for one that is there twice, and for weights that do not fit."""
+    if len(scholars) < 2:
+        raise InputError("merge takes two scholars or more")
+    if weights is not None and (len(weights) != len(scholars) or not all(0 < weight < 1e6 for weight in weights)):
+        raise InputError(f"weights: give one positive number for each of the {len(scholars)} scholars")
+    seen: dict[object, int] = {}
+    for place, scholar in enumerate(scholars, start=1):
+        last = scholar.lineage[-1]
+        key = (last.kind, last.name, last.learned_at, last.seed, scholar.classes, scholar.generation)
+        if key in seen:
+            raise InputError(f"scholars {seen[key]} and {place} are the same one: merge takes each once")
+        seen[key] = place
+
+
+def check_known_names(scholar: Scholar, names: Sequence[str]) -> None:
+    """Raise InputError for no class, and for one that the scholar does not know, with the nearest one."""
+    if not names:
+        raise InputError("name one class or more")
+    for name in names:
+        if name not in scholar.classes:
+            raise InputError(f"this scholar knows no class {name!r}. {did_you_mean(name, scholar.classes)}")
+
+
+def check_class_name(name: str) -> None:
+    """Raise InputError for a name that no class can have."""
+    if not name.strip() or name != name.strip():
+        raise InputError(f"{name!r} is no name for a class: it is empty, or begins or ends with a space")
+    if not printable(name):
+        raise InputError(f"{name!r} has a control character, which a terminal would obey: choose another name")
+
+
+def check_teachers(inherited: Inheritance, settings: Settings) -> None:
+    """Raise InputError where a scholar with these settings could not learn from the dreams of these scholars."""
+    scholars = [dreamer.scholar for dreamer in inherited.dreamers]
+    for scholar in scholars:
+        if scholar.generator is None:
+            raise InputError(f"{scholar!r} has no generator: it was trained on stored data, and cannot dream")
+    kinds = {scholar.backbone.record.name if scholar.backbone else "pixels" for scholar in scholars}
+    if "pixels" in kinds and (len(kinds) > 1 or settings.backbone):
+        raise InputError(
+            "scholars of pixels and scholars of features dream of different things, images and features: neither can "
+            "learn from the other's dreams"
+        )
+    seen = {(scholar.backbone.record.key, scholar.settings.image.fit) for scholar in scholars if scholar.backbone}
+    if len(seen) > 1:
+        raise InputError(
+            "features of different backbones mean different things: these scholars have "
+            f"{shortlist(sorted(kinds), ', ')}, or image.fit differs"
+        )
+    if seen and settings.backbone is None:
+        raise InputError("a scholar of features keeps its backbone: leave settings of pixels out")
+    # Memories are kept, not drawn anew; and dreams of trained generators have no photos to fit a memory to.
+    trained = [not isinstance(scholar.generator, Mixture) for scholar in scholars]
+    if isinstance(settings.generator, MixtureSettings) and any(trained):
+        raise InputError(
+            f"generator.kind=mixture keeps memories, and {scholars[trained.index(True)]!r} has none: choose another "
+            "generator"
+        )
