@@ -28,7 +28,10 @@ def test_by_hand() -> None:
     assert plan.trained_generator.steps == 2000
     assert plan.replay.bank == (32 * 1315 + 32 * 2000) / 4
     assert (plan.image_solver.noise, plan.image_solver.warm_rate) == (80, 0.001)
-    assert plan_settings(GREY, Facts(images=50)).trained_generator.steps == 125
+    few = plan_settings(GREY, Facts(images=50))
+    assert (few.trained_generator.steps, few.image_solver.steps) == (125, 60)
+    # Few images are learned in as many steps whatever their size.
+    assert plan_settings(changed(GREY, {"image.size": 56}), Facts(images=50)).trained_generator.steps == 125
     # Four numbers for each of them: 4^(3/10) times the steps.
     larger = plan_settings(changed(GREY, {"image.size": 56}), NEW)
     assert larger.trained_generator.steps == round(2000 * 4**0.3) == 3031

@@ -17,7 +17,7 @@ from scholars.evaluation.accuracy import Evaluation, evaluate
 from scholars.evaluation.feature_metrics import frechet_distance, manifold_coverage, nearest_distances
 from scholars.learning.audit_warnings import audit_warnings
 from scholars.learning.budget import planned_settings
-from scholars.learning.dreams import relabel
+from scholars.learning.dreams import enough_dreams, relabel
 from scholars.learning.looking import look_at_task
 from scholars.learning.networks import train_solver
 from scholars.scholar import Scholar
@@ -41,7 +41,8 @@ CHUNK = 20_000
 def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Session | None = None) -> Audit:
     """Compare dreams of ``scholar`` with the real images of ``tasks``.
 
-    ``settings.audit.dreams`` are drawn, or one for each class of each task if that is more.
+    ``settings.audit.dreams`` are drawn, fewer where pixels of few images were learned; or one for each class of each
+    task if that is more.
 
     tasks: tasks of its lineage whose data is at hand; the more, the more is known. Nothing is learned from them, and
         one without test images tells nothing
@@ -58,7 +59,10 @@ def audit(scholar: Scholar, tasks: Sequence[Task], *, seed: int = 0, session: Se
     tasks = [_in_shape(scholar, task) for task in tasks if len(task.test)]
 
     # One of each class of each task at least: a class that was never drawn would seem to die out.
-    count = max(settings.audit.dreams, len(scholar.conditions))
+    count = settings.audit.dreams
+    if scholar.backbone is None:
+        count = enough_dreams(sum(record.train_count for record in scholar.lineage), count)
+    count = max(count, len(scholar.conditions))
     dreams = concat_batches(scholar.iter_dreams(count, seed=derive_seed(seed, "audit", scholar.generation)))
     # A solver of features has learned from dreams alone, as a probe does.
     probe = scholar if scholar.backbone or not tasks else _train_probe(scholar, dreams, seed, session or Session())

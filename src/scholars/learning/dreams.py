@@ -26,6 +26,9 @@ from scholars.training.meter import Tick
 
 # How many dreams a filter may look at for each one that the bank is to hold.
 MAX_DREAMS_PER_KEPT = 10
+# A generator of few images dreams of little else: so many dreams for each of them, and so many at least, say what more
+# would.
+DREAMS_PER_IMAGE, LEAST_DREAMS = 15, 300
 # Of the variance within classes, the share that is noise where a threshold is set by dreams of features.
 _NOISE = 0.4
 
@@ -184,6 +187,11 @@ def with_temperature(probabilities: Tensor, temperature: float) -> Tensor:
     return F.softmax(probabilities.clamp_min(least).log() / temperature, dim=1)
 
 
+def enough_dreams(images: int, most: int) -> int:
+    """Return how many dreams of pixels are looked at, ``most`` or fewer, where so many images were learned from."""
+    return min(most, max(LEAST_DREAMS, DREAMS_PER_IMAGE * images))
+
+
 def with_ood_detector(scholar: Scholar, seed: int) -> Scholar:
     """Return the same scholar with an out-of-distribution detector fitted to its dreams, unless ``ood.dreams`` is 0."""
     settings = scholar.settings.ood
@@ -196,7 +204,8 @@ def with_ood_detector(scholar: Scholar, seed: int) -> Scholar:
         dreams = concat_batches(scholar.iter_dreams(settings.dreams, seed=position))
         features, logits = scholar.features_and_logits(_spread_out(scholar, dreams, position))
     else:
-        batches = scholar.iter_dreams(settings.dreams, seed=position)
+        count = enough_dreams(sum(record.train_count for record in scholar.lineage), settings.dreams)
+        batches = scholar.iter_dreams(count, seed=position)
         seen = [scholar.features_and_logits(batch.inputs) for batch in batches]
         features, logits = (torch.cat(parts) for parts in zip(*seen, strict=True))
     return replace(scholar, ood=OODDetector.fit(features, logits, settings.share))

@@ -13,6 +13,7 @@ from scholars.generators.sampling import sample_images
 from scholars.learning.arguments import LearnArgs
 from scholars.learning.audit import MOST_PROBE_STEPS
 from scholars.learning.budget import facts_of, plan_settings
+from scholars.learning.dreams import enough_dreams
 from scholars.learning.heads import FeatureSet, fit_head, head_steps
 from scholars.learning.networks import train_generator, train_solver
 from scholars.settings import NORMAL_LOOKS, GeneratorSettings, HeadSettings, Settings, SolverSettings
@@ -23,7 +24,7 @@ from scholars.training.loop import Session
 
 # Images that the backbone looks at, steps that are taken, dreams that are drawn, and the least examples for them, to
 # measure the pace.
-_LOOKED_AT, _STEPS, _DREAMS, _EXAMPLES = 32, 10, 128, 256
+_LOOKED_AT, _STEPS, _DREAMS, _EXAMPLES = 32, 6, 128, 256
 # Seconds, on two cores, of all that is not measured: loading, memories, saving.
 _REST = 3.0
 # A step forward and backward takes so many times as long as labelling its images, and a probe's step, of half the
@@ -114,8 +115,12 @@ def estimate_learning(args: LearnArgs, pace: Pace, dreams: bool) -> Estimate:
 def estimate_audit(args: LearnArgs, pace: Pace) -> Estimate:
     """Return how long it takes to fit the out-of-distribution detector to dreams, and to audit them."""
     ood, audit = args.settings.ood, args.settings.audit
-    probe = (audit.steps or MOST_PROBE_STEPS) * pace.solver * _PROBE if audit.dreams else 0.0
-    return Estimate((ood.dreams + audit.dreams) * pace.dream + probe, 0.0)
+    images = args.inherited.images + (len(args.new.train) if args.new else 0)
+    dreams = enough_dreams(images, ood.dreams) + enough_dreams(images, audit.dreams)
+    steps = audit.steps or min(
+        MOST_PROBE_STEPS, planned(plan_settings(args.settings, facts_of(args)).image_solver.steps)
+    )
+    return Estimate(dreams * pace.dream + (steps * pace.solver * _PROBE if audit.dreams else 0.0), 0.0)
 
 
 def _seconds_of_a_look(task: Task, backbone: Backbone, settings: Settings) -> float:
