@@ -107,3 +107,29 @@ def test_a_scholar_of_pixels_has_neither(one: Scholar, tmp_path: Path) -> None:
     text = shown(one, tmp_path)
     assert "backbone" not in text
     assert "generator: flow, " in text
+
+
+def test_a_merged_lineage_is_a_tree(one: Scholar, tmp_path: Path) -> None:
+    """`base` was learned, then `left` by one scholar and `right` by another; both were merged, and learned `more`."""
+    one.save(tmp_path)
+
+    def record(name: str, *parents: int, kind: str = "learn") -> LineageRecord:
+        return one.lineage[0].model_copy(update={"name": name, "parents": parents, "kind": kind})
+
+    merged = record("merged 2 scholars", 1, 2, kind="merge")
+    lineage = (record("base"), record("left", 0), record("right", 0), merged, record("more", 3))
+    lines = shown(replace(one, lineage=lineage), tmp_path).splitlines()
+    known = ("scholar 1", "scholar 2", *(f"{number}  " for number in range(1, 5)))
+    entries = [line.strip("\u2502\u251c\u2514\u2500 ") for line in lines]
+    tree = [entry.split(", 20")[0].split(", learned")[0] for entry in entries if entry.startswith(known)]
+    assert tree == [
+        "scholar 1 of 2",
+        "1  base",
+        "2  left",
+        "scholar 2 of 2",
+        "1  base, as above",
+        "2  right",
+        "3  merged 2 scholars",
+        "4  more",
+    ]
+    assert sum("training and" in line for line in lines) == 4, "of each task, once"

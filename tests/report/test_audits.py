@@ -53,7 +53,8 @@ def test_an_unconditional_generator_has_no_column_of_agreement(one: Scholar) -> 
 
 
 def test_the_chart_has_every_generation_and_only_what_is_known(one: Scholar) -> None:
-    found = build_class_table([with_audit(one, CAT), with_audit(one, CAT, DOG, FOX, name="foxes")])
+    later = with_audit(one, CAT, DOG, FOX, name="foxes").model_copy(update={"parents": (0,)})
+    found = build_class_table([with_audit(one, CAT), later])
     assert found is not None
     share, confidence, accuracy = found.chart.spec["concat"]
     rows = [(row["class"], row["generation"], row["share"], row["dying"]) for row in share["data"]["values"]]

@@ -11,7 +11,7 @@ from torch import nn
 from scholars.evaluation.accuracy import evaluate
 from scholars.generators import Mixture
 from scholars.scholar import Scholar
-from scholars.storage.records import LineageRecord
+from scholars.storage.records import LineageRecord, generations
 from scholars.tasks.task import Task
 
 
@@ -43,7 +43,7 @@ def describe(scholar: Scholar, folder: Path, tests: Sequence[Task] = ()) -> dict
 
 
 def _describe_backbone(scholar: Scholar) -> dict[str, Any] | None:
-    """Return what the backbone is, and what ran it when the last task was learned; None for a scholar of pixels."""
+    """Return what the backbone is, and what ran it in the last training; None for a scholar of pixels."""
     if scholar.backbone is None:
         return None
     return {**scholar.backbone.record.model_dump(mode="json"), "engine": scholar.lineage[-1].engine}
@@ -105,26 +105,53 @@ def lineage_tree(scholar: Scholar, title: str, description: Mapping[str, Any]) -
         tree.add(f"generator: {kind}, {counts['generator']:,} parameters" if scholar.generator else "no generator")
     sizes = ", ".join(f"{name} {_mib(size)}" for name, size in description["bytes"].items())
     tree.add(f"on disk: {escape(sizes)}")
-    lineage = tree.add("lineage")
-    for generation, record in enumerate(scholar.lineage, start=1):
-        spent = ", ".join(f"{stage} {seconds:,.0f} s" for stage, seconds in record.seconds.items())
-        task = lineage.add(
-            f"{generation}  [bold]{escape(record.name)}[/], learned {record.learned_at}, seed {record.seed}"
-        )
-        task.add(f"{record.train_count:,} training and {record.test_count:,} test images of {_counted(record.classes)}")
+    _add_past(tree.add("lineage"), scholar.lineage, len(scholar.lineage) - 1, now, set())
+    for name, share in now.items():
+        if name not in {record.name for record in scholar.tasks}:
+            tree.add(f"{escape(name)}: {share} right now")
+    return tree
+
+
+def _add_past(tree: Tree, lineage: Sequence[LineageRecord], head: int, now: Mapping[str, str], shown: set[int]) -> None:
+    """Add the record ``head`` and what came before it, oldest first; where it came from several, each in a branch.
+
+    shown: the records that were added, of which each is once
+    """
+    path = [head]
+    while len(parents := lineage[path[-1]].parents) == 1 and path[-1] not in shown:
+        path.append(parents[0])
+    if path[-1] not in shown:
+        for place, parent in enumerate(parents, start=1):
+            _add_past(tree.add(f"scholar {place} of {len(parents)}"), lineage, parent, now, shown)
+    depths = generations(lineage)
+    for index in reversed(path):
+        record, title = lineage[index], f"{depths[index]}  [bold]{escape(lineage[index].name)}[/]"
+        if index in shown:
+            tree.add(f"{title}, as above")
+        else:
+            _add_record(tree.add(f"{title}, {_when(record)}, seed {record.seed}"), record, now)
+        shown.add(index)
+
+
+def _when(record: LineageRecord) -> str:
+    return f"{'learned ' if record.kind == 'learn' else ''}{record.learned_at}"
+
+
+def _add_record(entry: Tree, record: LineageRecord, now: Mapping[str, str]) -> None:
+    if record.kind == "learn":
+        images = f"{record.train_count:,} training and {record.test_count:,} test images"
+        entry.add(f"{images} of {_counted(record.classes)}")
         learned = "not tested"
         if record.accuracy is not None:
             learned = f"{_right(record.accuracy, record.mean_class_accuracy)} right on its test part"
-        later = f", {now.pop(record.name)} now" if record.name in now else ""
+        later = f", {now[record.name]} now" if record.name in now else ""
         since = ", and has learned these images since" if record.refit else ""
-        task.add(f"{learned} when learned{since}{later}")
-        task.add(f"cost: {spent}")
-        task.add(f"budget: {describe_training(record)}")
-        if record.audit:
-            _add_audit(task.add("audit of the dreams after it"), record)
-    for name, share in now.items():
-        tree.add(f"{escape(name)}: {share} right now")
-    return tree
+        entry.add(f"{learned} when learned{since}{later}")
+    if record.seconds:
+        entry.add("cost: " + ", ".join(f"{stage} {seconds:,.0f} s" for stage, seconds in record.seconds.items()))
+    entry.add(f"budget: {describe_training(record)}")
+    if record.audit:
+        _add_audit(entry.add("audit of the dreams after it"), record)
 
 
 def span(counts: Sequence[int]) -> str:

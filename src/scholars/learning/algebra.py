@@ -49,7 +49,7 @@ def merge(
     settings = settings or forget_budget(scholars[0].settings)
     inherited = inherit(scholars, weights=weights, sort_classes=settings.backbone is not None)
     check_teachers(inherited, settings)
-    return learn_from_dreams(inherited, "merge", f"{len(scholars)} scholars", settings, seed, session)
+    return learn_from_dreams(inherited, "merge", f"merged {len(scholars)} scholars", settings, seed, session)
 
 
 def forget(
@@ -84,7 +84,7 @@ def forget(
     )
     check_teachers(inherited, settings)
     seed = scholar.lineage[-1].seed if seed is None else seed
-    return learn_from_dreams(inherited, "forget", "something forgotten", settings, seed, session)
+    return learn_from_dreams(inherited, "forget", "forgot something", settings, seed, session)
 
 
 def rename(scholar: Scholar, old: str, new: str, *, seed: int | None = None, session: Session | None = None) -> Scholar:
@@ -115,7 +115,7 @@ def rename(scholar: Scholar, old: str, new: str, *, seed: int | None = None, ses
         raise InputError(f"{old!r} and {new!r} are all that this scholar knows: as one class there is nothing to tell")
     check_teachers(inherited, settings)
     seed = scholar.lineage[-1].seed if seed is None else seed
-    return learn_from_dreams(inherited, "join", f"{old} and {new} as {new}", settings, seed, session)
+    return learn_from_dreams(inherited, "join", f"joined {old} and {new}", settings, seed, session)
 
 
 def distil(

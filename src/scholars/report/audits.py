@@ -8,7 +8,7 @@ from scholars.experiments.methods import find_method
 from scholars.report.charts import DASHES, MUTED, SCHEMA, Spec, truncated_labels
 from scholars.report.formatting import DASH, PERCENT, evenly_spaced, number, percent
 from scholars.report.html import Chart
-from scholars.storage.records import Audit, ClassAudit, LineageRecord
+from scholars.storage.records import Audit, ClassAudit, LineageRecord, generations
 
 # Bars that a chart has room for on a phone, and generations that can be told apart in it.
 _MAX_CLASSES = 40
@@ -36,7 +36,8 @@ class ClassTable:
 
 def build_class_table(lineage: Sequence[LineageRecord]) -> ClassTable | None:
     """Build the table of the last audit and the chart of all; None if no task was audited."""
-    audited = [(generation, record) for generation, record in enumerate(lineage, start=1) if record.audit]
+    numbered = zip(generations(lineage), lineage, strict=True)
+    audited = [(generation, record) for generation, record in numbered if record.audit]
     if not audited:
         return None
     _, last = audited[-1]

@@ -14,7 +14,9 @@ from scholars.report.confusions import summarise_confusions
 from scholars.report.dream_grid import build_dream_grid
 from scholars.report.formatting import PERCENT, megabytes, number, percent
 from scholars.report.html import write_page
+from scholars.report.lineage_graph import draw_lineage
 from scholars.scholar import Scholar
+from scholars.storage.records import generations
 from scholars.tasks.task import Task
 
 # Class names in a row of the lineage; a task may have a thousand.
@@ -34,12 +36,14 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
     evaluations = {task.name: evaluate(scholar, task) for task in tests}
     now = {name: percent(evaluation.accuracy) for name, evaluation in evaluations.items()}
     means = {name: percent(found.mean_class_accuracy) for name, found in evaluations.items() if found.is_uneven}
+    numbers = generations(scholar.lineage)
     lineage = [
         {
+            "generation": generation,
             "name": record.name,
             "when": record.learned_at[:10],
             "classes": _some(record.classes),
-            "images": number(record.train_count),
+            "images": number(record.train_count) if record.kind == "learn" else "",
             "accuracy": percent(record.accuracy),
             "class_mean": percent(record.mean_class_accuracy) if record.is_uneven else "",
             "now": now.get(record.name, ""),
@@ -48,7 +52,7 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
             "dreamt": number(record.dreamt),
             "budget": describe_training(record),
         }
-        for record in scholar.lineage
+        for generation, record in zip(numbers, scholar.lineage, strict=True)
     ]
     write_page(
         out,
@@ -57,12 +61,13 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
         headline=_headline(scholar, now),
         generation=scholar.generation,
         lineage=lineage,
+        graph=draw_lineage(scholar.lineage),
         is_evaluated=bool(now),
         is_uneven=bool(means) or any(record.is_uneven for record in scholar.lineage),
         elsewhere={
             name: (value, means.get(name, ""))
             for name, value in now.items()
-            if name not in {record.name for record in scholar.lineage}
+            if name not in {record.name for record in scholar.tasks}
         },
         dreams=build_dream_grid([scholar], {task.name: select_samples(task, fit) for task in tests}),
         audits=scholar.lineage,
@@ -116,9 +121,9 @@ def _describe_memories(memories: Mapping[str, Any], photo_bytes: int | None) -> 
 def _photo_bytes(scholar: Scholar, tasks: Sequence[Task]) -> int | None:
     """Return the bytes of all photos that it learned; None unless ``tasks`` are those of its lineage."""
     train = {task.name: task.train for task in tasks}
-    if any(len(train.get(record.name, ())) != record.train_count for record in scholar.lineage):
+    if any(len(train.get(record.name, ())) != record.train_count for record in scholar.tasks):
         return None
-    return sum(train[record.name].nbytes for record in scholar.lineage)
+    return sum(train[record.name].nbytes for record in scholar.tasks)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -142,8 +147,11 @@ def _training(scholar: Scholar) -> list[tuple[str, str, str, str]]:
 
 
 def _headline(scholar: Scholar, now: dict[str, str]) -> str:
-    tasks = [record.name for record in scholar.lineage]
-    learned = ", then ".join(tasks) if len(tasks) <= 5 else f"{len(tasks)} tasks one after another"
+    tasks = [record.name for record in scholar.tasks]
+    many = f"{len(tasks)} tasks one after another"
+    learned = ", then ".join(tasks) if len(tasks) <= 5 else many
+    if any(len(record.parents) > 1 for record in scholar.lineage):
+        learned = ", ".join(tasks) if len(tasks) <= 5 else f"{len(tasks)} tasks"
     words = f"A scholar that learned {learned}, and knows {len(scholar.classes)} classes"
     if now:
         words += "; right now on " + ", ".join(

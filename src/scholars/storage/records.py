@@ -112,7 +112,7 @@ class LineageRecord(Section):
     kind: Literal["learn", "merge", "forget", "join", "distil"] = Field(
         "learn", description="what was done; all but learn have no classes, images or accuracy of their own"
     )
-    name: str = Field(description="name of the task; of any other kind what was done, in a few words")
+    name: str = Field(description="name of the task; of any other kind what was done, in words")
     classes: tuple[str, ...] = Field(description="its class names")
     parents: tuple[int, ...] = Field(
         description="indices in the lineage of the records that it was learned from; empty for a first task"
