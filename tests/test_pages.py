@@ -301,6 +301,7 @@ def sweep_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]
 SCENES = {
     "CONTRIBUTING.md": Scene(contributing_before, contributing_names, contributing_after),
     "README.md": Scene(readme_before, after=readme_after, budget=PHOTOGRAPHED),
+    "docs/algebra.md": Scene(),
     "docs/folders.md": Scene(folders_before, after=folders_after, budget=LEARNS),
     "docs/defaults.md": Scene(lambda home: photos(home, _a=("cat", "dog"))),
     "docs/life.md": Scene(life_before, after=life_after, budget=LEARNS),

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from scholars.storage.records import LineageRecord, generations
 
 # Pixels between two generations, and between two lanes; of the margin; characters of a name.
-_STEP, _LANE, _MARGIN, _NAME = 190, 64, 24, 24
+_STEP, _LANE, _MARGIN, _NAME = 160, 60, 20, 20
+# Height of a name below a record.
+_LABEL = 16
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ def draw_lineage(lineage: Sequence[LineageRecord]) -> LineageGraph | None:
         for parent in record.parents
     )
     return LineageGraph(
-        width=2 * _MARGIN + _STEP * max(depths), height=2 * _MARGIN + _LANE * (max(lanes) + 1), nodes=nodes, lines=lines
+        width=2 * _MARGIN + _STEP * max(depths),
+        height=2 * _MARGIN + _LANE * max(lanes) + _LABEL,
+        nodes=nodes,
+        lines=lines,
     )
 
 

@@ -48,8 +48,8 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
             "class_mean": percent(record.mean_class_accuracy) if record.is_uneven else "",
             "now": now.get(record.name, ""),
             "class_mean_now": means.get(record.name, ""),
-            "seconds": number(sum(record.seconds.values())),
-            "dreamt": number(record.dreamt),
+            "seconds": number(sum(record.seconds.values())) if record.seconds else "",
+            "dreamt": number(record.dreamt) if record.seconds else "",
             "budget": describe_training(record),
         }
         for generation, record in zip(numbers, scholar.lineage, strict=True)
