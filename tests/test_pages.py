@@ -454,7 +454,7 @@ def settings_exist(command: str, given: Mapping[str, Any]) -> None:
 def address_exists(words: list[str], description: Mapping[str, Any]) -> None:
     """Fail unless a request of curl's is one that the studio describes."""
     url = urlparse(next(word for word in words if word.startswith("http")))
-    method = "post" if "--data-binary" in words else "get"
+    method = "post" if {"--data-binary", "-d"} & set(words) else "get"
     for path, methods in description["paths"].items():
         if re.fullmatch(re.sub(r"\{\w+\}", r"[^/]+", path), url.path):
             asked = {parameter["name"] for parameter in methods[method].get("parameters", [])}

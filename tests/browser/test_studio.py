@@ -234,7 +234,7 @@ def test_the_api_describes_itself_without_a_network(page: Page) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page.get_by_role("link", name="The HTTP API").click()
     expect(page.get_by_role("heading", name="POST /predict")).to_be_visible()
-    assert page.locator("pre", has_text="curl").count() == 6
+    assert page.locator("pre", has_text="curl").count() == 9
     assert asked
     assert {urlsplit(url).hostname for url in asked} == {"127.0.0.1"}
 

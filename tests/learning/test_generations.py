@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scholars.errors import InputError
+from scholars.learning.algebra_folders import rename_class
 from scholars.learning.generations import keep_generation, kept_generations
 from scholars.learning.lifelong import restore_generation, teach
 from scholars.scholar import Scholar
@@ -28,6 +30,21 @@ def keys(folder: Path) -> list[tuple[str, bool]]:
 
 def tasks(folder: Path) -> list[str]:
     return [record.name for record in Scholar.load(folder).lineage]
+
+
+def record(**about: Any) -> dict[str, Any]:
+    """What a record of a lineage says, made at the second ``at``."""
+    second = about.pop("at")
+    return {"kind": "learn", "parents": (), "learned_at": f"2026-01-01T00:00:0{second}+00:00", "seed": 0, **about}
+
+
+def save(home: Path, *records: dict[str, Any]) -> None:
+    """Write the scholar in ``home`` with another lineage."""
+    scholar = Scholar.load(home)
+    first = scholar.lineage[0]
+    no_images = {"classes": (), "train_counts": (), "test_counts": ()}
+    lineage = [first.model_copy(update=each | (no_images if place else {})) for place, each in enumerate(records)]
+    replace(scholar, lineage=tuple(lineage)).save(home)
 
 
 def test_two_second_generations_are_both_kept(home: Path, high: Task) -> None:
@@ -89,3 +106,31 @@ def test_the_generations_of_where_one_is(home: Path, high: Task, monkeypatch: py
     assert keys(Path()) == [("1", True)]
     with pytest.raises(InputError, match="go out of it"):
         restore_generation(Path(), "1")
+
+
+def test_a_renamed_scholar_is_another_one_though_its_weights_are_the_same(home: Path) -> None:
+    rename_class(home, "3", "three", keep=True)
+    (kept,) = kept_generations(home)
+    assert (kept.key, kept.place) == ("1", 0)
+    rename_class(home, "three", "drei", keep=True)
+    assert [(kept.key, kept.place) for kept in kept_generations(home)] == [("1", 0), ("1-2", 0)]
+    assert restore_generation(home, "1").classes == tuple("01234")
+    assert keys(home) == [("1-2", True), ("1-3", True)]
+
+
+def test_where_in_a_lineage_of_several_pasts_a_generation_is(home: Path) -> None:
+    """The other scholar's records lie between its own, and its second task is called otherwise since."""
+    save(home, record(name="a", at=1), record(name="b", at=3, parents=(0,)))
+    keep_generation(home)
+    save(
+        home,
+        record(name="a", at=1),
+        record(name="b", at=2),
+        record(name="b-2", at=3, parents=(0,)),
+        record(name="2 scholars", at=4, kind="merge", parents=(1, 2)),
+    )
+    (kept,) = kept_generations(home)
+    assert (kept.key, kept.generation, kept.kind, kept.name, kept.place) == ("2", 2, "learn", "b", 2)
+    save(home, record(name="a", at=1), record(name="b", at=9, parents=(0,)))
+    (kept,) = kept_generations(home)
+    assert (kept.place, kept.ancestor) == (None, False)

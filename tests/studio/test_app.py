@@ -124,7 +124,8 @@ def test_a_task_is_taught_and_answers_then(client: TestClient, home: Path, high:
     assert outcome["outcome"]["generation"] == 2
     found = client.get("/scholar").json()
     assert (found["generation"], found["lineage"][1]["name"]) == (2, "more")
-    assert found["kept"] == [{"key": "1", "generation": 1, "tasks": ["digits"], "ancestor": True}]
+    (kept,) = found["kept"]
+    assert {**kept, "key": "1", "generation": 1, "tasks": ["digits"], "ancestor": True, "place": 0} == kept
     assert client.post("/predict", content=png(high)).json()["generation"] == 2
     assert client.post("/generations/1").json()["generation"] == 1
     assert Scholar.load(home).generation == 1
@@ -212,4 +213,11 @@ def test_the_description_is_open(client: TestClient) -> None:
     answer = paths["/predict"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
     assert set(schemas[answer.rpartition("/")[2]]["required"]) == {"guesses", "unfamiliar", "generation"}
     assert set(schemas["Guess"]["required"]) == {"class", "probability"}
-    assert set(paths) == {"/scholar", "/predict", "/dreams", "/tasks", "/jobs/{identity}", "/generations/{key}"}
+    assert set(paths) == {
+        *("/scholar", "/predict", "/dreams", "/tasks", "/merge", "/forget", "/rename"),
+        *("/jobs/{identity}", "/generations/{key}"),
+    }
+    for path in set(paths) - {"/scholar"}:
+        for route in paths[path].values():
+            refused = route["responses"]["422"]["content"]["application/json"]["schema"]["$ref"]
+            assert schemas[refused.rpartition("/")[2]]["required"] == ["detail"], path

@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 
 from scholars.studio.jobs import Job, JobQueue, QueueFull
+from scholars.studio.work import Work
 
 LEARNER = """#!/bin/sh
-# called as: -P -m scholars.studio.worker FOLDER SOURCE NAME PARENT PLUGIN...
+# called as: -P -m scholars.studio.worker FOLDER WORK PARENT PLUGIN...
 echo $$ > "$0.pid"
 echo '{"stage": "solver", "step": 1, "steps": 2}'
-case "$6" in
-  refused) echo '{"error": "one class only"}'; exit 1;;
-  killed) kill -9 $$;;
-  silent) exec sleep 60;;
-  own) echo '{"note": "with '"$8"'"}';;
+case "$5" in
+  *'"name": "refused"'*) echo '{"error": "one class only"}'; exit 1;;
+  *'"name": "killed"'*) kill -9 $$;;
+  *'"name": "silent"'*) exec sleep 60;;
+  *'"name": "own"'*) echo '{"note": "with '"$7"'"}';;
 esac
 echo '{"note": "mind this"}'
 echo '{"generation": 2, "accuracy": 0.5, "tested": 4}'
@@ -41,7 +42,7 @@ def taught(folder: Path, *names: str, on_done: Callable[[], None] = lambda: None
 
     async def all_of_them() -> list[Job]:
         jobs = JobQueue(folder, on_done)
-        found = [jobs.add(name, folder, _scratch(folder, name)) for name in names]
+        found = [jobs.add(Work("learn", name, str(folder)), _scratch(folder, name)) for name in names]
         assert jobs.open_jobs() == [job.id for job in found]
         worker = asyncio.create_task(jobs.run())
         for job in found:
@@ -90,9 +91,9 @@ def test_a_generation_that_cannot_be_opened_stops_no_other(folder: Path) -> None
 def test_so_many_may_wait_and_no_more(folder: Path) -> None:
     jobs = JobQueue(folder, lambda: None)
     for number in range(8):
-        jobs.add(f"{number}", folder, lambda: None)
-    with pytest.raises(QueueFull, match="8 tasks are waiting already"):
-        jobs.add("one more", folder, lambda: None)
+        jobs.add(Work("forget", f"{number}"))
+    with pytest.raises(QueueFull, match="8 jobs are waiting already"):
+        jobs.add(Work("learn", "one more", str(folder)))
 
 
 def closed(folder: Path, *names: str) -> list[Job]:
@@ -100,7 +101,7 @@ def closed(folder: Path, *names: str) -> list[Job]:
 
     async def while_it_learns() -> list[Job]:
         jobs = JobQueue(folder, lambda: None)
-        found = [jobs.add(name, folder, _scratch(folder, name)) for name in names]
+        found = [jobs.add(Work("learn", name, str(folder)), _scratch(folder, name)) for name in names]
         worker = asyncio.create_task(jobs.run())
         async for words in jobs.watch(found[0]):
             if words["progress"]:
@@ -133,7 +134,7 @@ def test_a_learner_is_given_the_networks_of_ones_own(folder: Path, monkeypatch: 
 def test_whoever_watches_slowly_sees_the_end(folder: Path) -> None:
     async def seen() -> list[str]:
         jobs = JobQueue(folder, lambda: None)
-        job = jobs.add("good", folder, _scratch(folder, "good"))
+        job = jobs.add(Work("learn", "good", str(folder)), _scratch(folder, "good"))
         worker = asyncio.create_task(jobs.run())
         states = []
         async for words in jobs.watch(job):

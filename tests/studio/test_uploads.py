@@ -142,7 +142,7 @@ def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         check_archive(zipped(tmp_path, *((f"cat/{i}.png", b"1") for i in range(3))))
     with pytest.raises(InputError, match="more than 2 images: teach them by"):
         written(tmp_path, *((f"cat/{i}.png", b"1") for i in range(3)))
-    monkeypatch.setattr(uploads, "_MAX_DIRECTORY_BYTES", 100)
+    monkeypatch.setattr(uploads, "MAX_DIRECTORY_BYTES", 100)
     with pytest.raises(InputError, match="the archive: lists more files than are read"):
         check_archive(zipped(tmp_path, *((f"{i}.txt", b"") for i in range(9))))
 

@@ -13,6 +13,7 @@ import pytest
 from forked import start
 
 from scholars.scholar import Scholar
+from scholars.studio.work import Work
 from scholars.tasks.task import Task
 
 from .test_app import continuing, write_images
@@ -23,18 +24,18 @@ def endless(one: Scholar, high: Task, tmp_path: Path) -> tuple[str, ...]:
     """Arguments of a worker that takes hours."""
     continuing(one, generator__steps=1_000_000, solver__steps=1_000_000).save(tmp_path / "home")
     write_images(high, tmp_path / "task")
-    return str(tmp_path / "home"), str(tmp_path / "task"), "a"
+    return str(tmp_path / "home"), Work("learn", "a", str(tmp_path / "task")).to_json()
 
 
 def run_worker(arguments: tuple[str, ...], out: Connection, err: Connection, parent: int | None = None) -> None:
-    """Run the worker as a child of its studio. arguments: folder, source, name, plugins"""
+    """Run the worker as a child of its studio. arguments: folder, work, plugins"""
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     out.close()
     err.close()
     from scholars.studio.worker import main
 
-    os._exit(main(*arguments[:3], str(parent or os.getppid()), *arguments[3:]))
+    os._exit(main(*arguments[:2], str(parent or os.getppid()), *arguments[2:]))
 
 
 def run_studio(arguments: tuple[str, ...], out: Connection, err: Connection, die: bool) -> None:
@@ -92,7 +93,7 @@ def test_what_a_plugin_prints_is_no_report(tmp_path: Path) -> None:
     plugin = tmp_path / "chatty.py"
     plugin.write_text("print('hello', flush=True)")
     (messages, out), (errors, err) = Pipe(duplex=False), Pipe(duplex=False)
-    start(run_worker, (str(tmp_path / "none"), str(tmp_path), "x", str(plugin)), out, err)
+    start(run_worker, (str(tmp_path / "none"), Work("forget", "x").to_json(), str(plugin)), out, err)
     out.close()
     err.close()
     assert [list(json.loads(line)) for line in read(messages).splitlines()] == [["error"]]

@@ -18,6 +18,7 @@ import pytest
 
 from scholars.errors import InputError
 from scholars.tasks import archives, decoding
+from scholars.tasks.archive_formats import open_format
 from scholars.tasks.archives import Archive, open_tree, read_path
 from scholars.tasks.open import open_task
 
@@ -265,6 +266,18 @@ def test_a_tar_file_that_is_damaged_between_its_files_is_not_read_in_part(tmp_pa
     path.write_bytes(gzip.compress(bytes(content)))
     path = path.rename(tmp_path / "x.tgz")
     refused(path, "is cut off or damaged")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_large_file_is_read_in_blocks(tmp_path: Path, kind: str) -> None:
+    content = bytes(range(256)) * 10_000
+    path = pack(tmp_path / f"large.{kind}", {"first": b"1", "large": content})
+    with path.open("rb") as file:
+        archive = open_format(path, file, 1000, 2**30)
+        (large,) = (member for member in archive.members() if member.name == "large")
+        blocks = list(archive.blocks(large))
+    assert b"".join(blocks) == content
+    assert max(map(len, blocks)) <= 2**20
 
 
 def test_names_as_macos_and_windows_write_them(tmp_path: Path) -> None:

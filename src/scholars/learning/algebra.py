@@ -70,15 +70,9 @@ def forget(
     Raises InputError for an unknown class, for the last ones, and for a scholar that cannot dream; Interrupted when
     asked to stop.
     """
-    check_known_names(scholar, classes)
+    check_forget(scholar, classes)
     gone = set(classes)
     settings = settings or forget_budget(scholar.settings)
-    least = 1 if settings.backbone else 2
-    if (left := len(set(scholar.classes) - gone)) < least:
-        raise InputError(
-            f"a scholar needs {least} class{'es' * (least > 1)} or more, and {left} would be left: remove its folder "
-            "instead"
-        )
     inherited = inherit(
         [scholar], lambda name: None if name in gone else name, sort_classes=settings.backbone is not None
     )
@@ -94,10 +88,7 @@ def rename(scholar: Scholar, old: str, new: str, *, seed: int | None = None, ses
 
     Raises InputError for an unknown class, and for a name that no class can have; Interrupted when asked to stop.
     """
-    check_known_names(scholar, [old])
-    check_class_name(new)
-    if new == old:
-        raise InputError(f"the class is called {old!r} already")
+    check_rename(scholar, old, new)
 
     def names(name: str) -> str:
         return new if name == old else name
@@ -111,8 +102,6 @@ def rename(scholar: Scholar, old: str, new: str, *, seed: int | None = None, ses
         # Outputs of a scholar of features stand in the order of their names.
         order = [scholar.classes.index(old if name == new else name) for name in inherited.classes]
         return replace(renamed, solver=scholar.solver.reordered(order))
-    if len(inherited.classes) < (1 if features else 2):
-        raise InputError(f"{old!r} and {new!r} are all that this scholar knows: as one class there is nothing to tell")
     check_teachers(inherited, settings)
     seed = scholar.lineage[-1].seed if seed is None else seed
     return learn_from_dreams(inherited, "join", f"joined {old} and {new}", settings, seed, session)
@@ -171,6 +160,31 @@ def check_merge(scholars: Sequence[Scholar], weights: Sequence[float] | None) ->
         if key in seen:
             raise InputError(f"scholars {seen[key]} and {place} are the same one: merge takes each once")
         seen[key] = place
+
+
+def check_forget(scholar: Scholar, classes: Sequence[str]) -> None:
+    """Raise InputError for classes that the scholar cannot forget: unknown ones, and the last ones."""
+    check_known_names(scholar, classes)
+    least = _least_classes(scholar)
+    if (left := len(set(scholar.classes) - set(classes))) < least:
+        raise InputError(
+            f"a scholar needs {least} class{'es' * (least > 1)} or more, and {left} would be left: remove its folder "
+            "instead"
+        )
+
+
+def check_rename(scholar: Scholar, old: str, new: str) -> None:
+    """Raise InputError for an unknown class, for a name that no class can have, and for two that are all it knows."""
+    check_known_names(scholar, [old])
+    check_class_name(new)
+    if new == old:
+        raise InputError(f"the class is called {old!r} already")
+    if new in scholar.classes and len(scholar.classes) - 1 < _least_classes(scholar):
+        raise InputError(f"{old!r} and {new!r} are all that this scholar knows: as one class there is nothing to tell")
+
+
+def _least_classes(scholar: Scholar) -> int:
+    return 1 if scholar.settings.backbone else 2
 
 
 def check_known_names(scholar: Scholar, names: Sequence[str]) -> None:

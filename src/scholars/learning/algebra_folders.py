@@ -1,5 +1,7 @@
 """Merge, distil, and change scholars in folders without any data: atomically, resumably, one process at a time."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -50,6 +52,32 @@ def merge_folders(
 
     what = ["merge", *map(str, same), list(weights or ()), dict(changes or {}), seed]
     return _work(Path(out), what, make, callbacks, save_every, new=True)
+
+
+def merge_into(
+    folder: str | Path,
+    other: str | Path,
+    *,
+    seed: int = 0,
+    keep: bool = False,
+    callbacks: Callbacks | None = None,
+    save_every: float = SAVE_EVERY,
+) -> Scholar:
+    """Replace the scholar in ``folder`` by what it and the one in ``other`` become together; see `scholars.merge`.
+
+    keep: leave the scholar as it was beside it, as ``FOLDER.gen-N``
+
+    Where ``other`` lies does not matter to resume it. Other arguments and errors as for `merge_folders`
+    """
+
+    def make(session: Session) -> Scholar:
+        scholars = [Scholar.load(folder), Scholar.load(other)]
+        return merge(scholars, settings=_settings(scholars[0], None), seed=seed, session=session)
+
+    # The digests of its weights, and its lineage.
+    about = json.dumps(scholar_folder.read_description(Path(other)), sort_keys=True)
+    what = ["merge into", hashlib.sha256(about.encode()).hexdigest(), seed]
+    return _work(Path(folder), what, make, callbacks, save_every, keep=keep)
 
 
 def distil_folder(

@@ -24,13 +24,21 @@ class KeptGeneration:
 
     key: what follows ``gen-`` in its folder's name
     tasks: names of the tasks that it learned, the oldest first
-    ancestor: whether the present scholar descends from it
+    kind, name: those of the last record in its lineage
+    place: where the present scholar's lineage has that record; None where it does not
     """
 
     key: str
     generation: int
     tasks: tuple[str, ...]
-    ancestor: bool
+    kind: str
+    name: str
+    place: int | None
+
+    @property
+    def ancestor(self) -> bool:
+        """True if the present scholar descends from it, or is it with other names of its classes."""
+        return self.place is not None
 
 
 def kept_generations(folder: Path) -> list[KeptGeneration]:
@@ -49,11 +57,10 @@ def kept_generations(folder: Path) -> list[KeptGeneration]:
             description = scholar_folder.read_description(path)
         except InputError:
             continue
-        past = _lineage_key(description)
-        if past and not _same_scholar(description, now):
-            order = int(parts[1]), abs(int(parts[2] or 1))
-            ancestor = past == _lineage_key(now)[: len(past)]
-            found.append((order, KeptGeneration(key, _generation(description), _tasks(description), ancestor)))
+        if _lineage_key(description) and not _same_scholar(description, now):
+            last, order = description["lineage"][-1], (int(parts[1]), abs(int(parts[2] or 1)))
+            about = _generation(description), _tasks(description), _kind(last), str(last.get("name"))
+            found.append((order, KeptGeneration(key, *about, _place(last, now))))
     return [kept for _, kept in sorted(found, key=lambda one: one[0])]
 
 
@@ -85,8 +92,29 @@ def keep_generation(folder: Path) -> None:
 
 
 def _same_scholar(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether two descriptions are of equal weights with equal lineages."""
-    return one.get("sha256") == other.get("sha256") and _lineage_key(one) == _lineage_key(other)
+    """Return whether two descriptions are of equal weights with equal lineages, and equal names of their classes."""
+    same = all(one.get(key) == other.get(key) for key in ("sha256", "classes"))
+    return same and _lineage_key(one) == _lineage_key(other)
+
+
+def _place(record: dict[str, Any], now: dict[str, Any]) -> int | None:
+    """Return where the lineage of a description has a record; None where it has not."""
+
+    def identify(one: dict[str, Any]) -> tuple[Any, Any, Any]:
+        return _kind(one), one.get("learned_at"), one.get("seed")
+
+    # Merged with a scholar that has a task of that name it is called NAME-2.
+    name = re.compile(rf"{re.escape(str(record.get('name')))}(-[0-9]+)?", re.ASCII)
+    found = [
+        (one.get("name") != record.get("name"), place)
+        for place, one in enumerate(now["lineage"])
+        if identify(one) == identify(record) and name.fullmatch(str(one.get("name")))
+    ]
+    return min(found)[1] if found else None
+
+
+def _kind(record: dict[str, Any]) -> str:
+    return str(record.get("kind", "learn"))
 
 
 def _generation(description: dict[str, Any]) -> int:
@@ -96,7 +124,7 @@ def _generation(description: dict[str, Any]) -> int:
 
 def _tasks(description: dict[str, Any]) -> tuple[str, ...]:
     """Return the names of the tasks that were learned; what was done without any is none."""
-    return tuple(str(record.get("name")) for record in description["lineage"] if record.get("kind", "learn") == "learn")
+    return tuple(str(record.get("name")) for record in description["lineage"] if _kind(record) == "learn")
 
 
 def _lineage_key(description: dict[str, Any]) -> list[tuple[Any, Any, Any]]:

@@ -1,4 +1,4 @@
-"""The studio's application: routes for the page, predictions, dreams and teaching."""
+"""The studio's application: routes for the page, predictions, dreams, teaching and changing."""
 
 import asyncio
 import json
@@ -9,21 +9,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from scholars.errors import InputError
+from scholars.errors import InputError, shortlist
 from scholars.inference.predict import Prediction
+from scholars.learning.algebra import check_forget, check_rename
 from scholars.studio import uploads
 from scholars.studio.batching import Batcher
-from scholars.studio.bodies import read_image, receive_images
+from scholars.studio.bodies import read_image, receive_images, receive_scholar
 from scholars.studio.jobs import Job, JobQueue, QueueFull
 from scholars.studio.security import Guard
 from scholars.studio.served_scholar import ServedScholar
 from scholars.studio.upload_folder import ActiveUploads, remove_stale_uploads
+from scholars.studio.work import Work
 from scholars.tasks.image_formats import image_suffixes
 from scholars.tasks.layout import PART_NAMES
 
@@ -31,6 +34,7 @@ _STATIC = Path(__file__).parent / "static"
 # Bytes of a request body: a photograph has less; the images of a task.
 MAX_IMAGE_BYTES, MAX_TASK_BYTES = 32 * 2**20, uploads.MAX_BYTES
 _MAX_DREAMS = 200
+_MAX_CLASSES = 1000
 # HTTP status by exception. Nobody reads the answer to a client that has disconnected.
 _STATUS = {InputError: 422, QueueFull: 429, OSError: 507, ClientDisconnect: 499}
 
@@ -46,10 +50,11 @@ def studio(folder: Path, token: str | None = None, closing: asyncio.Event | None
     app = FastAPI(title="Scholars studio", version="1", docs_url=None, redoc_url=None, lifespan=_lifespan)
     for kind in _STATUS:
         app.add_exception_handler(kind, _report_error)
+    app.add_exception_handler(RequestValidationError, _report_problem)
     app.state.studio = _State(scholar, Batcher(scholar.predict), jobs, ActiveUploads())
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.include_router(_routes)
-    return Guard(app, token, lambda path: MAX_TASK_BYTES if path == "/tasks" else MAX_IMAGE_BYTES)
+    return Guard(app, token, lambda path: MAX_TASK_BYTES if path in ("/tasks", "/merge") else MAX_IMAGE_BYTES)
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,30 @@ async def _report_error(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": detail}, status)
 
 
+async def _report_problem(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request whose query or JSON body is not as it must be: with a sentence, as all others."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or first["loc"][0]
+    return JSONResponse({"detail": f"{where}: {first['msg']}"}, 422)
+
+
 async def _get_state(request: Request) -> _State:
     state: _State = request.app.state.studio
     return state
 
 
-def _body(description: str) -> dict[str, Any]:
-    """Return the OpenAPI description of a body that is a file or a form."""
+def _body(description: str, form: bool = True) -> dict[str, Any]:
+    """Return the OpenAPI description of a body that is a file, or a form as well."""
     file = {"schema": {"type": "string", "format": "binary", "description": description}}
-    return {"requestBody": {"required": True, "content": {"application/octet-stream": file, "multipart/form-data": {}}}}
+    content = {"application/octet-stream": file, **({"multipart/form-data": {}} if form else {})}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+class Problem(BaseModel):
+    """The response to a request that is refused: why."""
+
+    detail: str
 
 
 class Guess(BaseModel):
@@ -110,7 +130,22 @@ class Answer(BaseModel):
     generation: int
 
 
-_routes = APIRouter()
+class Forgetting(BaseModel):
+    """The body of ``/forget``."""
+
+    model_config = {"json_schema_extra": {"examples": [{"classes": ["cat"]}]}}
+    classes: Annotated[list[str], Field(max_length=_MAX_CLASSES, description="names of the classes to forget")]
+
+
+class Renaming(BaseModel):
+    """The body of ``/rename``."""
+
+    model_config = {"json_schema_extra": {"examples": [{"old": "cat", "new": "kitten"}]}}
+    old: Annotated[str, Field(description="name of a class")]
+    new: Annotated[str, Field(max_length=200, description="its new name; of a known class: both become one")]
+
+
+_routes = APIRouter(responses={422: {"model": Problem, "description": "It is refused, and why"}})
 _Shared = Annotated[_State, Depends(_get_state)]
 
 
@@ -163,7 +198,41 @@ async def teach(state: _Shared, request: Request, name: Annotated[str, Query(min
     """Teach a task: the body is a zip file with a folder for each class, or a form of files called CLASS/FILE."""
     async with state.uploads.receive() as upload:
         source, note = await receive_images(request, upload.folder, state.scholar.loaded.classes)
-        return state.jobs.add(name, source, upload.close, note)
+        return state.jobs.add(Work("learn", name, str(source)), upload.close, note)
+
+
+@_routes.post("/merge", status_code=202, openapi_extra=_body("a zip file of a scholar's folder", form=False))
+async def merge(state: _Shared, request: Request) -> Job:
+    """Merge another scholar into this one, which then knows the classes of both: it learns from the dreams of both.
+
+    The present generation is kept. Answers 422 where both cannot be merged.
+    """
+    async with state.uploads.receive() as upload:
+        other, name = await receive_scholar(request, upload.folder)
+        with uploads.called(other, name):
+            await run_in_threadpool(state.scholar.check_other, other)
+        return state.jobs.add(Work("merge", name, str(other)), upload.close)
+
+
+@_routes.post("/forget", status_code=202)
+async def forget(state: _Shared, body: Forgetting) -> Job:
+    """Forget classes: the scholar is taught anew, by its dreams of what stays. The present generation is kept.
+
+    Answers 422 for a class that the scholar does not know.
+    """
+    check_forget(state.scholar.loaded, body.classes)
+    classes = tuple(dict.fromkeys(body.classes))
+    return state.jobs.add(Work("forget", shortlist(classes, ", "), classes=classes))
+
+
+@_routes.post("/rename", status_code=202)
+async def rename(state: _Shared, body: Renaming) -> Job:
+    """Rename a class. If the scholar knows a class of the new name, both become one, taught anew by its dreams.
+
+    The present generation is kept. Answers 422 for a class that the scholar does not know.
+    """
+    check_rename(state.scholar.loaded, body.old, body.new)
+    return state.jobs.add(Work("rename", f"{body.old} to {body.new}", classes=(body.old, body.new)))
 
 
 @_routes.get("/jobs/{identity}")
@@ -182,6 +251,6 @@ async def get_job(state: _Shared, request: Request, identity: str) -> Any:
 async def restore_generation(state: _Shared, key: str) -> dict[str, Any]:
     """Let another kept generation answer and learn from now on. The present one is kept."""
     if state.jobs.open_jobs():
-        raise HTTPException(409, "a task is being taught: change the generation when it is done")
+        raise HTTPException(409, "a job is not done yet: change the generation when it is")
     await run_in_threadpool(state.scholar.restore, key)
     return await run_in_threadpool(state.scholar.describe)

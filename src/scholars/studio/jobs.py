@@ -1,4 +1,4 @@
-"""The queue of tasks to teach: one after the other, each in a worker process of its own."""
+"""The queue of jobs: one after the other, each in a worker process of its own."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scholars.settings.registry import plugins
+from scholars.studio.work import Kind, Work
 
 _MAX_WAITING, _MAX_FINISHED = 8, 50
 
@@ -19,15 +20,17 @@ State = Literal["waiting", "learning", "done", "failed"]
 
 @dataclass
 class Job:
-    """The teaching of one task.
+    """A task that is taught, or another change of the scholar.
 
+    kind, name: those of its `Work`
     progress: stage, step and steps, as the worker last reported them
     notes: messages for the user
-    outcome: of a job that is done: its worker's last message, with generation and accuracy
+    outcome: of a job that is done: its worker's last message, with the generation and the number of classes
     error: of a job that failed: why
     """
 
     id: str
+    kind: Kind
     name: str
     state: State = "waiting"
     progress: dict[str, Any] | None = None
@@ -46,7 +49,7 @@ class QueueFull(Exception):
 
 
 class JobQueue:
-    """Teaches the scholar in ``folder``, one job at a time.
+    """Teaches and changes the scholar in ``folder``, one job at a time.
 
     on_done: called when ``folder`` holds a new generation
     closing: set when the server is about to shut down; ends every `watch`
@@ -55,7 +58,7 @@ class JobQueue:
     def __init__(self, folder: Path, on_done: Callable[[], None], closing: asyncio.Event | None = None) -> None:
         self._folder, self._on_done, self._closing = folder, on_done, closing or asyncio.Event()
         self._jobs: dict[str, Job] = {}
-        self._waiting: asyncio.Queue[tuple[Job, Path, Callable[[], None]]] = asyncio.Queue()
+        self._waiting: asyncio.Queue[tuple[Job, Work, Callable[[], None]]] = asyncio.Queue()
         # Set, and replaced by a new one, whenever a job changes.
         self._changed = asyncio.Event()
 
@@ -67,31 +70,31 @@ class JobQueue:
         """Return the ids of the jobs that are not finished, the oldest first."""
         return [job.id for job in self._jobs.values() if not job.finished]
 
-    def add(self, name: str, source: Path, cleanup: Callable[[], None], note: str | None = None) -> Job:
-        """Queue the image folder or archive ``source`` as a task called ``name``.
+    def add(self, work: Work, cleanup: Callable[[], None] = lambda: None, note: str | None = None) -> Job:
+        """Queue some work.
 
-        cleanup: removes ``source``; called when the job has finished
+        cleanup: removes its ``source``; called when the job has finished
         note: a first message for the user
 
         Raises QueueFull.
         """
         if sum(job.state == "waiting" for job in self._jobs.values()) >= _MAX_WAITING:
-            raise QueueFull(f"{_MAX_WAITING} tasks are waiting already: send this one again when one of them is done")
-        job = Job(secrets.token_hex(8), name, notes=[note] if note else [])
+            raise QueueFull(f"{_MAX_WAITING} jobs are waiting already: send this one again when one of them is done")
+        job = Job(secrets.token_hex(8), work.kind, work.name, notes=[note] if note else [])
         self._jobs[job.id] = job
         for old in [job for job in self._jobs.values() if job.finished][:-_MAX_FINISHED]:
             del self._jobs[old.id]
-        self._waiting.put_nowait((job, source, cleanup))
+        self._waiting.put_nowait((job, work, cleanup))
         return job
 
     async def run(self) -> None:
-        """Teach what is queued until cancelled; then stop the worker and fail the jobs that are not finished."""
+        """Do what is queued until cancelled; then stop the worker and fail the jobs that are not finished."""
         try:
             while True:
-                job, source, cleanup = await self._waiting.get()
+                job, work, cleanup = await self._waiting.get()
                 try:
-                    await self._teach(job, source)
-                except Exception as error:  # fails this job only: the next one is taught
+                    await self._do(job, work)
+                except Exception as error:  # fails this job only: the next one is done
                     job.state, job.error = "failed", f"{type(error).__name__}: {error}"
                 finally:
                     await self._finish(job, cleanup)
@@ -118,10 +121,10 @@ class JobQueue:
         await self._closing.wait()
         self._notify()
 
-    async def _teach(self, job: Job, source: Path) -> None:
+    async def _do(self, job: Job, work: Work) -> None:
         job.state = "learning"
         self._notify()
-        arguments = [str(self._folder), str(source), job.name, str(os.getpid()), *plugins()]
+        arguments = [str(self._folder), work.to_json(), str(os.getpid()), *plugins()]
         worker = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "scholars.studio.worker", *arguments),
             # It imports from where this process does, and not (-P) from the folder in which the studio was started.
@@ -134,8 +137,8 @@ class JobQueue:
         assert worker.stdout is not None
         try:
             async for line in worker.stdout:
-                # The sender of the images does not know where they are stored here.
-                _apply(job, json.loads(line), lambda text: text.replace(str(source), job.name))
+                # Who sent the source does not know where it is stored here.
+                _apply(job, json.loads(line), lambda text: text.replace(work.source or work.name, work.name))
                 self._notify()
             await worker.wait()
         finally:

@@ -12,7 +12,9 @@ import torch
 from scholars.errors import InputError
 from scholars.inference.describe import describe
 from scholars.inference.predict import Prediction, predict_images
+from scholars.learning.algebra import check_merge, check_teachers
 from scholars.learning.generations import kept_generations
+from scholars.learning.inheritance import inherit
 from scholars.learning.lifelong import restore_generation
 from scholars.scholar import Scholar
 from scholars.scholar.inputs import decode
@@ -38,12 +40,19 @@ class ServedScholar:
         with self._random_lock:
             self.loaded = _ready(restore_generation(self.folder, key))
 
+    def check_other(self, folder: Path) -> None:
+        """Raise InputError for a folder without a scholar, and for a scholar that this one cannot be merged with."""
+        with self._random_lock:
+            scholars = (self.loaded, Scholar.load(folder))
+        check_merge(scholars, None)
+        check_teachers(inherit(scholars), self.loaded.settings)
+
     def describe(self) -> dict[str, Any]:
         """Return what `scholars inspect --json` prints, the scholar's name, and the kept generations."""
         return {
             "name": self.folder.name,
             **describe(self.loaded, self.folder),
-            "kept": [asdict(kept) for kept in kept_generations(self.folder)],
+            "kept": [{**asdict(kept), "ancestor": kept.ancestor} for kept in kept_generations(self.folder)],
         }
 
     def predict(self, files: Sequence[bytes]) -> list[tuple[Prediction, int] | InputError]:

@@ -19,7 +19,7 @@ from scholars.tasks.trees import FolderTree
 MAX_FILES = 65_535
 MAX_BYTES = 2 * 2**30
 MAX_FILE_BYTES = 64 * 2**20
-_MAX_DIRECTORY_BYTES = 16 * 2**20
+MAX_DIRECTORY_BYTES = 16 * 2**20
 # Limits of a path, which every file system takes: folders, bytes of a name.
 _MAX_DEPTH, _MAX_NAME_BYTES = 16, 200
 
@@ -82,7 +82,7 @@ class UploadWriter:
         if not self.folder.is_dir():
             raise InputError(f"the upload holds no image{f' ({left_out})' if left_out else ''}")
         reader = LayoutReader(FolderTree(self.folder), known=tuple(known))
-        with _called(self.folder, "the upload"):
+        with called(self.folder, "the upload"):
             reader.enter_outer_folder()
         return self.folder / reader.root, "; ".join(filter(None, (*reader.notes, left_out))) or None
 
@@ -92,13 +92,13 @@ def check_archive(path: Path, known: Collection[str] = ()) -> None:
 
     known: classes of the scholar; see `LayoutReader.enter_outer_folder`
     """
-    limits = Limits(MAX_FILES, MAX_BYTES, MAX_FILE_BYTES, _MAX_DIRECTORY_BYTES, "teach them by `scholars learn`")
-    with _called(path, "the archive"), closing(Archive(path, limits)) as archive:
+    limits = Limits(MAX_FILES, MAX_BYTES, MAX_FILE_BYTES, MAX_DIRECTORY_BYTES, "teach them by `scholars learn`")
+    with called(path, "the archive"), closing(Archive(path, limits)) as archive:
         list_images(archive, PurePosixPath(), known=tuple(known))
 
 
 @contextmanager
-def _called(path: Path, name: str) -> Iterator[None]:
+def called(path: Path, name: str) -> Iterator[None]:
     """Call a path by this name in errors: who sent it does not know where it is stored here."""
     try:
         yield

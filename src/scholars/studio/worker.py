@@ -1,7 +1,8 @@
-"""The worker process that teaches one task. Reports to the studio on stdout: one JSON object a line.
+"""The worker process that does one job. Reports to the studio on stdout: one JSON object a line.
 
-Messages: {"stage", "step", "steps"}, {"note"}, and at the end {"error"} or {"generation", "accuracy",
-"mean_class_accuracy", "tested", "test_counts"}, the last two the number of test images, of all classes and of each.
+Messages: {"stage", "step", "steps"}, {"note"}, and at the end {"error"} or {"generation", "classes"}, the number of
+classes that are known now. After a task also {"accuracy", "mean_class_accuracy", "tested", "test_counts"}, the last two
+the number of test images, of all classes and of each.
 """
 
 import json
@@ -16,22 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from scholars.errors import ScholarsError, pass_on_warnings
+from scholars.learning.algebra_folders import forget_classes, merge_into, rename_class
 from scholars.learning.callbacks import Callbacks, Position
 from scholars.learning.lifelong import teach
 from scholars.scholar import Scholar
 from scholars.settings.registry import load_plugin
+from scholars.studio.work import Work
 from scholars.tasks.open import open_task
 from scholars.training.meter import Tick
 
 _REPORT_SECONDS = 0.2
 
 
-def main(folder: str, source: str, name: str, parent: str, *plugins: str) -> int:
-    """Teach the image folder or archive ``source``, as a task called ``name``, to the scholar in ``folder``.
+def main(folder: str, work: str, parent: str, *plugins: str) -> int:
+    """Do some work with the scholar in ``folder``; return the exit code.
 
-    Returns the exit code. The generation before is kept. SIGTERM stops the training, and so does the end of the
-    studio's process.
+    The generation before is kept. SIGTERM stops the training, and so does the end of the studio's process.
 
+    work: a `Work`, as JSON
     parent: process id of the studio
     plugins: files or modules that register the scholar's own kinds of networks
     """
@@ -62,29 +65,53 @@ def main(folder: str, source: str, name: str, parent: str, *plugins: str) -> int
     try:
         for plugin in plugins:
             load_plugin(plugin)
-        before = Scholar.load(folder)
-        image, decode = before.settings.image, before.settings.backbone is None
-        task = open_task(
-            Path(source),
-            known=before.classes,
-            size=image.size,
-            channels=image.channels,
-            fit=image.fit,
-            decode=decode,
-        )
-        scholar = teach(folder, replace(task, name=name), keep=True, callbacks=callbacks)
+        outcome = _do(Work.from_json(work), folder, callbacks)
     except (ScholarsError, OSError) as error:
         report(error=str(error))
         return 1
-    record = scholar.lineage[-1]
-    report(
-        generation=scholar.generation,
-        accuracy=record.accuracy,
-        mean_class_accuracy=record.mean_class_accuracy,
-        tested=record.test_count,
-        test_counts=record.test_counts,
-    )
+    report(**outcome)
     return 0
+
+
+def _do(work: Work, folder: str, callbacks: Callbacks) -> dict[str, Any]:
+    """Do the work; return what is reported of it."""
+    match work.kind:
+        case "learn":
+            return _teach(work, folder, callbacks)
+        case "merge":
+            scholar = merge_into(folder, work.source, keep=True, callbacks=callbacks)
+        case "forget":
+            scholar = forget_classes(folder, work.classes, keep=True, callbacks=callbacks)
+        case "rename":
+            old, new = work.classes
+            scholar = rename_class(folder, old, new, keep=True, callbacks=callbacks)
+    return _describe(scholar)
+
+
+def _teach(work: Work, folder: str, callbacks: Callbacks) -> dict[str, Any]:
+    before = Scholar.load(folder)
+    image, decode = before.settings.image, before.settings.backbone is None
+    task = open_task(
+        Path(work.source),
+        known=before.classes,
+        size=image.size,
+        channels=image.channels,
+        fit=image.fit,
+        decode=decode,
+    )
+    scholar = teach(folder, replace(task, name=work.name), keep=True, callbacks=callbacks)
+    record = scholar.lineage[-1]
+    return {
+        **_describe(scholar),
+        "accuracy": record.accuracy,
+        "mean_class_accuracy": record.mean_class_accuracy,
+        "tested": record.test_count,
+        "test_counts": record.test_counts,
+    }
+
+
+def _describe(scholar: Scholar) -> dict[str, Any]:
+    return {"generation": scholar.generation, "classes": len(scholar.classes)}
 
 
 if __name__ == "__main__":

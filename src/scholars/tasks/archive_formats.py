@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import IO, Any, BinaryIO, Literal, NamedTuple
 
 from scholars.errors import InputError, ScholarsError, one_line
 from scholars.tasks.array_cache import resolve_cache_folder
@@ -26,6 +26,7 @@ ARCHIVE_SUFFIXES = (".zip", *_TAR, *_TAR_GZ)
 _END_RECORD, _ZIP64_LOCATOR_BYTES, _ZIP64_RECORD = struct.Struct("<4s4H2LH"), 20, struct.Struct("<4sQ2H2L4Q")
 _UTF8_FLAG, _ENCRYPTED_FLAG = 0x800, 0x1
 _BLOCK_BYTES = 2**20
+_CUT_OFF = "is cut off in the archive"
 
 
 class Member(NamedTuple):
@@ -53,6 +54,10 @@ class ArchiveFormat(ABC):
     @abstractmethod
     def read(self, member: Member) -> bytes:
         """Return the content of a member. Raises whatever damage leads to. May be called by several threads."""
+
+    @abstractmethod
+    def blocks(self, member: Member) -> Iterator[bytes]:
+        """Yield the content of a member, of any size, in blocks. Raises whatever damage leads to."""
 
 
 def open_format(path: Path, file: BinaryIO, max_directory_bytes: int, max_bytes: int) -> ArchiveFormat:
@@ -111,8 +116,14 @@ class _Zip(ArchiveFormat):
             with self._lock:
                 packed.close()
         if len(content) < member.size:
-            raise OSError("is cut off in the archive")
+            raise OSError(_CUT_OFF)
         return content
+
+    def blocks(self, member: Member) -> Iterator[bytes]:
+        with self._lock:
+            packed = self._zip.open(member.handle)
+        with packed:
+            yield from _read_blocks(packed, member.size)
 
 
 class _Tar(ArchiveFormat):
@@ -139,6 +150,21 @@ class _Tar(ArchiveFormat):
         with self._lock:
             self._file.seek(member.handle)
             return self._file.read(member.size)
+
+    def blocks(self, member: Member) -> Iterator[bytes]:
+        with self._lock:
+            self._file.seek(member.handle)
+            yield from _read_blocks(self._file, member.size)
+
+
+def _read_blocks(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """Yield the next ``size`` bytes of a file. Raises OSError where there are fewer."""
+    while size:
+        block = file.read(min(size, _BLOCK_BYTES))
+        if not block:
+            raise OSError(_CUT_OFF)
+        size -= len(block)
+        yield block
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:

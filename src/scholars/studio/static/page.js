@@ -31,6 +31,9 @@ export async function requestJson(path, options) {
 // What the studio reads and says about files: endings of images, and names that folders of parts have, not of classes.
 export const known = { endings: [], parts: [] };
 
+// The scholar that is shown, as the studio describes it.
+export const served = {};
+
 // The images among some files, and how many others there are that nobody hid.
 export function splitFiles(files) {
   const seen = files.filter((file) => !(file.webkitRelativePath || file.name).split("/").some((part) => part.startsWith(".")));

@@ -1,17 +1,22 @@
 // The studio's page. It uses the HTTP API only.
+import { chooseScholar, isScholar } from "./change.js";
 import { classifyFirstImage, clear } from "./classify.js";
 import { showDreams } from "./dreams.js";
+import { follow } from "./job.js";
 import { byId, known } from "./page.js";
 import { review } from "./review.js";
 import { showScholar } from "./scholar.js";
-import { chooseZip, follow } from "./teach.js";
+import { chooseZip } from "./teach.js";
 
 document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("drop", (event) => {
+document.addEventListener("drop", async (event) => {
   event.preventDefault();
   const files = [...event.dataTransfer.files];
   const archive = files.find((file) => /\.zip$/i.test(file.name));
-  if (archive) chooseZip(archive);
+  if (archive && (await isScholar(archive))) {
+    chooseScholar(archive);
+    byId("merging").scrollIntoView({ block: "nearest" });
+  } else if (archive) chooseZip(archive);
   else if (files.length > 1) review(files);
   else classifyFirstImage(files);
 });

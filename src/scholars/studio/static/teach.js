@@ -1,8 +1,6 @@
-// Teach a task: send a zip file or a folder, follow the job, compare the dreams before and after.
-import { classifyAgain } from "./classify.js";
-import { fetchDreams, fillDreams, showDreams } from "./dreams.js";
-import { accuracy, byId, count, known, make, requestJson, splitFiles } from "./page.js";
-import { showScholar } from "./scholar.js";
+// Teach a task: choose a zip file or a folder, name the task, send it.
+import { begin } from "./job.js";
+import { byId, count, known, splitFiles } from "./page.js";
 
 let upload = null;
 let suggestedName = "";
@@ -35,68 +33,11 @@ export function choose(body, name, description) {
   field.value = suggestedName;
 }
 
-byId("teaching").addEventListener("submit", async (event) => {
+byId("teaching").addEventListener("submit", (event) => {
   event.preventDefault();
-  byId("job").hidden = false;
-  byId("notes").replaceChildren();
-  byId("compare").hidden = true;
-  byId("progress").value = 0;
   if (!upload) {
-    byId("job-status").textContent = "Choose a zip file or a folder first.";
+    byId("chosen").textContent = "Choose a zip file or a folder first.";
     return;
   }
-  byId("start").disabled = true;
-  byId("job-status").textContent = "Sending the images ...";
-  try {
-    const before = await fetchDreams(30, 0).catch(() => []);
-    const path = `/tasks?name=${encodeURIComponent(byId("task").value)}`;
-    const job = await requestJson(path, { method: "POST", body: upload });
-    await follow(job.id, before);
-  } catch (error) {
-    byId("job-status").textContent = error.message;
-  }
-  byId("start").disabled = false;
+  begin("learn", "Sending the images ...", `/tasks?name=${encodeURIComponent(byId("task").value)}`, { body: upload });
 });
-
-// Show a job until it has finished; then the new generation, beside the dreams before.
-export function follow(id, before = []) {
-  byId("job").hidden = false;
-  return new Promise((resolve, reject) => {
-    const events = new EventSource(`/jobs/${id}`);
-    events.addEventListener("message", (event) => {
-      const job = JSON.parse(event.data);
-      showJob(job);
-      if (job.state !== "done" && job.state !== "failed") return;
-      events.close();
-      (job.state === "done" ? showNewGeneration(before) : Promise.resolve()).then(resolve, reject);
-    });
-    events.addEventListener("error", () => {
-      byId("job-status").textContent = "The studio does not answer; it may have been closed.";
-      events.close();
-      resolve();
-    });
-  });
-}
-
-async function showNewGeneration(before) {
-  await showScholar();
-  await Promise.all([showDreams(), classifyAgain()]);
-  fillDreams(byId("before"), before, false);
-  fillDreams(byId("after"), await fetchDreams(30, 0).catch(() => []), false);
-  byId("compare").hidden = before.length === 0;
-}
-
-// A backbone looks at images, not in steps.
-const describe = ({ stage, step, steps }) =>
-  stage === "features" ? `features, ${step} of ${steps} images` : `${stage}, step ${step} of ${steps}`;
-
-function showJob({ name, state, progress, outcome, error, notes }) {
-  byId("progress").value = state === "done" ? 1 : progress ? progress.step / progress.steps : 0;
-  byId("job-status").textContent = {
-    waiting: `${name} is waiting for its turn.`,
-    learning: progress ? `${name}: ${describe(progress)}` : `${name}: reading the images`,
-    done: outcome && `${name} is learned: generation ${outcome.generation}, ${accuracy(outcome, outcome.tested)}.`,
-    failed: `${name} was not learned: ${error}`,
-  }[state];
-  byId("notes").replaceChildren(...notes.map((note) => make("li", note)));
-}
