@@ -116,7 +116,7 @@ def forget_classes(
 
     keep: leave the scholar as it was beside it, as ``FOLDER.gen-N``
     purge: remove everything else here that still holds a forgotten class: kept generations, unfinished work, caches;
-        without it, what does is named by ``callbacks.on_note``
+        also of classes that were forgotten before. Without it, what does is named by ``callbacks.on_note``
 
     Other arguments and errors as for `merge_folders`
     """
@@ -137,13 +137,21 @@ def forget_classes(
         )
         return learned
 
-    what = ["forget", *classes, seed]
-    learned = _work(folder, what, make, callbacks, save_every, keep=keep)
+    if purge and _is_forgotten(folder, classes):
+        learned = Scholar.load(folder)
+    else:
+        learned = _work(folder, ["forget", *classes, seed], make, callbacks, save_every, keep=keep)
     for leftover in find_leftovers(folder, classes):
         if purge:
             leftover.remove()
         note(f"{'removed' if purge else 'warning: still there'}: {leftover.path}, {leftover.why}")
     return learned
+
+
+def _is_forgotten(folder: Path, classes: Sequence[str]) -> bool:
+    """Return whether a scholar knows none of these classes, and something here still holds one."""
+    known = scholar_folder.read_known(folder).classes
+    return not set(classes) & set(known) and any(True for _ in find_leftovers(folder, classes))
 
 
 def rename_class(
