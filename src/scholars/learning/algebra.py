@@ -20,7 +20,7 @@ from scholars.learning.dreams import with_ood_detector
 from scholars.learning.inheritance import Inheritance, inherit
 from scholars.learning.looking import resolve_backbone
 from scholars.learning.minutes import forget_budget
-from scholars.learning.resume import claim, fit_minutes
+from scholars.learning.resume import claim, fit_minutes, weights_digest
 from scholars.scholar import Scholar
 from scholars.settings import MixtureSettings, Settings
 from scholars.solvers import Head
@@ -115,7 +115,7 @@ def rename(scholar: Scholar, old: str, new: str, *, seed: int | None = None, ses
         raise InputError(f"{old!r} and {new!r} are all that this scholar knows: as one class there is nothing to tell")
     check_teachers(inherited, settings)
     seed = scholar.lineage[-1].seed if seed is None else seed
-    return learn_from_dreams(inherited, "join", f"{old} and {new} as {new}", settings, seed, session)
+    return learn_from_dreams(inherited, "join", "two classes as one", settings, seed, session)
 
 
 def distil(
@@ -167,7 +167,7 @@ def check_merge(scholars: Sequence[Scholar], weights: Sequence[float] | None) ->
     seen: dict[object, int] = {}
     for place, scholar in enumerate(scholars, start=1):
         last = scholar.lineage[-1]
-        key = (last.kind, last.name, last.learned_at, last.seed, scholar.classes, scholar.generation)
+        key = (last.kind, last.name, last.learned_at, last.seed, scholar.generation, weights_digest(scholar))
         if key in seen:
             raise InputError(f"scholars {seen[key]} and {place} are the same one: merge takes each once")
         seen[key] = place

@@ -129,13 +129,15 @@ def dream_bank(
         if kept >= wanted:
             break
     if not kept:
-        raise InputError(_nothing_kept(previous, policy, looked))
+        raise InputError(_too_few_kept(previous, policy, looked))
     return Batch(*(part[:wanted] for part in concat_batches(batches)))
 
 
-def _nothing_kept(previous: Scholar, policy: ReplaySettings, looked: int) -> str:
+def _too_few_kept(previous: Scholar, policy: ReplaySettings, looked: int, kept: int = 0) -> str:
     if policy.filter == "none":
-        return f"none of {looked} dreams is of a class that is kept: {previous!r} dreams of nothing else"
+        return (
+            f"{kept or 'none'} of {looked} dreams show a class that stays: {previous!r} dreams of hardly anything else"
+        )
     return (
         f"replay.filter={policy.filter} keeps none of {looked} dreams: lower replay.confidence, set "
         "replay.filter=none, or train the generator for longer"
@@ -228,10 +230,19 @@ class FreshDreams:
     classes: int
 
     def draw(self, count: int) -> Batch:
-        """Draw ``count`` dreams, fewer where some show a class that is left out."""
-        dreamer, scholar = self.dreamer, self.dreamer.scholar
-        conditions = torch.multinomial(dreamer.weights, count, replacement=True)
-        return dreamer.translate(relabel(scholar, scholar.sample(conditions), self.policy), self.image, self.classes)
+        """Draw ``count`` dreams, more where some show a class that is left out.
+
+        Raises InputError where hardly any dream is of another class.
+        """
+        dreamer, scholar, kept, batches = self.dreamer, self.dreamer.scholar, 0, list[Batch]()
+        for _ in range(MAX_DREAMS_PER_KEPT):
+            conditions = torch.multinomial(dreamer.weights, count, replacement=True)
+            dreams = relabel(scholar, scholar.sample(conditions), self.policy)
+            batches.append(dreamer.translate(dreams, self.image, self.classes))
+            kept += len(batches[-1].inputs)
+            if kept >= count:
+                return Batch(*(part[:count] for part in concat_batches(batches)))
+        raise InputError(_too_few_kept(scholar, self.policy, MAX_DREAMS_PER_KEPT * count, kept))
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,9 @@ def keep_generation(folder: Path) -> None:
 
 
 def _same_scholar(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether two descriptions are of equal weights with equal lineages."""
-    return one.get("sha256") == other.get("sha256") and _lineage_key(one) == _lineage_key(other)
+    """Return whether two descriptions are of equal weights with equal lineages and names of classes."""
+    same = all(one.get(key) == other.get(key) for key in ("sha256", "classes"))
+    return same and _lineage_key(one) == _lineage_key(other)
 
 
 def _generation(description: dict[str, Any]) -> int:

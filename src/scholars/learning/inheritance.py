@@ -124,6 +124,7 @@ class _Union:
 
     places: for each scholar, where its records are: of one that is gone, its parents
     spots: for each scholar, where the (record, class) pairs that stay are
+    _tasks: for each scholar, what its tasks are called here
     """
 
     scholars: Sequence[Scholar]
@@ -131,21 +132,25 @@ class _Union:
     records: list[LineageRecord] = field(default_factory=list)
     places: list[list[tuple[int, ...]]] = field(init=False)
     spots: list[dict[tuple[int, str], _Spot]] = field(init=False)
+    _tasks: list[dict[str, str]] = field(init=False)
     _same: dict[object, tuple[int, int]] = field(default_factory=dict)
     _memories: dict[tuple[str, str], tuple[int, _Spot]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.places = [[] for _ in self.scholars]
         self.spots = [{} for _ in self.scholars]
+        self._tasks = [{} for _ in self.scholars]
 
     def add(self, number: int, index: int) -> None:
         """Add a record of a scholar, whose earlier ones are there already."""
         record, places, spots = self.scholars[number].lineage[index], self.places[number], self.spots[number]
         parents = tuple(sorted({place for parent in record.parents for place in places[parent]}))
-        key = (record.kind, record.name, record.learned_at, record.seed, record.classes, parents)
+        key = (record.kind, record.name, record.learned_at, record.seed, record.classes, record.trained, parents)
         if key in self._same:
             twin, at = self._same[key]
             places.append(self.places[twin][at])
+            if name := self._tasks[twin].get(record.name):
+                self._tasks[number][record.name] = name
             spots |= {
                 (index, name): self.spots[twin][at, name] for name in record.classes if (at, name) in self.spots[twin]
             }
@@ -188,12 +193,12 @@ class _Union:
         record = lineage[index].regrouped(names)
         if None in known.values() or len(set(known.values())) < len(known):
             record = record.unmeasured()
-        taken = {other.name for other in self.records} - {other.name for other in lineage[:index]}
-        name = record.name
-        if record.kind == "learn":
-            candidates = chain([name], (f"{name}-{again}" for again in count(2)))
-            name = next(each for each in candidates if each not in taken)
-        return record.with_audited_names(known, name)
+        names_here = self._tasks[number]
+        if record.kind == "learn" and record.name not in names_here:
+            taken = {other.name for other in self.records}
+            candidates = chain([record.name], (f"{record.name}-{again}" for again in count(2)))
+            names_here[record.name] = next(each for each in candidates if each not in taken)
+        return record.with_other_names(known, names_here)
 
 
 def _known_at(lineage: Sequence[LineageRecord], index: int) -> set[str]:

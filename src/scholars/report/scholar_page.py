@@ -116,9 +116,9 @@ def _describe_memories(memories: Mapping[str, Any], photo_bytes: int | None) -> 
 def _photo_bytes(scholar: Scholar, tasks: Sequence[Task]) -> int | None:
     """Return the bytes of all photos that it learned; None unless ``tasks`` are those of its lineage."""
     train = {task.name: task.train for task in tasks}
-    if any(len(train.get(record.name, ())) != record.train_count for record in scholar.lineage):
+    if any(len(train.get(record.name, ())) != record.train_count for record in scholar.tasks):
         return None
-    return sum(train[record.name].nbytes for record in scholar.lineage)
+    return sum(train[record.name].nbytes for record in scholar.tasks)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -142,7 +142,7 @@ def _training(scholar: Scholar) -> list[tuple[str, str, str, str]]:
 
 
 def _headline(scholar: Scholar, now: dict[str, str]) -> str:
-    tasks = [record.name for record in scholar.lineage]
+    tasks = [record.name for record in scholar.tasks]
     learned = ", then ".join(tasks) if len(tasks) <= 5 else f"{len(tasks)} tasks one after another"
     words = f"A scholar that learned {learned}, and knows {len(scholar.classes)} classes"
     if now:
