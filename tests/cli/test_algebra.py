@@ -119,9 +119,14 @@ def test_a_class_is_renamed_and_joined(home: Path) -> None:
 
 
 def test_a_scholar_is_distilled_and_both_are_measured(home: Path, low: Task) -> None:
-    parts = {"x_train": low.train.images, "y_train": low.train.labels, "x_test": low.test.images[:9, 0]}
-    parts |= {"x_train": parts["x_train"][:, 0], "y_test": low.test.labels[:9]}
-    np.savez(home / "few.npz", class_names=np.array(low.classes), **parts)
+    np.savez(
+        home / "few.npz",
+        x_train=low.train.images[:, 0],
+        y_train=low.train.labels,
+        x_test=low.test.images[:9, 0],
+        y_test=low.test.labels[:9],
+        class_names=np.array(low.classes),
+    )
     words = ["--set", "solver.width=4", "--set", "image.size=8", "--test", "few.npz"]
     done = scholars("distil", "low", "--out", "small", *words, cwd=home)
     assert done.returncode == 0, done.stderr
