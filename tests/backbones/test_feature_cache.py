@@ -15,6 +15,7 @@ import pytest
 from scholars.backbones import feature_cache
 from scholars.backbones.feature_cache import cached_features, features_folder, forget_features
 from scholars.errors import Interrupted, ScholarsError
+from scholars.storage.files import read_json
 
 ALL = np.arange(7 * 2 * 3, dtype=np.float16).reshape(7, 2, 3)
 KEY = "abcdef"
@@ -144,3 +145,11 @@ def test_one_entry_larger_than_all_stays(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(feature_cache, "_MAX_BYTES", 1)
     assert np.array_equal(cached_features(KEY, (7, 2, 3), Looking())[0], ALL)
     assert (features_folder() / KEY / "features.f16").is_file()
+
+
+def test_the_folders_that_images_are_from_are_noted() -> None:
+    cached_features(KEY, (7, 2, 3), Looking(), {"dog", "cat"})
+    assert read_json(features_folder() / KEY / "about.json")["folders"] == ["cat", "dog"]
+    with pytest.raises(Interrupted):
+        cached_features("other", (7, 2, 3), Looking(stop=2), ["cat"])
+    assert read_json(features_folder() / "other" / "about.json")["folders"] == ["cat"], "also while it is unfinished"

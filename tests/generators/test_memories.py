@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.distributions import MultivariateNormal
 
 from scholars.generators import memories
-from scholars.generators.memories import Memory, TiedMixture, fit_memory
+from scholars.generators.memories import Memory, TiedMixture, fit_memory, join_memories
 from scholars.settings import MixtureSettings
 
 
@@ -257,3 +257,91 @@ def test_a_memory_of_1280_features_takes_less_than_200_kilobytes() -> None:
     for memory in (one, many):
         assert memory.nbytes == sum(value.element_size() * value.numel() for value in memory)
         assert 100_000 < memory.nbytes <= 200_000
+
+
+def by_hand(weights: list[float], mean: list[float], centres: list[list[float]], photos: int) -> Memory:
+    """A memory in three dimensions, along the first of which Gaussians lie; noise of variance 1/4, 1 and 4."""
+    return Memory(
+        torch.tensor(weights),
+        torch.tensor(mean).half(),
+        torch.tensor(centres).half(),
+        torch.tensor([1.0]).half(),
+        torch.tensor([[127, 0, 0]], dtype=torch.int8),
+        torch.tensor([0.5, 1.0, 2.0]).half(),
+        torch.tensor(photos),
+    )
+
+
+def pooled(parts: list[Memory]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean and the variances of photos of all memories together."""
+    counts = torch.tensor([float(part.photos) for part in parts])
+    shares = (counts / counts.sum())[:, None]
+    found = [part.moments() for part in parts]
+    mean = (shares * torch.stack([own for own, _ in found])).sum(0)
+    square = (shares * torch.stack([variance + own.square() for own, variance in found])).sum(0)
+    return mean, square - mean.square()
+
+
+def test_a_memory_joined_with_nothing_is_itself() -> None:
+    alone = by_hand([1.0], [1.0, 2, 3], [[0.0]], 7)
+    assert join_memories([alone]) is alone
+
+
+def test_two_memories_become_one_by_hand() -> None:
+    """Three photos about (0, 0, 0), one about (4, 0, 0).
+
+    The mean is (1, 0, 0), the variance along the first direction 1 + 1/4 within and 3 between, of the others as it was.
+    """
+    joined = join_memories([by_hand([1.0], [0.0, 0, 0], [[0.0]], 3), by_hand([1.0], [4.0, 0, 0], [[0.0]], 1)])
+    assert joined.weights.tolist() == [0.75, 0.25]
+    assert int(joined.photos) == 4
+    mean, variance = joined.moments()
+    assert torch.allclose(mean, torch.tensor([1.0, 0, 0]), atol=2e-3)
+    assert torch.allclose(variance, torch.tensor([4.25, 1, 4]), rtol=5e-3)
+    assert torch.allclose(means(joined), torch.tensor([[0.0, 0, 0], [4, 0, 0]]), atol=5e-3)
+    assert torch.allclose(covariance(joined).diagonal(), torch.tensor([1.25, 1, 4]).double(), rtol=5e-3)
+
+
+def test_all_gaussians_of_joined_memories_stay() -> None:
+    parts = [
+        by_hand([0.5, 0.5], [0.0, 5, 0], [[-1.0], [1.0]], 4),
+        by_hand([0.25, 0.75], [9.0, 5, 0], [[0.0], [2.0]], 4),
+    ]
+    joined = join_memories(parts)
+    assert joined.weights.tolist() == [0.25, 0.25, 0.125, 0.375]
+    assert torch.allclose(means(joined)[:, 0], torch.tensor([-1.0, 1, 9, 11]), atol=1e-2)
+    for found, wanted in zip(joined.moments(), pooled(parts), strict=True):
+        assert torch.allclose(found, wanted, rtol=1e-2, atol=1e-2)
+
+
+@settings(max_examples=25)
+@given(
+    counts=st.lists(st.integers(1, 60), min_size=2, max_size=4),
+    depth=st.integers(1, 12),
+    rank=st.integers(0, 14),
+    apart=st.floats(0, 20),
+)
+def test_moments_of_joined_memories_are_those_of_all_photos(
+    counts: list[int], depth: int, rank: int, apart: float
+) -> None:
+    parts = []
+    for place, count in enumerate(counts):
+        x = drawn(count, depth, seed=place).float()
+        x[:, :, place % depth] += apart * place
+        parts.append(fit_memory(x.half(), digests(count, place), 8, rank))
+    joined = join_memories(parts)
+    assert int(joined.photos) == sum(counts)
+    assert float(joined.weights.sum()) == pytest.approx(1, abs=1e-4)
+    assert len(joined.spread) <= max(len(part.spread) for part in parts)
+    assert all(bool(value.isfinite().all()) for value in joined)
+    mean, variance = joined.moments()
+    wanted_mean, wanted_variance = pooled(parts)
+    scale = float(wanted_variance.max().sqrt() + wanted_mean.abs().max())
+    assert torch.allclose(mean, wanted_mean, atol=1e-2 * scale)
+    assert torch.allclose(variance, wanted_variance, rtol=0.1, atol=2e-2 * scale)
+
+
+def test_in_whichever_order_memories_are_joined_dreams_are_of_the_same_spread() -> None:
+    parts = [fit_memory(drawn(count, 6, seed=count), digests(count, count), 4, 3) for count in (20, 30)]
+    for a, b in zip(join_memories(parts).moments(), join_memories(parts[::-1]).moments(), strict=True):
+        assert torch.allclose(a, b, rtol=2e-2, atol=1e-2)

@@ -127,7 +127,7 @@ def test_where_in_a_lineage_of_several_pasts_a_generation_is(home: Path) -> None
         record(name="a", at=1),
         record(name="b", at=2),
         record(name="b-2", at=3, parents=(0,)),
-        record(name="2 scholars", at=4, kind="merge", parents=(1, 2)),
+        record(name="merged 2 scholars", at=4, kind="merge", parents=(1, 2)),
     )
     (kept,) = kept_generations(home)
     assert (kept.key, kept.generation, kept.kind, kept.name, kept.place) == ("2", 2, "learn", "b", 2)

@@ -184,3 +184,17 @@ def test_more_photos_and_classes_take_more_steps(photos: int, classes: int, expe
     assert head_steps(HeadSettings(), 1.0, photos, classes) == expected
     assert head_steps(HeadSettings(), 0.25, photos, classes) == round(expected / 4)
     assert head_steps(HeadSettings(steps=7), 3.0, photos, classes) == 7
+
+
+@pytest.mark.parametrize("solver", [QUICK, QUICK.model_copy(update={"hidden": 0}), LDASettings()])
+def test_outputs_in_another_order(solver: FeatureSolverSettings) -> None:
+    inputs, labels = blobs()
+    head = fitted(solver, inputs, labels)
+    before = logits(head, inputs)
+    other = head.reordered([2, 0, 1])
+    assert torch.equal(logits(other, inputs)[:, [1, 2, 0]], before)
+    # The one of before is another one, and stays as it is.
+    with torch.no_grad():
+        other.last.weight.fill_(0)
+    assert torch.equal(logits(head, inputs), before)
+    assert logits(head.reordered([1]), inputs).shape == (len(inputs), 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -243,3 +244,13 @@ def test_a_data_set_larger_than_memory_is_learned(tmp_path: Path, cache: Path) -
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout == "learned 1\n", done.stderr
+
+
+def test_the_folders_that_pictures_are_from_are_noted(tmp_path: Path, cache: Path) -> None:
+    open_task(photos(tmp_path / "photos"))
+    (about,) = cache.glob("*/about.json")
+    assert json.loads(about.read_text())["folders"] == ["a", "b"]
+    # Again when it is used again: an earlier version did not note them.
+    about.write_text("{}")
+    open_task(tmp_path / "photos")
+    assert json.loads(about.read_text())["folders"] == ["a", "b"]

@@ -20,7 +20,7 @@ from scholars.learning.dreams import with_ood_detector
 from scholars.learning.inheritance import Inheritance, inherit
 from scholars.learning.looking import resolve_backbone
 from scholars.learning.minutes import forget_budget
-from scholars.learning.resume import claim, fit_minutes
+from scholars.learning.resume import claim, fit_minutes, weights_digest
 from scholars.scholar import Scholar
 from scholars.settings import MixtureSettings, Settings
 from scholars.solvers import Head
@@ -78,7 +78,7 @@ def forget(
     )
     check_teachers(inherited, settings)
     seed = scholar.lineage[-1].seed if seed is None else seed
-    return learn_from_dreams(inherited, "forget", "forgot something", settings, seed, session)
+    return learn_from_dreams(inherited, "forget", "something forgotten", settings, seed, session)
 
 
 def rename(scholar: Scholar, old: str, new: str, *, seed: int | None = None, session: Session | None = None) -> Scholar:
@@ -104,7 +104,7 @@ def rename(scholar: Scholar, old: str, new: str, *, seed: int | None = None, ses
         return replace(renamed, solver=scholar.solver.reordered(order))
     check_teachers(inherited, settings)
     seed = scholar.lineage[-1].seed if seed is None else seed
-    return learn_from_dreams(inherited, "join", f"joined {old} and {new}", settings, seed, session)
+    return learn_from_dreams(inherited, "join", "joined two classes", settings, seed, session)
 
 
 def distil(
@@ -156,7 +156,7 @@ def check_merge(scholars: Sequence[Scholar], weights: Sequence[float] | None) ->
     seen: dict[object, int] = {}
     for place, scholar in enumerate(scholars, start=1):
         last = scholar.lineage[-1]
-        key = (last.kind, last.name, last.learned_at, last.seed, scholar.classes, scholar.generation)
+        key = (last.kind, last.name, last.learned_at, last.seed, scholar.generation, weights_digest(scholar))
         if key in seen:
             raise InputError(f"scholars {seen[key]} and {place} are the same one: merge takes each once")
         seen[key] = place

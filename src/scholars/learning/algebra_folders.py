@@ -220,7 +220,7 @@ def _work(
             if not unfinished:
                 files.remove_folder(work)
             raise
-        if learned.settings.audit.dreams and learned.lineage[-1].audit is None:
+        if learned.generator and learned.settings.audit.dreams and learned.lineage[-1].audit is None:
             found = audit(learned, [], seed=learned.lineage[-1].seed, session=session)
             for warning in found.warnings:
                 callbacks.on_note(position, f"warning: {warning}")

@@ -1,7 +1,7 @@
 """Dreams of the previous scholar, filtered and labelled as the replay settings say."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,7 +18,7 @@ from scholars.learning.heads import FeatureSet
 from scholars.learning.inheritance import Inheritance
 from scholars.ood import OODDetector
 from scholars.scholar import Scholar
-from scholars.settings import GeneratorSettings, ImageSettings, ReplaySettings, Settings
+from scholars.settings import GeneratorSettings, ImageSettings, MixtureSettings, ReplaySettings, Settings
 from scholars.settings.base import planned
 from scholars.training.batches import Batch, BatchSource, Mix, Pool, concat_batches, weights_by
 from scholars.training.loop import Session
@@ -37,47 +37,53 @@ def replay_source(
     inherited: Inheritance, settings: Settings, seed: int, session: Session, fabric: Fabric | None = None
 ) -> BatchSource:
     """Return what the replayed part of every batch is drawn from: dreams of each scholar, in its share."""
-    parts = [
-        (dreamer.share, _dreams_of(dreamer, share, inherited, settings, seed, session, fabric))
-        for dreamer, share in zip(inherited.dreamers, inherited.shares, strict=True)
-    ]
+    policy, classes, parts = settings.replay, len(inherited.classes), list[tuple[float, BatchSource]]()
+    if policy.dreams == "fresh":
+        parts = [(each.share, FreshDreams(each, policy, settings.image, classes)) for each in inherited.dreamers]
+    else:
+        for dreamer, size, part in banks(inherited, policy, session):
+            bank = dream_bank(
+                dreamer.scholar,
+                policy.model_copy(update={"bank": size}),
+                seed,
+                part,
+                fabric,
+                conditions=dreamer.asked,
+                translate=partial(dreamer.translate, image=settings.image, classes=classes),
+            )
+            pool = Pool(
+                bank.inputs,
+                bank.targets,
+                classes,
+                bank.conditions,
+                weights=dreamer.weigh(bank.conditions, weights_by(policy.balance, bank.labels)),
+                temperature=policy.temperature,
+            )
+            parts.append((dreamer.share, pool))
     return parts[0][1] if len(parts) == 1 else Mix(parts)
 
 
-def _dreams_of(
-    dreamer: Dreamer,
-    share: float,
-    inherited: Inheritance,
-    settings: Settings,
-    seed: int,
-    session: Session,
-    fabric: Fabric | None,
-) -> BatchSource:
-    """Return what the dreams of one scholar are drawn from; ``share``: of the whole bank."""
-    policy, classes = settings.replay, len(inherited.classes)
-    if policy.dreams == "fresh":
-        return FreshDreams(dreamer, policy, settings.image, classes)
-    wanted = max(1, round(share * planned(policy.bank)))
-    bank = dream_bank(
-        dreamer.scholar,
-        policy.model_copy(update={"bank": wanted}),
-        seed,
-        session,
-        fabric,
-        conditions=dreamer.asked,
-        translate=partial(dreamer.translate, image=settings.image, classes=classes),
-    )
-    return Pool(
-        bank.inputs,
-        bank.targets,
-        classes,
-        bank.conditions,
-        weights=dreamer.weigh(bank.conditions, weights_by(policy.balance, bank.labels)),
-        temperature=policy.temperature,
-    )
+def banks(inherited: Inheritance, policy: ReplaySettings, session: Session) -> Iterator[tuple[Dreamer, int, Session]]:
+    """Yield each scholar, how many dreams of it are in the bank, and a session in which to draw these.
+
+    Progress and the number of dreams that were looked at are those of the whole bank.
+    """
+    sizes = [max(1, round(share * planned(policy.bank))) for share in inherited.shares]
+    done, looked, own = 0, 0.0, 0.0
+
+    def on_tick(tick: Tick) -> None:
+        nonlocal own
+        own = tick.metrics["looked"]
+        metrics = {**tick.metrics, "looked": looked + own}
+        session.on_tick(replace(tick, step=done + tick.step, steps=sum(sizes), metrics=metrics))
+
+    for dreamer, size in zip(inherited.dreamers, sizes, strict=True):
+        own = 0.0
+        yield dreamer, size, replace(session, on_tick=on_tick)
+        done, looked = done + size, looked + own
 
 
-def check_replay(policy: ReplaySettings, generator: GeneratorSettings, conditions: int) -> None:
+def check_replay(policy: ReplaySettings, generator: GeneratorSettings | MixtureSettings, conditions: int) -> None:
     """Raise InputError for settings with which ``generator``, the previous scholar's, cannot be replayed.
 
     A bank without a dream of some class of some task would let it be forgotten unnoticed; a filter by agreement needs a
@@ -113,9 +119,7 @@ def dream_bank(
     `MAX_DREAMS_PER_KEPT` times as many were drawn. Raises InputError if nothing is kept and where the generator cannot
     dream so, Interrupted when asked to stop.
     """
-    check_replay(
-        policy, previous.settings.trained_generator, len(previous.conditions if conditions is None else conditions)
-    )
+    check_replay(policy, previous.settings.generator, len(previous.conditions if conditions is None else conditions))
     session = session or Session()
     looked, kept, batches, wanted = 0, 0, [], planned(policy.bank)
     began = time.perf_counter()
@@ -138,7 +142,7 @@ def dream_bank(
 
 def _nothing_kept(previous: Scholar, policy: ReplaySettings, looked: int) -> str:
     if policy.filter == "none":
-        return f"none of {looked} dreams is of a class that is kept: {previous!r} dreams of nothing else"
+        return f"none of {looked} dreams shows a class that stays: {previous!r} dreams of nothing else"
     return (
         f"replay.filter={policy.filter} keeps none of {looked} dreams: lower replay.confidence, set "
         "replay.filter=none, or train the generator for longer"
@@ -237,10 +241,21 @@ class FreshDreams:
     classes: int
 
     def draw(self, count: int) -> Batch:
-        """Draw ``count`` dreams, fewer where some show a class that is left out."""
-        dreamer, scholar = self.dreamer, self.dreamer.scholar
-        conditions = torch.multinomial(dreamer.weights, count, replacement=True)
-        return dreamer.translate(relabel(scholar, scholar.sample(conditions), self.policy), self.image, self.classes)
+        """Draw ``count`` dreams, in place of those that show a class that is left out others.
+
+        Where hardly any are of another class, some are there more than once; raises InputError where none is.
+        """
+        dreamer, scholar, kept, batches = self.dreamer, self.dreamer.scholar, 0, list[Batch]()
+        for _ in range(MAX_DREAMS_PER_KEPT):
+            conditions = torch.multinomial(dreamer.weights, count, replacement=True)
+            dreams = relabel(scholar, scholar.sample(conditions), self.policy)
+            batches.append(dreamer.translate(dreams, self.image, self.classes))
+            kept += len(batches[-1].inputs)
+            if kept >= count:
+                break
+        if not kept:
+            raise InputError(_nothing_kept(scholar, self.policy, MAX_DREAMS_PER_KEPT * count))
+        return Batch(*(part[torch.arange(count) % kept] for part in concat_batches(batches)))
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,12 @@ from scholars.generators import Generator, Mixture
 from scholars.generators.memories import Memory, fit_memory, join_memories
 from scholars.generators.sampling import sample_features
 from scholars.learning.arguments import LearnArgs
-from scholars.learning.dreams import CurrentDataReplay, dream_bank
+from scholars.learning.dreams import CurrentDataReplay, banks, dream_bank
 from scholars.learning.heads import FeatureSet, fine_tune_head, fit_head, head_steps
 from scholars.learning.inheritance import Inheritance
 from scholars.learning.mixture import generator_share
 from scholars.learning.networks import train_generator
 from scholars.settings import Balance, HeadSettings, MixtureSettings
-from scholars.settings.base import planned
 from scholars.solvers import Solver
 from scholars.tasks.task import Task
 from scholars.training.batches import Mix, Pool, new_data_ratio
@@ -57,12 +56,12 @@ def build_feature_generator(args: LearnArgs, fabric: Fabric, session: Session) -
         )
         parts.append((r, new))
         features.append(task.train.feature_tensor.flatten(0, 1))
-    for dreamer, share in zip(inherited.dreamers, inherited.shares, strict=True):
-        wanted = max(1, round(share * planned(settings.replay.bank)))
-        policy = settings.replay.model_copy(update={"bank": wanted})
+    drawn = zip(banks(inherited, settings.replay, session), inherited.shares, strict=True)
+    for (dreamer, size, part), share in drawn:
+        policy = settings.replay.model_copy(update={"bank": size})
         # As they were asked for, and not as the solver sees them.
         bank = dream_bank(
-            dreamer.scholar, policy, args.seed, session, fabric, conditions=dreamer.asked, translate=dreamer.keep
+            dreamer.scholar, policy, args.seed, part, fabric, conditions=dreamer.asked, translate=dreamer.keep
         )
         asked = torch.tensor([output for _, output in dreamer.scholar.conditions])[bank.conditions]
         conditions = dreamer.conditions[bank.conditions]

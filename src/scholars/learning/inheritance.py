@@ -84,8 +84,8 @@ def inherit(
     new_classes: those of a new task, which come last unless they are known
     sort_classes: by name, as scholars of features have them; else in their order, those of the first scholar first
 
-    Records are the same if they are of one learning. Two scholars that learned the same photos of a class apart have
-    equal memories of it, which count once, too.
+    Records are the same if they are of one learning, also where some classes of it were forgotten or renamed later. Two
+    scholars that learned the same photos of a class apart have equal memories of it, which count once, too.
     """
     union = _Union(scholars, rename)
     for number, index in _oldest_first([scholar.lineage for scholar in scholars]):
@@ -122,8 +122,9 @@ def _outputs(scholar: Scholar, rename: Rename, classes: Sequence[str]) -> Tensor
 class _Union:
     """The lineages of scholars while they become one.
 
-    places: for each scholar, where its records are: of one that is gone, its parents
+    places: for each scholar, where its records are: of one that is gone, its parents, and where equal memories are
     spots: for each scholar, where the (record, class) pairs that stay are
+    _tasks: for each scholar, what its tasks are called here
     """
 
     scholars: Sequence[Scholar]
@@ -131,49 +132,65 @@ class _Union:
     records: list[LineageRecord] = field(default_factory=list)
     places: list[list[tuple[int, ...]]] = field(init=False)
     spots: list[dict[tuple[int, str], _Spot]] = field(init=False)
+    _tasks: list[dict[str, str]] = field(init=False)
     _same: dict[object, tuple[int, int]] = field(default_factory=dict)
-    _memories: dict[tuple[str, str], tuple[int, _Spot]] = field(default_factory=dict)
+    _known: dict[tuple[str, object], tuple[int, _Spot]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.places = [[] for _ in self.scholars]
         self.spots = [{} for _ in self.scholars]
+        self._tasks = [{} for _ in self.scholars]
 
     def add(self, number: int, index: int) -> None:
         """Add a record of a scholar, whose earlier ones are there already."""
         record, places, spots = self.scholars[number].lineage[index], self.places[number], self.spots[number]
         parents = tuple(sorted({place for parent in record.parents for place in places[parent]}))
-        key = (record.kind, record.name, record.learned_at, record.seed, record.classes, parents)
+        key = (record.kind, record.name, record.learned_at, record.seed, record.classes, record.trained, parents)
         if key in self._same:
             twin, at = self._same[key]
             places.append(self.places[twin][at])
+            if name := self._tasks[twin].get(record.name):
+                self._tasks[number][record.name] = name
             spots |= {
                 (index, name): self.spots[twin][at, name] for name in record.classes if (at, name) in self.spots[twin]
             }
             return
         self._same[key] = (number, index)
-        place, elsewhere = len(self.records), self._known_memories(number, index)
+        place, elsewhere = len(self.records), self._known_elsewhere(number, index)
         names = {name: None if name in elsewhere else self.rename(name) for name in record.classes}
         spots |= {(index, name): (place, new) for name, new in names.items() if new}
         spots |= {(index, name): spot for name, spot in elsewhere.items()}
         if self._is_gone(record, names, parents):
-            places.append(tuple(sorted({spot[0] for spot in elsewhere.values()})) or parents)
+            places.append(tuple(sorted({*parents, *(spot[0] for spot in elsewhere.values())})))
             return
         places.append((place,))
         self.records.append(self._rewritten(number, index, names).model_copy(update={"parents": parents}))
 
-    def _known_memories(self, number: int, index: int) -> dict[str, _Spot]:
-        """Return where another scholar's equal memory is, for each class of a record that has one."""
-        scholar = self.scholars[number]
-        if not isinstance(scholar.generator, Mixture) or len(self.scholars) == 1:
-            return {}
-        found = {}
-        for (task, output), memory in zip(scholar.conditions, scholar.generator.memories, strict=True):
-            name = scholar.classes[output]
-            if task == index and (new := self.rename(name)):
-                owner, spot = self._memories.setdefault((new, memory.digest), (number, (len(self.records), new)))
+    def _known_elsewhere(self, number: int, index: int) -> dict[str, _Spot]:
+        """Return where another scholar's equal knowledge is, for each class of a record of which there is some."""
+        found: dict[str, _Spot] = {}
+        if len(self.scholars) == 1:
+            return found
+        record = self.scholars[number].lineage[index]
+        for name, content in zip(record.classes, self._contents(number, index), strict=True):
+            if content and (new := self.rename(name)):
+                owner, spot = self._known.setdefault((new, content), (number, (len(self.records), new)))
                 if owner != number:
                     found[name] = spot
         return found
+
+    def _contents(self, number: int, index: int) -> Sequence[object]:
+        """Return what is equal for equal knowledge, for each class of a record: the digest of its memory.
+
+        Without memories, when it was learned, of how many images; None where that is not known.
+        """
+        scholar = self.scholars[number]
+        record = scholar.lineage[index]
+        if isinstance(scholar.generator, Mixture):
+            first = sum(len(earlier.classes) for earlier in scholar.lineage[:index])
+            return [memory.digest for memory in scholar.generator.memories[first : first + len(record.classes)]]
+        counts = record.train_counts or [None] * len(record.classes)
+        return [None if count is None else (record.learned_at, record.seed, count) for count in counts]
 
     def _is_gone(self, record: LineageRecord, names: dict[str, str | None], parents: tuple[int, ...]) -> bool:
         """Return whether nothing is left of a record."""
@@ -188,12 +205,12 @@ class _Union:
         record = lineage[index].regrouped(names)
         if None in known.values() or len(set(known.values())) < len(known):
             record = record.unmeasured()
-        taken = {other.name for other in self.records} - {other.name for other in lineage[:index]}
-        name = record.name
-        if record.kind == "learn":
-            candidates = chain([name], (f"{name}-{again}" for again in count(2)))
-            name = next(each for each in candidates if each not in taken)
-        return record.with_audited_names(known, name)
+        names_here = self._tasks[number]
+        if record.kind == "learn" and record.name not in names_here:
+            taken = {other.name for other in self.records}
+            candidates = chain([record.name], (f"{record.name}-{again}" for again in count(2)))
+            names_here[record.name] = next(each for each in candidates if each not in taken)
+        return record.with_other_names(known, names_here)
 
 
 def _known_at(lineage: Sequence[LineageRecord], index: int) -> set[str]:
@@ -209,9 +226,16 @@ def _known_at(lineage: Sequence[LineageRecord], index: int) -> set[str]:
 
 
 def _oldest_first(lineages: Sequence[Sequence[LineageRecord]]) -> Iterator[tuple[int, int]]:
-    """Yield (lineage, record) by the time of learning; records of one lineage in their order, whatever clocks said."""
+    """Yield (lineage, record) by the time of learning; records of one lineage in their order, whatever clocks said.
+
+    Of records of one time that with the most classes comes first: others may have forgotten some of it.
+    """
     done = [0] * len(lineages)
     while waiting := [number for number, lineage in enumerate(lineages) if done[number] < len(lineage)]:
-        number = min(waiting, key=lambda number: lineages[number][done[number]].learned_at)
+        number = min(waiting, key=lambda number: _age(lineages[number][done[number]]))
         yield number, done[number]
         done[number] += 1
+
+
+def _age(record: LineageRecord) -> tuple[str, int]:
+    return record.learned_at, -len(record.classes)

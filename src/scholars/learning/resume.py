@@ -28,7 +28,7 @@ def unfinished_work(folder: Path, args: LearnArgs) -> WorkFolder:
     """Return ``folder`` as the place of this very learning: equal data, settings, seed and previous weights."""
     if args.new is None:
         return WorkFolder(folder, _NOTE, _key_of_dreams(args))
-    previous = _weights_digest(args.previous) if args.previous else None
+    previous = weights_digest(args.previous) if args.previous else None
     past = args.past if isinstance(args.past, str) else [task.digest for task in args.past]
     return WorkFolder(folder, _NOTE, {**_key(args.task, args.settings, args.seed), "from": previous, "past": past})
 
@@ -37,7 +37,7 @@ def _key_of_dreams(args: LearnArgs) -> dict[str, Any]:
     """Return what is equal for equal learning from the dreams of scholars alone."""
     teachers = [
         {
-            "scholar": _weights_digest(dreamer.scholar),
+            "scholar": weights_digest(dreamer.scholar),
             "outputs": dreamer.outputs.tolist(),
             "conditions": dreamer.conditions.tolist(),
             "weights": dreamer.weights.tolist(),
@@ -82,7 +82,7 @@ def record_outcome(folder: Path, learned: Scholar, what: Sequence[Any] = ()) -> 
 
     what: what was done without a task, see `is_outcome`
     """
-    files.write_json(folder / _OUTCOME, {"scholar": _weights_digest(learned), "what": list(what)})
+    files.write_json(folder / _OUTCOME, {"scholar": weights_digest(learned), "what": list(what)})
 
 
 def is_outcome(folder: Path, scholar: Scholar, what: Sequence[Any]) -> bool:
@@ -91,7 +91,7 @@ def is_outcome(folder: Path, scholar: Scholar, what: Sequence[Any]) -> bool:
         outcome = files.read_json(folder / _OUTCOME)
     except InputError:
         return False
-    return outcome == {"scholar": _weights_digest(scholar), "what": list(what)}
+    return outcome == {"scholar": weights_digest(scholar), "what": list(what)}
 
 
 def is_of_task(folder: Path) -> bool:
@@ -115,7 +115,7 @@ def already_learned(folder: Path, scholar: Scholar, task: Task, settings: Settin
     if settings.minutes is not None:  # the budget was chosen by the machine's pace then
         settings = with_noted_budget(settings, note)
     same = note == {**note, **_key(task, settings, seed), "past": "dreams"}
-    return same and outcome.get("scholar") == _weights_digest(scholar)
+    return same and outcome.get("scholar") == weights_digest(scholar)
 
 
 @contextmanager
@@ -154,7 +154,7 @@ def _settings_key(settings: Settings) -> dict[str, Any]:
     return {"settings": settings.model_dump(mode="json")}
 
 
-def _weights_digest(scholar: Scholar) -> str:
+def weights_digest(scholar: Scholar) -> str:
     """Return the SHA-256 of the class names and of the weights of both networks."""
     digest = hashlib.sha256(repr(scholar.classes).encode())
     for module in (scholar.solver, scholar.generator):

@@ -163,8 +163,13 @@ class LineageRecord(Section):
     @model_validator(mode="after")
     def _check_counts(self) -> Self:
         for key in ("train_counts", "test_counts"):
-            if getattr(self, key) and len(getattr(self, key)) != len(self.classes):
-                raise ValueError(f"{key} is not one number for each of its classes")
+            counts = getattr(self, key)
+            if counts and (len(counts) != len(self.classes) or min(counts) < 0):
+                raise ValueError(f"{key} is not one number, 0 or more, for each of its classes")
+        if self.train_counts and (
+            sum(self.train_counts) != self.train_count or len(self.trained) not in (0, CHARACTERS * self.train_count)
+        ):
+            raise ValueError("train_count, train_counts and trained are not of equally many images")
         if self.kind != "learn" and self.classes:
             raise ValueError(f"a record of the kind {self.kind} has no classes of its own")
         return self
@@ -208,22 +213,30 @@ class LineageRecord(Section):
         """Return the record without what was measured, or followed from the data, with all classes known then."""
         return self.model_copy(update={"audit": None, "metrics": {}, "plan": {}, "seconds": {}, "dreamt": 0})
 
-    def with_audited_names(self, classes: Mapping[str, str | None], task: str) -> Self:
-        """Return the record called ``task``, with the new names of classes and task in its audit, too."""
-        renamed, audit = self.model_copy(update={"name": task}), self.audit
+    def with_other_names(self, classes: Mapping[str, str | None], tasks: Mapping[str, str]) -> Self:
+        """Return the record with other names of tasks, in its audit, too, and of classes there.
+
+        Those of its own classes are for `regrouped`.
+        """
+        name = tasks.get(self.name, self.name) if self.kind == "learn" else self.name
+        renamed, audit = self.model_copy(update={"name": name}), self.audit
         if audit is None:
             return renamed
-        tasks = [
+        audited = [
             each.model_copy(
                 update={
-                    "name": task if each.name == self.name else each.name,
+                    "name": tasks.get(each.name, each.name),
                     "shares": {classes.get(name) or name: share for name, share in each.shares.items()},
                 }
             )
             for each in audit.tasks
         ]
         named = [each.model_copy(update={"name": classes.get(each.name) or each.name}) for each in audit.classes]
-        audit = audit.model_copy(update={"classes": tuple(named), "tasks": tuple(tasks)})
+        warnings = list(audit.warnings)
+        for old, new in classes.items():
+            # As `scholars.learning.audit_warnings` names classes.
+            warnings = [warning.replace(repr(old), repr(new)) for warning in warnings] if new else warnings
+        audit = audit.model_copy(update={"classes": tuple(named), "tasks": tuple(audited), "warnings": tuple(warnings)})
         return renamed.model_copy(update={"audit": audit})
 
     def was_trained_on(self, digests: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

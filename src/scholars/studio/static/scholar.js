@@ -44,7 +44,7 @@ function checkbox(name) {
 const isTask = ({ kind }) => kind === "learn";
 
 // What a record of the lineage says: the name of the task, or what was done.
-const titleOf = ({ kind, name }) => (kind === "merge" ? `merged ${name}` : name);
+const titleOf = ({ name }) => name;
 
 function showLineage(lineage, kept) {
   const generations = [];
