@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+import torch
+
 from scholars.errors import InputError, did_you_mean, printable, shortlist
 from scholars.generators import Mixture
 from scholars.learning.algorithm import train_scholar
@@ -20,12 +22,16 @@ from scholars.learning.dreams import with_ood_detector
 from scholars.learning.inheritance import Inheritance, inherit
 from scholars.learning.looking import resolve_backbone
 from scholars.learning.minutes import forget_budget
+from scholars.learning.networks import can_start_from
 from scholars.learning.resume import claim, fit_minutes, weights_digest
 from scholars.scholar import Scholar
 from scholars.settings import MixtureSettings, Settings
 from scholars.solvers import Head
 from scholars.storage.records import LineageRecord
 from scholars.training.loop import Session
+
+# Dreams by which scholars are put in order.
+_DREAMS = 500
 
 
 def merge(
@@ -38,6 +44,9 @@ def merge(
 ) -> Scholar:
     """Return a scholar that knows what all of these know. Classes of one name are one class.
 
+    A solver of pixels starts with the weights of the scholar that is least sure of its own dreams, if it is of the same
+    network: what is hard to tell is what dreams teach least.
+
     weights: how much each scholar's dreams count, in times of its number of classes; default: all alike
     settings: how to learn, networks and image shape included; default: those of the first scholar
     seed, session: as for `scholars.learn`
@@ -47,9 +56,15 @@ def merge(
     """
     check_merge(scholars, weights)
     settings = settings or forget_budget(scholars[0].settings)
-    inherited = inherit(scholars, weights=weights, sort_classes=settings.backbone is not None)
-    check_teachers(inherited, settings)
-    return learn_from_dreams(inherited, "merge", f"merged {len(scholars)} scholars", settings, seed, session)
+    check_teachers(scholars, settings)
+    order = range(len(scholars)) if settings.backbone else _hardest_first(scholars, seed)
+    inherited = inherit(
+        [scholars[place] for place in order],
+        weights=[weights[place] for place in order] if weights else None,
+        sort_classes=settings.backbone is not None,
+    )
+    start = inherited.dreamers[0].scholar
+    return learn_from_dreams(inherited, "merge", f"merged {len(scholars)} scholars", settings, seed, session, start)
 
 
 def forget(
@@ -76,7 +91,7 @@ def forget(
     inherited = inherit(
         [scholar], lambda name: None if name in gone else name, sort_classes=settings.backbone is not None
     )
-    check_teachers(inherited, settings)
+    check_teachers([scholar], settings)
     seed = scholar.lineage[-1].seed if seed is None else seed
     return learn_from_dreams(inherited, "forget", "something forgotten", settings, seed, session)
 
@@ -102,7 +117,7 @@ def rename(scholar: Scholar, old: str, new: str, *, seed: int | None = None, ses
         # Outputs of a scholar of features stand in the order of their names.
         order = [scholar.classes.index(old if name == new else name) for name in inherited.classes]
         return replace(renamed, solver=scholar.solver.reordered(order))
-    check_teachers(inherited, settings)
+    check_teachers([scholar], settings)
     seed = scholar.lineage[-1].seed if seed is None else seed
     return learn_from_dreams(inherited, "join", "joined two classes", settings, seed, session)
 
@@ -120,8 +135,8 @@ def distil(
     """
     settings = settings or forget_budget(scholar.settings)
     inherited = inherit([scholar], sort_classes=settings.backbone is not None)
-    check_teachers(inherited, settings)
-    return learn_from_dreams(inherited, "distil", "distilled", settings, seed, session)
+    check_teachers([scholar], settings)
+    return learn_from_dreams(inherited, "distil", "distilled", settings, seed, session, start=scholar)
 
 
 def learn_from_dreams(
@@ -131,20 +146,34 @@ def learn_from_dreams(
     settings: Settings,
     seed: int,
     session: Session | None = None,
+    start: Scholar | None = None,
 ) -> Scholar:
-    """Return a scholar that knows what is inherited, taught by dreams alone, from fresh weights.
+    """Return a scholar that knows what is inherited, taught by dreams alone.
 
-    kind, name: what its record in the lineage says; other arguments and errors as for `learn`
+    kind, name: what its record in the lineage says
+    start: whose weights a solver of pixels starts with, if it is of the same network; None: fresh weights
+
+    Other arguments and errors as for `learn`
     """
     session = session or Session()
     settings, backbone = resolve_backbone(inherited.dreamers[0].scholar, settings)
-    args = LearnArgs(None, None, "dreams", settings, seed, inherited)
+    start = start if start and can_start_from(start, settings) else None
+    args = LearnArgs(None, start, "dreams", settings, seed, inherited)
     args = fit_minutes(args, backbone, session.folder)
     if session.folder:
         claim(session.folder, args)
     scholar, learned = train_scholar(args, backbone, session)
     record = LineageRecord(kind=kind, name=name, classes=(), train_count=0, test_count=0, accuracy=None, **learned)
     return with_ood_detector(replace(scholar, lineage=(*scholar.lineage, record)), seed)
+
+
+def _hardest_first(scholars: Sequence[Scholar], seed: int) -> list[int]:
+    """Return the places of scholars by the mean entropy of their labels for dreams of their own, the largest first."""
+    entropies = []
+    for scholar in scholars:
+        labels = scholar.dream(_DREAMS, seed=seed)[1]
+        entropies.append(float(torch.special.entr(labels).sum(1).mean()))
+    return sorted(range(len(scholars)), key=lambda place: -entropies[place])
 
 
 def check_merge(scholars: Sequence[Scholar], weights: Sequence[float] | None) -> None:
@@ -204,9 +233,8 @@ def check_class_name(name: str) -> None:
         raise InputError(f"{name!r} has a control character, which a terminal would obey: choose another name")
 
 
-def check_teachers(inherited: Inheritance, settings: Settings) -> None:
+def check_teachers(scholars: Sequence[Scholar], settings: Settings) -> None:
     """Raise InputError where a scholar with these settings could not learn from the dreams of these scholars."""
-    scholars = [dreamer.scholar for dreamer in inherited.dreamers]
     for scholar in scholars:
         if scholar.generator is None:
             raise InputError(f"{scholar!r} has no generator: it was trained on stored data, and cannot dream")

@@ -172,7 +172,8 @@ def train_networks(args: LearnArgs, fabric: Fabric, session: Session = NO_SESSIO
         with timer("generator") as timed:
             generator = train_generator(
                 mix.for_generator(),
-                previous=args.previous,
+                # Without a new task nothing tells its conditions from those of others.
+                previous=args.previous if args.new else None,
                 conditions=args.known_conditions + len(args.new_classes),
                 settings=args.settings,
                 seed=args.position,

@@ -82,7 +82,7 @@ class LearnArgs:
     @property
     def brings_classes(self) -> bool:
         """True if the task has classes that the previous scholar does not know; False for a first task."""
-        return self.previous is not None and not set(self.task.classes) <= set(self.previous.classes)
+        return self.previous is not None and not set(self.new_classes) <= set(self.previous.classes)
 
     @property
     def known_conditions(self) -> int:

@@ -14,7 +14,7 @@ that is real for new.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scholars.learning.arguments import LearnArgs
@@ -42,6 +42,7 @@ class Facts:
     brings_classes: whether it has classes that the previous scholar does not know
     generation: how many tasks will have been learned then
     negatives: whether its images are as often negatives as not
+    continues_on_dreams: whether a solver is trained further by dreams alone
     """
 
     images: int
@@ -51,6 +52,7 @@ class Facts:
     brings_classes: bool = False
     generation: int = 1
     negatives: bool = False
+    continues_on_dreams: bool = False
 
 
 def plan_settings(settings: Settings, facts: Facts) -> Settings:
@@ -94,11 +96,12 @@ def _plan_solver(solver: SolverSettings, settings: Settings, facts: Facts) -> di
         "invert": facts.negatives,
         "noise": 80.0 if facts.brings_classes else 0.0,
     }
-    if solver.start == "warm" and facts.generation > 1:
+    if solver.start == "warm" and (facts.generation > 1 or facts.continues_on_dreams):
         # The more is known, the less one more task may change: as in a running mean. A task with new classes moves
-        # all old ones' logits, too, and its own share of the batches falls already. In few steps little is learned at
-        # a low rate.
-        rate = 0.001 if facts.brings_classes else 0.004 / facts.generation
+        # all old ones' logits, too, and its own share of the batches falls already. Dreams alone tell less than the
+        # weights do. In few steps little is learned at a low rate.
+        low = facts.brings_classes or facts.continues_on_dreams
+        rate = 0.001 if low else 0.004 / facts.generation
         rule["warm_rate"] = min(solver.rate, rate * max(1.0, (600 / (solver.steps or rule["steps"])) ** 0.5))
     return {f"solver.{key}": value for key, value in rule.items() if getattr(solver, key) is None}
 
@@ -121,7 +124,8 @@ def facts_of(args: LearnArgs) -> Facts:
     """Return the facts about the task of these arguments."""
     settings, inherited = args.settings, args.inherited
     if args.new is None:
-        return Facts(inherited.images, inherited.conditions, ratio=0.0, generator_ratio=0.0)
+        known = Facts(inherited.images, inherited.conditions, ratio=0.0, generator_ratio=0.0)
+        return replace(known, continues_on_dreams=args.previous is not None)
     ratio = new_data_ratio(settings.replay.ratio, args.class_counts) if inherited.dreamers else 1.0
     return Facts(
         images=len(args.new.train),

@@ -10,7 +10,7 @@ from scholars.compute.device import Fabric, derive_seed, fork_rng
 from scholars.errors import InputError, ScholarsError
 from scholars.generators import NO_TEACHER, FeatureGenerator, Generator, Teacher, build_generator
 from scholars.scholar import Scholar
-from scholars.settings import Settings
+from scholars.settings import Settings, SolverSettings
 from scholars.settings.base import planned
 from scholars.solvers import Solver, build_solver
 from scholars.training.batches import Batch, BatchSource
@@ -118,6 +118,16 @@ def distillation(logits: Tensor, targets: Tensor, temperatures: Tensor) -> Tenso
     """
     each = F.cross_entropy(logits / temperatures[:, None], targets, reduction="none")
     return (temperatures.square() * each).mean()
+
+
+def can_start_from(previous: Scholar, settings: Settings) -> bool:
+    """Return whether a solver of images may start with the weights of another scholar's: it is of the same network."""
+    s = settings.solver
+    if not isinstance(s, SolverSettings) or s.start != "warm" or previous.backbone:
+        return False
+    then = previous.solver.state_dict()
+    now = build_solver(s, settings.image, len(previous.classes)).state_dict()
+    return {name: value.shape for name, value in now.items()} == {name: value.shape for name, value in then.items()}
 
 
 def _warm_start(module: nn.Module, weights: Mapping[str, Tensor], before: nn.Module, part: str) -> None:

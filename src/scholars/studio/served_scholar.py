@@ -14,7 +14,6 @@ from scholars.inference.describe import describe
 from scholars.inference.predict import Prediction, predict_images
 from scholars.learning.algebra import check_merge, check_teachers
 from scholars.learning.generations import kept_generations
-from scholars.learning.inheritance import inherit
 from scholars.learning.lifelong import restore_generation
 from scholars.scholar import Scholar
 from scholars.scholar.inputs import decode
@@ -45,7 +44,7 @@ class ServedScholar:
         with self._random_lock:
             scholars = (self.loaded, Scholar.load(folder))
         check_merge(scholars, None)
-        check_teachers(inherit(scholars), self.loaded.settings)
+        check_teachers(scholars, self.loaded.settings)
 
     def describe(self) -> dict[str, Any]:
         """Return what `scholars inspect --json` prints, the scholar's name, and the kept generations."""
