@@ -11,13 +11,16 @@ import pytest
 import torch
 from conftest import tiny_with, with_changes
 
+from scholars.compute.device import open_fabric
 from scholars.errors import InputError, Interrupted
 from scholars.generators import Teacher
 from scholars.generators.flow import Flow
 from scholars.learning.algorithm import learn
+from scholars.learning.networks import train_solver
 from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.tasks.task import Task
+from scholars.training.batches import Pool
 from scholars.training.loop import Descent, Session, Trainee
 
 
@@ -99,3 +102,22 @@ def test_a_generator_whose_training_was_interrupted_keeps_no_teacher(
     gc.collect()
     assert trained
     assert known() is None
+
+
+def test_a_warm_start_with_outputs_elsewhere_gives_the_same_answers_there(one: Scholar) -> None:
+    """`one` knows five classes; in the new solver they are outputs 6, 0, 3, 1 and 4 of seven."""
+    places = [6, 0, 3, 1, 4]
+    images = torch.randint(0, 256, (40, 1, 16, 16), dtype=torch.uint8)
+    pool = Pool(images, torch.arange(40) % 7, 7)
+    # A step of next to nothing: what is left is where it started.
+    still = with_changes(one.settings, solver__steps=1, solver__warm_rate=1e-9, solver__weight_decay=0.0)
+    solver = train_solver(
+        pool, previous=one, outputs=places, classes=7, settings=still, seed=0, fabric=open_fabric(still.compute)
+    )
+    now, then = solver.state_dict(), one.solver.state_dict()
+    of_classes = [name for name, value in then.items() if value.shape[:1] == (5,) and now[name].shape[:1] == (7,)]
+    assert of_classes
+    for name in of_classes:
+        assert torch.allclose(now[name][places], then[name], atol=1e-6)
+        fresh = [2, 5]
+        assert not torch.allclose(now[name][fresh], then[name][:2], atol=1e-6)

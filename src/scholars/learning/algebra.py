@@ -30,7 +30,7 @@ from scholars.solvers import Head
 from scholars.storage.records import LineageRecord
 from scholars.training.loop import Session
 
-# Dreams by which scholars are put in order.
+# Dreams by which scholars are compared.
 _DREAMS = 500
 
 
@@ -57,13 +57,8 @@ def merge(
     check_merge(scholars, weights)
     settings = settings or forget_budget(scholars[0].settings)
     check_teachers(scholars, settings)
-    order = range(len(scholars)) if settings.backbone else _hardest_first(scholars, seed)
-    inherited = inherit(
-        [scholars[place] for place in order],
-        weights=[weights[place] for place in order] if weights else None,
-        sort_classes=settings.backbone is not None,
-    )
-    start = inherited.dreamers[0].scholar
+    inherited = inherit(scholars, weights=weights, sort_classes=settings.backbone is not None)
+    start = None if settings.backbone else _find_least_sure(scholars, settings, seed)
     return learn_from_dreams(inherited, "merge", f"merged {len(scholars)} scholars", settings, seed, session, start)
 
 
@@ -136,7 +131,8 @@ def distil(
     settings = settings or forget_budget(scholar.settings)
     inherited = inherit([scholar], sort_classes=settings.backbone is not None)
     check_teachers([scholar], settings)
-    return learn_from_dreams(inherited, "distil", "distilled", settings, seed, session, start=scholar)
+    start = scholar if can_start_from(scholar, settings) else None
+    return learn_from_dreams(inherited, "distil", "distilled", settings, seed, session, start)
 
 
 def learn_from_dreams(
@@ -151,13 +147,12 @@ def learn_from_dreams(
     """Return a scholar that knows what is inherited, taught by dreams alone.
 
     kind, name: what its record in the lineage says
-    start: whose weights a solver of pixels starts with, if it is of the same network; None: fresh weights
+    start: whose weights a solver of pixels starts with; None: fresh weights
 
     Other arguments and errors as for `learn`
     """
     session = session or Session()
     settings, backbone = resolve_backbone(inherited.dreamers[0].scholar, settings)
-    start = start if start and can_start_from(start, settings) else None
     args = LearnArgs(None, start, "dreams", settings, seed, inherited)
     args = fit_minutes(args, backbone, session.folder)
     if session.folder:
@@ -167,13 +162,16 @@ def learn_from_dreams(
     return with_ood_detector(replace(scholar, lineage=(*scholar.lineage, record)), seed)
 
 
-def _hardest_first(scholars: Sequence[Scholar], seed: int) -> list[int]:
-    """Return the places of scholars by the mean entropy of their labels for dreams of their own, the largest first."""
-    entropies = []
-    for scholar in scholars:
-        labels = scholar.dream(_DREAMS, seed=seed)[1]
-        entropies.append(float(torch.special.entr(labels).sum(1).mean()))
-    return sorted(range(len(scholars)), key=lambda place: -entropies[place])
+def _find_least_sure(scholars: Sequence[Scholar], settings: Settings, seed: int) -> Scholar | None:
+    """Return the scholar whose labels for dreams of its own have the largest mean entropy; None if none can go on.
+
+    Of those whose solver is of the network that the settings describe.
+    """
+
+    def entropy(scholar: Scholar) -> float:
+        return float(torch.special.entr(scholar.dream(_DREAMS, seed=seed)[1]).sum(1).mean())
+
+    return max((each for each in scholars if can_start_from(each, settings)), key=entropy, default=None)
 
 
 def check_merge(scholars: Sequence[Scholar], weights: Sequence[float] | None) -> None:

@@ -185,6 +185,7 @@ def train_networks(args: LearnArgs, fabric: Fabric, session: Session = NO_SESSIO
         solver = train_solver(
             mix.for_solver(),
             previous=args.previous,
+            outputs=[args.classes.index(name) for name in args.previous.classes] if args.previous else None,
             classes=len(args.classes),
             settings=args.settings,
             seed=args.position,

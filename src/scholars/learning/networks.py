@@ -1,6 +1,6 @@
 """Train one network: warm start, loss, check that it ended finite."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -27,10 +27,12 @@ def train_solver(
     fabric: Fabric,
     session: Session = NO_SESSION,
     stage: str = "solver",
+    outputs: Sequence[int] | None = None,
 ) -> Solver:
     """Train a solver of ``classes`` outputs on ``source``, as ``settings.solver`` says, which leaves nothing open.
 
     previous: whose solver it starts from, if ``start`` is warm
+    outputs: the new output of each class of ``previous``; default: the first ones
     seed, stage: with the step, the seed of all randomness but that of fresh weights, which is ``seed`` alone
 
     Raises InputError for a warm start from another network, ScholarsError if it diverged, Interrupted when stopped.
@@ -43,6 +45,8 @@ def train_solver(
         if previous and s.start == "warm":
             before = build_solver(s, settings.image, len(previous.classes))
             _warm_start(solver, previous.solver.state_dict(), before, "solver")
+            if outputs is not None and list(outputs) != list(range(len(outputs))):
+                _move_outputs(solver, build_solver(s, settings.image, classes + 1), outputs, classes)
             rate = planned(s.warm_rate)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
@@ -147,6 +151,21 @@ def _warm_start(module: nn.Module, weights: Mapping[str, Tensor], before: nn.Mod
     for name, value in weights.items():
         own[name][tuple(slice(0, n) for n in value.shape)] = value
     module.load_state_dict(own)
+
+
+def _move_outputs(solver: Solver, larger: Solver, outputs: Sequence[int], classes: int) -> None:
+    """Move output i of a solver to the place ``outputs[i]``; the others take the places that are left, in their order.
+
+    larger: the same network with one class more: by it, dimensions that are of classes are found
+    """
+    places = [*outputs, *(place for place in range(classes) if place not in set(outputs))]
+    order, shapes = torch.tensor(places).argsort(), {name: value.shape for name, value in larger.state_dict().items()}
+    own = solver.state_dict()
+    for name, value in own.items():
+        for dim, size in enumerate(value.shape):
+            if size == classes and shapes[name][dim] == classes + 1:
+                own[name] = own[name].index_select(dim, order)
+    solver.load_state_dict(own)
 
 
 def _resize_batch(batch: Batch, size: int | None) -> Batch:
