@@ -203,9 +203,10 @@ def test_of_photos_only_those_of_the_forgotten_class_are_no_longer_known(
 def test_a_scholar_that_forgot_is_one_like_any_other(
     tasks: tuple[Task, Task, Task], everything: Scholar, tmp_path: Path
 ) -> None:
-    for made in (
-        forget(everything, ["disc"]),
-        merge([forget(everything, ["disc"]), first(tasks[0])]),
+    forgot = forget(everything, ["disc"])
+    for made, learned in (
+        (forgot, "june, then july, then august"),
+        (merge([forgot, first(tasks[0])]), "june, july, august"),
     ):
         made.save(tmp_path / "made")
         opened = Scholar.load(tmp_path / "made")
@@ -219,7 +220,7 @@ def test_a_scholar_that_forgot_is_one_like_any_other(
         assert opened.with_audit(audit(opened, [task])).lineage[-1].audit
         for tests in ([], [task]):
             page = write_scholar_page(tmp_path / "made", tmp_path / "report.html", tests).read_text()
-            assert "A scholar that learned june, then july, then august" in page
+            assert f"A scholar that learned {learned}" in page
         again = learn(tasks[0], opened)
         assert again.classes == ("box", "disc", "leaf", "ring")
         assert len(opened.predict([photograph("ring", 5)])) == 1

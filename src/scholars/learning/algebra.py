@@ -1,6 +1,6 @@
 """What can be done with scholars without any data: merge them, forget classes, rename or join them, distil a scholar.
 
-All of it is one algorithm: a new scholar learns from the dreams of some scholars, from fresh weights, with no new task
+All of it is one algorithm: a new scholar learns from the dreams of some scholars, with no new task
 (`scholars.learning.algorithm`). Each scholar labels its own dreams, and gives nothing to classes that it does not know.
 
 With a `mixture` of a backbone's features it is exact: the memories of the classes that stay are taken over as they are,
