@@ -238,7 +238,7 @@ def test_unfinished_learning_of_a_task_is_removed_and_that_is_said(home: Path, h
         teach(home / "low", high, callbacks=noting([], 4))
     notes: list[str] = []
     change("forget", home, noting(notes))
-    assert "warning: unfinished learning of a task is removed" in notes
+    assert "warning: unfinished learning of a task was removed" in notes
     assert not (home / ".low.learning").exists()
 
 

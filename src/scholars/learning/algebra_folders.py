@@ -210,9 +210,7 @@ def _work(
                 return there
             if new:
                 raise InputError(f"{folder} is there already: choose a folder that is not")
-        unfinished = work.is_dir()
-        if unfinished and is_of_task(work):
-            callbacks.on_note(position, "warning: unfinished learning of a task is removed")
+        unfinished, of_task = work.is_dir(), is_of_task(work)
         session = Session(work, partial(callbacks.on_tick, position), callbacks.stopping, save_every)
         try:
             learned = make(session)
@@ -220,6 +218,8 @@ def _work(
             if not unfinished:
                 files.remove_folder(work)
             raise
+        if of_task:
+            callbacks.on_note(position, "warning: unfinished learning of a task was removed")
         if learned.generator and learned.settings.audit.dreams and learned.lineage[-1].audit is None:
             found = audit(learned, [], seed=learned.lineage[-1].seed, session=session)
             for warning in found.warnings:

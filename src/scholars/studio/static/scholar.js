@@ -43,13 +43,10 @@ function checkbox(name) {
 
 const isTask = ({ kind }) => kind === "learn";
 
-// What a record of the lineage says: the name of the task, or what was done.
-const titleOf = ({ name }) => name;
-
 function showLineage(lineage, kept) {
   const generations = [];
   for (const { parents } of lineage) generations.push(1 + Math.max(0, ...parents.map((parent) => generations[parent])));
-  const titles = lineage.map((record, place) => `${generations[place]}. ${titleOf(record)}`);
+  const titles = lineage.map((record, place) => `${generations[place]}. ${record.name}`);
   byId("timeline").replaceChildren(
     ...lineage.map((record, place) => {
       const text = describeRecord(record, describeParents(record.parents, place, titles));
@@ -57,7 +54,7 @@ function showLineage(lineage, kept) {
     }),
     ...kept
       .filter((one) => one.place === null)
-      .map((one) => entry(`${one.generation}. ${titleOf(one)}: kept, not in use`, "", [one], "later")),
+      .map((one) => entry(`${one.generation}. ${one.name}: kept, not in use`, "", [one], "later")),
   );
 }
 
