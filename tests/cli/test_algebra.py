@@ -72,7 +72,7 @@ def test_scholars_are_merged(home: Path) -> None:
     assert scholars("evaluate", "new", "digits", cwd=home).returncode == 0
     reported = scholars("report", "new", "--test", "digits", cwd=home)
     assert reported.returncode == 0, reported.stderr
-    assert "A scholar that learned digits, then digits-2, and knows 10 classes" in (home / "new.html").read_text()
+    assert "A scholar that learned digits, digits-2, and knows 10 classes" in (home / "new.html").read_text()
     assert scholars("dream", "new", "-n", "4", "--out", "dreams.png", cwd=home).returncode == 0
     assert scholars("export", "new", "new.onnx", cwd=home).returncode == 0
     taught = scholars("learn", "other", "digits", "--classes", "0,1", "--from", "new", cwd=home)

@@ -77,9 +77,9 @@ def forget(
     save_every: SaveEvery = 60,
     events: Events = None,
 ) -> None:
-    """Forget classes: replace a scholar by one that does not know them. This cannot be undone without --keep.
+    """Forget classes. The scholar is replaced by one that does not know them.
 
-    Solver and generator are taught anew, by dreams of what stays. Memories of photographs' features are forgotten
+    This cannot be undone without --keep. Solver and generator are taught anew, by dreams of what stays. Memories of photographs' features are forgotten
     exactly, pixels approximately. Says what else here still holds the classes.
     """
     with fast_imports():
@@ -135,7 +135,10 @@ def distil(
     save_every: SaveEvery = 60,
     events: Events = None,
 ) -> None:
-    """Teach a scholar with other networks or another image shape (--set) what this one knows, by its dreams alone."""
+    """Teach other networks what a scholar knows, by its dreams alone.
+
+    --set says which networks, or which image shape.
+    """
     with fast_imports():
         from scholars.cli.progress import show_progress
         from scholars.cli.sources import SourceOptions, open_scored
