@@ -79,8 +79,8 @@ def forget(
 ) -> None:
     """Forget classes. The scholar is replaced by one that does not know them.
 
-    This cannot be undone without --keep. Solver and generator are taught anew, by dreams of what stays. Memories of photographs' features are forgotten
-    exactly, pixels approximately. Says what else here still holds the classes.
+    This cannot be undone without --keep. Solver and generator are taught anew, by dreams of what stays. Memories of
+    photographs' features are forgotten exactly, pixels approximately. Says what else here still holds the classes.
     """
     with fast_imports():
         from scholars.cli.progress import show_progress
