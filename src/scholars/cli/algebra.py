@@ -135,7 +135,7 @@ def distil(
     save_every: SaveEvery = 60,
     events: Events = None,
 ) -> None:
-    """Teach other networks what a scholar knows, by its dreams alone.
+    """Teach other networks by the dreams of a scholar.
 
     --set says which networks, or which image shape.
     """
