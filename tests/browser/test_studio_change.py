@@ -113,7 +113,7 @@ def test_a_class_is_renamed_then_joined_with_another(page: Page) -> None:
     rename.click()
     consent(page, "three and 4 become one class, called 4")
     done(page, "Renaming three to 4 is done: generation 2 knows 4 classes.")
-    expect(page.locator("#timeline li").last).to_contain_text("2. three and 4 as 4")
+    expect(page.locator("#timeline li").last).to_contain_text("2. joined two classes")
     assert page.locator("#timeline li").first.get_by_role("button").all_inner_texts() == [
         "Go to generation 1",
         "Go to generation 1-2",
