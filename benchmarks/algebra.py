@@ -88,14 +88,14 @@ def merge_halves(bench: Bench) -> dict[str, Any]:
 
 def merge_domains(bench: Bench) -> dict[str, Any]:
     """Merge MNIST and SVHN: the same ten classes."""
-    sources = ["mnist", "svhn"]
-    return merged(bench, "domains", [bench.learn(name, name, *_COLOUR) for name in reversed(sources)], sources[::-1])
+    sources = ["svhn", "mnist"]
+    return merged(bench, "domains", [bench.learn(f"{name}-colour", name, *_COLOUR) for name in sources], sources)
 
 
 def merge_four(bench: Bench) -> dict[str, Any]:
     """Merge four scholars of one digit set each."""
     sources = ["svhn", "mnist", "usps", "digits"]
-    return merged(bench, "four", [bench.learn(name, name, *_COLOUR) for name in sources], sources)
+    return merged(bench, "four", [bench.learn(f"{name}-colour", name, *_COLOUR) for name in sources], sources)
 
 
 # The shape of the streams that these are compared with.
@@ -118,7 +118,8 @@ def merge_memories(bench: Bench) -> dict[str, Any]:
     out, began = bench.fresh("caltech"), time.perf_counter()
     bench.run("merge", *halves, "--out", out, "--seed", bench.seed)
     merging, same, gone = time.perf_counter() - began, weights(turned) == weights(out), names[0]
-    without = bench.learn("caltech-without", "caltech101", "--classes", ",".join(names[1:middle]), "--name", "a")
+    without = bench.fresh("caltech-without")
+    bench.run("learn", without, *words, "--classes", ",".join(names[1:middle]), "--name", "a")
     bench.run("learn", without, *words, "--classes", second, "--name", "b")
     accuracy, began = bench.accuracy(out, "caltech101")[0], time.perf_counter()
     bench.run("forget", out, gone)
