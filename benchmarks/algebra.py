@@ -224,24 +224,34 @@ def format_tables(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the tables of what is measured in accuracy, of what is exact, and of what a probe finds."""
     accuracies, exact, probes = [], [], []
     for key, row in rows.items():
-        name, seed = key.split(" ")
+        (name, seed), on = key.split(" "), f"s ({pages.describe_row(row)})"
         if name in TITLES:
             each, apart = (", ".join(f"{100 * share:.2f}" for share in row[part]) for part in ("each", "apart"))
-            accuracies.append((TITLES[name], seed, f"{100 * row['accuracy']:.2f}", each, apart, row["seconds"]))
+            accuracies.append(
+                (TITLES[name], seed, f"{100 * row['accuracy']:.2f}", each, apart, f"{row['seconds']} {on}")
+            )
         elif name == "merge-memories":
             same = {True: "equal, bit for bit", False: "different"}
             what = f"Caltech-101, {row['classes']} classes"
             exact += [
-                (f"{what}: two halves merged, and both learned in turn", same[row["merged_equal"]], row["seconds"]),
-                (f"{what}: one forgotten, and never learned", same[row["forgotten_equal"]], row["forgetting_seconds"]),
+                (
+                    f"{what}: two halves merged, and both learned in turn",
+                    same[row["merged_equal"]],
+                    f"{row['seconds']} {on}",
+                ),
+                (
+                    f"{what}: one forgotten, and never learned",
+                    same[row["forgotten_equal"]],
+                    f"{row['forgetting_seconds']} {on}",
+                ),
             ]
         else:
             for part, title in (("knew", "knows it"), ("forgot", "forgot it"), ("never", "never saw it")):
                 found = [f"{100 * row[part][figure]:.1f}" for figure in ("others", "probe", "from_5", "from_20")]
                 probes.append((title, seed, *found))
     return [
-        *pages.table("what | seed | accuracy, % | each, % | the scholars before, each, % | seconds", accuracies),
-        *(pages.table("what | weights | seconds", exact) if exact else []),
+        *pages.table("what | seed | accuracy, % | each, % | the scholars before, each, % | time", accuracies),
+        *(pages.table("what | weights | time", exact) if exact else []),
         *(
             pages.table(
                 f"MNIST, digit {FORGOTTEN}: a scholar that | seed | other digits, % | probe, % | from 5 | from 20",
@@ -254,26 +264,11 @@ def format_tables(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def main() -> None:
-    parser = pages.argument_parser(__doc__)
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/algebra"))
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    document = pages.read_kept("algebra", rows={})
-    for name in options.only:
-        for seed in options.seeds:
-            if f"{name} {seed}" not in document["rows"]:
-                row = PARTS[name](Bench(options.out, options.data_dir, seed))
-                here = pages.this_machine()
-                kept = {key: here[key] for key in ("processor", "threads", "precision")}
-                # Another process may have added rows.
-                document = pages.read_kept("algebra", rows={})
-                document["rows"][f"{name} {seed}"] = {**row, "machine": kept, "date": pages.today()}
-                pages.write_kept("algebra", document)
-                print(name, seed, json.dumps(row), flush=True)
-    pages.write_section(pages.DOCS / "algebra.md", "algebra.py", format_tables(document["rows"]))
+    options = pages.parse_parts(__doc__, PARTS, "runs/algebra")
+    rows = pages.measure_parts(
+        "algebra", options, lambda name, seed: PARTS[name](Bench(options.out, options.data_dir, seed))
+    )
+    pages.write_section(pages.DOCS / "algebra.md", "algebra.py", format_tables(rows))
 
 
 if __name__ == "__main__":

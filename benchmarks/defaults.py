@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -112,7 +111,7 @@ def format_tables(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if found:
             mean = fmean(100 * row["average_accuracy"] for row in found)
             each = ", ".join(f"{100 * row['average_accuracy']:.2f}" for row in found)
-            spent = ", ".join(f"{number(row['seconds'])} ({describe(row)})" for row in found)
+            spent = ", ".join(f"{number(row['seconds'])} ({pages.describe_row(row)})" for row in found)
             streams.append((f"`{name}`", f"{mean:.2f}", each, spent, f"{accuracy:.2f}", f"{seconds:,}"))
     for key, row in rows.items():
         name, _ = key.split(" ")
@@ -120,47 +119,26 @@ def format_tables(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
             audits = "; ".join(", ".join(f"{100 * share:.1f} %" for share in each) for each in row["from_dreams_alone"])
             what = "`scholars run quickstart`, report included"
             gap = f"gap closed {row['gap_closed']:.2f}, from dreams alone {audits}; warnings: {row['warnings']}"
-            commands.append((what, f"{row['seconds']} s ({describe(row)})", gap, "153 s with bf16, 298 s without"))
+            commands.append(
+                (what, f"{row['seconds']} s ({pages.describe_row(row)})", gap, "153 s with bf16, 298 s without")
+            )
         elif name == "learn-pairs":
-            spent = f"{sum(row['seconds']):.0f} s ({describe(row)})"
+            spent = f"{sum(row['seconds']):.0f} s ({pages.describe_row(row)})"
             what = "`scholars learn` five times, MNIST two digits at a time"
             commands.append((what, spent, f"{100 * row['accuracy']:.2f} % of ten digits", SCHOLARS_BEFORE))
         elif name == "learn-few":
             what = "`scholars learn`, 50 pictures of 32 pixels in colour"
-            commands.append((what, f"{row['seconds']} s ({describe(row)})", "", "8 min without bf16"))
+            commands.append((what, f"{row['seconds']} s ({pages.describe_row(row)})", "", "8 min without bf16"))
     return [
         *(pages.table(STREAM_HEADS, streams) if streams else []),
         *pages.table("command | time | what comes of it | before the rule", commands),
     ]
 
 
-def describe(row: Mapping[str, Any]) -> str:
-    """Return the threads and the precision that a row was measured with."""
-    precision = "bf16" if row["machine"]["precision"] == "bf16-mixed" else "no bf16"
-    return f"{pages.count(row['machine']['threads'], 'thread')}, {precision}"
-
-
 def main() -> None:
-    parser = pages.argument_parser(__doc__)
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/defaults"))
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    document = pages.read_kept("defaults", rows={})
-    for name in options.only:
-        for seed in options.seeds:
-            if f"{name} {seed}" not in document["rows"]:
-                row = PARTS[name](name, seed, options)
-                here = pages.this_machine()
-                kept = {key: here[key] for key in ("processor", "threads", "precision")}
-                # Another process may have added rows.
-                document = pages.read_kept("defaults", rows={})
-                document["rows"][f"{name} {seed}"] = {**row, "machine": kept, "date": pages.today()}
-                pages.write_kept("defaults", document)
-                print(name, seed, json.dumps({key: row[key] for key in row if key != "plans"}), flush=True)
-    pages.write_section(pages.DOCS / "defaults.md", "defaults.py", format_tables(document["rows"]))
+    options = pages.parse_parts(__doc__, PARTS, "runs/defaults")
+    rows = pages.measure_parts("defaults", options, lambda name, seed: PARTS[name](name, seed, options))
+    pages.write_section(pages.DOCS / "defaults.md", "defaults.py", format_tables(rows))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,47 @@ def describe_machine(document: Mapping[str, Any], *keys: str) -> str:
 def count(number: int, noun: str) -> str:
     """Return ``1 thread`` or ``2 threads``."""
     return f"{number:,} {noun}{'s' if number != 1 else ''}"
+
+
+def parse_parts(doc: str | None, parts: Iterable[str], out: str) -> argparse.Namespace:
+    """Return the options of a script that measures parts by name and seed; ``out``: where it works by default."""
+    parser, names = argument_parser(doc), list(parts)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", choices=names, default=names)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--out", type=Path, default=Path(out))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def measure_parts(
+    kept: str, options: argparse.Namespace, measure: Callable[[str, int], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Measure the parts of these options of which ``measured/KEPT.json`` has no row; return all its rows.
+
+    options: of `parse_parts`
+    measure: (part, seed) -> its row
+    """
+    rows: dict[str, Any] = read_kept(kept, rows={})["rows"]
+    for name in options.only:
+        for seed in options.seeds:
+            if f"{name} {seed}" not in rows:
+                row, here = measure(name, seed), this_machine()
+                machine = {key: here[key] for key in ("processor", "threads", "precision")}
+                # Another process may have added rows.
+                document = read_kept(kept, rows={})
+                rows = document["rows"]
+                rows[f"{name} {seed}"] = {**row, "machine": machine, "date": today()}
+                write_kept(kept, document)
+                print(name, seed, json.dumps({key: row[key] for key in row if key != "plans"}), flush=True)
+    return rows
+
+
+def describe_row(row: Mapping[str, Any]) -> str:
+    """Return the threads and the precision that a row of `measure_parts` was measured with."""
+    precision = "bf16" if row["machine"]["precision"] == "bf16-mixed" else "no bf16"
+    return f"{count(row['machine']['threads'], 'thread')}, {precision}"
 
 
 def table(heads: str, rows: Iterable[Iterable[object]]) -> list[str]:

@@ -32,7 +32,7 @@ from scholars.training.meter import Tick
 # Real images in the place of a bank of dreams: drawn as fast, if there are as many.
 BANK = 12_000
 # Of a second task of ten known classes, as in `mnist-svhn`.
-FACTS = Facts(images=8553, conditions=10, ratio=0.5, generator_ratio=0.5, generation=2)
+FACTS = Facts(images=8553, conditions=10, ratio=0.5, generator_ratio=0.5, tasks=2)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from conftest import TINY
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from scholars.learning.algorithm import learn
 from scholars.learning.arguments import LearnArgs
 from scholars.learning.budget import Facts, facts_of, open_settings, plan_settings, planned_settings
+from scholars.learning.inheritance import inherit
 from scholars.scholar import Scholar
 from scholars.settings import Settings, SolverSettings
 from scholars.settings.overrides import build, changed
@@ -17,8 +20,8 @@ from scholars.tasks.task import Task
 
 GREY = build(Settings, {}, {"image.size": 28, "image.channels": 1}, "tests")
 FIRST = Facts(images=12_000)
-NEW = Facts(images=12_000, conditions=2, ratio=0.5, generator_ratio=0.5, brings_classes=True, generation=2)
-KNOWN = Facts(images=12_000, conditions=10, ratio=0.5, generator_ratio=0.5, generation=3)
+NEW = Facts(images=12_000, conditions=2, ratio=0.5, generator_ratio=0.5, brings_classes=True, tasks=2)
+KNOWN = Facts(images=12_000, conditions=10, ratio=0.5, generator_ratio=0.5, tasks=3)
 
 
 def test_by_hand() -> None:
@@ -69,7 +72,7 @@ def test_pixels_without_neighbours_are_not_moved() -> None:
 
 
 def test_a_bank_holds_a_dream_of_every_condition() -> None:
-    facts = Facts(images=4, conditions=900, ratio=0.9, generator_ratio=0.9, generation=5)
+    facts = Facts(images=4, conditions=900, ratio=0.9, generator_ratio=0.9, tasks=5)
     assert plan_settings(Settings(), facts).replay.bank == 900
 
 
@@ -99,6 +102,22 @@ def test_facts(one: Scholar, high: Task) -> None:
         ratio=len(high.classes) / (known + len(high.classes)),
         generator_ratio=max(0.5, len(high.classes) / (known + len(high.classes))),
         brings_classes=True,
-        generation=2,
+        tasks=2,
         negatives=False,
     )
+
+
+def test_a_past_that_was_not_counted_is_learned_as_one_of_many_images(one: Scholar) -> None:
+    """Otherwise what is left after forgetting would be taught in one step."""
+    settings = changed(one.settings, {"solver.steps": None, "generator.steps": None})
+    uncounted = replace(one, lineage=(one.lineage[0].model_copy(update={"train_counts": ()}),))
+    known, unknown = (inherit([scholar], lambda name: None if name == "3" else name) for scholar in (one, uncounted))
+    assert known.images < one.lineage[0].train_count
+    assert unknown.images == 0
+    plans = [
+        plan_settings(settings, facts_of(LearnArgs(None, None, "dreams", settings, 0, inherited)))
+        for inherited in (known, unknown)
+    ]
+    assert plans[0].image_solver.steps == round(12 * known.images**0.5)
+    # Of a flow 0.4 * 2,000.
+    assert (plans[1].image_solver.steps, plans[1].trained_generator.steps) == (1500, 800)

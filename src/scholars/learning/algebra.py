@@ -1,4 +1,4 @@
-"""What can be done with scholars without any data: merge them, forget classes, rename or join them, distil a scholar.
+"""Merge scholars, forget or rename classes, join two into one, distil a scholar: all without any data.
 
 All of it is one algorithm: a new scholar learns from the dreams of some scholars, with no new task
 (`scholars.learning.algorithm`). Each scholar labels its own dreams, and gives nothing to classes that it does not know.

@@ -151,7 +151,7 @@ def forget_classes(
 def _is_forgotten(folder: Path, classes: Sequence[str]) -> bool:
     """Return whether a scholar knows none of these classes, and something here still holds one."""
     known = scholar_folder.read_known(folder).classes
-    return not set(classes) & set(known) and any(True for _ in find_leftovers(folder, classes))
+    return not set(classes) & set(known) and next(find_leftovers(folder, classes), None) is not None
 
 
 def rename_class(

@@ -49,7 +49,7 @@ class LearnArgs:
 
     @cached_property
     def inherited(self) -> Inheritance:
-        """What is taken over from scholars."""
+        """The lineage and classes that are taken over, and the scholars whose dreams tell of them."""
         if self.scholars:
             return self.scholars
         names = union_of_classes(*(task.classes for task in self.stored), self.new_classes)

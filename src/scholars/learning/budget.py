@@ -14,7 +14,7 @@ that is real for new.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from scholars.learning.arguments import LearnArgs
@@ -30,6 +30,8 @@ _STEPS_OF_KIND: Mapping[str, float] = {"flow": 0.4, "wgan-gp": 1.2, "wgan": 1.4,
 # Those of features are small networks, whose steps cost the same whatever the data.
 _STEPS_OF_FEATURES: Mapping[str, int] = {"flow": 1800, "r3gan": 2500, "vae": 3000}
 _OTHER_STEPS_OF_FEATURES = 4000
+# So many images need the most steps: they stand for those of a task whose number was not kept.
+_MANY_IMAGES = 60_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Facts:
     conditions: (task, class) pairs that the previous scholar knows, 0 for a first task
     ratio, generator_ratio: the share of new data in the batches of solver and generator
     brings_classes: whether it has classes that the previous scholar does not know
-    generation: how many tasks will have been learned then
+    tasks: how many will have been learned then
     negatives: whether its images are as often negatives as not
     continues_on_dreams: whether a solver is trained further by dreams alone
     """
@@ -50,7 +52,7 @@ class Facts:
     ratio: float = 1.0
     generator_ratio: float = 1.0
     brings_classes: bool = False
-    generation: int = 1
+    tasks: int = 1
     negatives: bool = False
     continues_on_dreams: bool = False
 
@@ -96,12 +98,12 @@ def _plan_solver(solver: SolverSettings, settings: Settings, facts: Facts) -> di
         "invert": facts.negatives,
         "noise": 80.0 if facts.brings_classes else 0.0,
     }
-    if solver.start == "warm" and (facts.generation > 1 or facts.continues_on_dreams):
+    if solver.start == "warm" and (facts.tasks > 1 or facts.continues_on_dreams):
         # The more is known, the less one more task may change: as in a running mean. A task with new classes moves
         # all old ones' logits, too, and its own share of the batches falls already. Dreams alone tell less than the
         # weights do. In few steps little is learned at a low rate.
         low = facts.brings_classes or facts.continues_on_dreams
-        rate = 0.001 if low else 0.004 / facts.generation
+        rate = 0.001 if low else 0.004 / facts.tasks
         rule["warm_rate"] = min(solver.rate, rate * max(1.0, (600 / (solver.steps or rule["steps"])) ** 0.5))
     return {f"solver.{key}": value for key, value in rule.items() if getattr(solver, key) is None}
 
@@ -124,8 +126,13 @@ def facts_of(args: LearnArgs) -> Facts:
     """Return the facts about the task of these arguments."""
     settings, inherited = args.settings, args.inherited
     if args.new is None:
-        known = Facts(inherited.images, inherited.conditions, ratio=0.0, generator_ratio=0.0)
-        return replace(known, continues_on_dreams=args.previous is not None)
+        return Facts(
+            images=inherited.images if inherited.is_counted else _MANY_IMAGES,
+            conditions=inherited.conditions,
+            ratio=0.0,
+            generator_ratio=0.0,
+            continues_on_dreams=args.previous is not None,
+        )
     ratio = new_data_ratio(settings.replay.ratio, args.class_counts) if inherited.dreamers else 1.0
     return Facts(
         images=len(args.new.train),
@@ -133,7 +140,7 @@ def facts_of(args: LearnArgs) -> Facts:
         ratio=ratio,
         generator_ratio=generator_share(args, ratio) if inherited.dreamers else 1.0,
         brings_classes=args.brings_classes,
-        generation=len(args.class_counts),
+        tasks=len(args.class_counts),
         negatives=_needs_negatives(settings) and shows_negatives(args.new.train),
     )
 

@@ -27,7 +27,7 @@ class Dreamer:
 
     @property
     def share(self) -> float:
-        """How often its dreams are drawn, in comparison with other dreamers'."""
+        """The weight of all its dreams together, in comparison with other dreamers'."""
         return float(self.weights.sum())
 
     def weigh(self, conditions: Tensor, weights: Tensor | None) -> Tensor | None:

@@ -74,7 +74,7 @@ def estimate(args: LearnArgs, backbone: Backbone | None) -> Estimate:
     found = estimate_learning(args, pace, dreams=args.past == "dreams")
     if backbone is None:
         return found + estimate_audit(args, pace)
-    return found + estimate_looking(args, backbone) if args.new else found
+    return found if args.new is None else found + estimate_looking(args, backbone)
 
 
 def estimate_looking(args: LearnArgs, backbone: Backbone) -> Estimate:

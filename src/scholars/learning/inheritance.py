@@ -1,4 +1,4 @@
-"""What a new scholar takes over from others: their lineages as one, and where the knowledge of each is in it.
+"""Unite the lineages of scholars that a new one learns from, and find where the knowledge of each is in the union.
 
 `learn`, `merge`, `forget`, `rename` and `distil` all learn from the dreams of some scholars. They differ in which
 scholars these are, in the classes that are taken over from them, and in whether there is a new task.
@@ -65,8 +65,13 @@ class Inheritance:
         return max((depths[head] for head in self.heads), default=0)
 
     @property
+    def is_counted(self) -> bool:
+        """True if it is known of how many images each task was; not where a class was forgotten without a count."""
+        return all(record.train_count for record in self.lineage if record.kind == "learn")
+
+    @property
     def images(self) -> int:
-        """The number of images that all tasks together were learned from."""
+        """The number of images that all tasks together were learned from, as far as it is known."""
         return sum(record.train_count for record in self.lineage)
 
 

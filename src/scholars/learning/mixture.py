@@ -36,19 +36,21 @@ class Mixture:
 
     def for_generator(self) -> BatchSource:
         """Return the generator's batches: images as they are."""
-        return self._mix(self.generator_ratio, self.new, self.replayed)
+        return _mix(self.generator_ratio, self.new, self.replayed)
 
     def for_solver(self) -> BatchSource:
         """Return the solver's batches: augmented images."""
         new = self.augment(self.new) if self.new else None
-        return self._mix(self.ratio, new, self.augment_replayed(self.replayed) if self.replayed else None)
+        return _mix(self.ratio, new, self.augment_replayed(self.replayed) if self.replayed else None)
 
-    def _mix(self, ratio: float, new: BatchSource | None, replayed: BatchSource | None) -> BatchSource:
-        if new and replayed:
-            return Mix([(ratio, new), (1 - ratio, replayed)])
-        if found := new or replayed:
-            return found
-        raise TypeError("there is nothing to learn from")
+
+def _mix(ratio: float, new: BatchSource | None, replayed: BatchSource | None) -> BatchSource:
+    """Return ``ratio`` of the new and the rest of the replayed; of one without the other, all."""
+    if new and replayed:
+        return Mix([(ratio, new), (1 - ratio, replayed)])
+    if found := new or replayed:
+        return found
+    raise TypeError("there is nothing to learn from")
 
 
 def build_mixture(args: LearnArgs, fabric: Fabric, session: Session) -> Mixture:

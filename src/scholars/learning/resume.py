@@ -45,7 +45,12 @@ def _key_of_dreams(args: LearnArgs) -> dict[str, Any]:
         for dreamer in args.inherited.dreamers
     ]
     classes = list(args.inherited.classes)
-    return {"teachers": teachers, "classes": classes, "seed": args.seed, **_settings_key(args.settings)}
+    return {
+        "teachers": teachers,
+        "classes": classes,
+        "seed": args.seed,
+        "settings": args.settings.model_dump(mode="json"),
+    }
 
 
 def fit_minutes(args: LearnArgs, backbone: Backbone | None, folder: Path | None, times: int = 1) -> LearnArgs:
@@ -147,11 +152,7 @@ def stage_timer(note: Path | None, session: Session, seconds: dict[str, float], 
 
 
 def _key(task: Task, settings: Settings, seed: int) -> dict[str, Any]:
-    return {"task": task.digest, "seed": seed, **_settings_key(settings)}
-
-
-def _settings_key(settings: Settings) -> dict[str, Any]:
-    return {"settings": settings.model_dump(mode="json")}
+    return {"task": task.digest, "seed": seed, "settings": settings.model_dump(mode="json")}
 
 
 def weights_digest(scholar: Scholar) -> str:

@@ -148,10 +148,10 @@ def _training(scholar: Scholar) -> list[tuple[str, str, str, str]]:
 
 def _headline(scholar: Scholar, now: dict[str, str]) -> str:
     tasks = [record.name for record in scholar.tasks]
-    many = f"{len(tasks)} tasks one after another"
-    learned = ", then ".join(tasks) if len(tasks) <= 5 else many
-    if any(len(record.parents) > 1 for record in scholar.lineage):
-        learned = ", ".join(tasks) if len(tasks) <= 5 else f"{len(tasks)} tasks"
+    in_turn = all(len(record.parents) < 2 for record in scholar.lineage)
+    learned = f"{len(tasks)} tasks{' one after another' if in_turn else ''}"
+    if len(tasks) <= 5:
+        learned = (", then " if in_turn else ", ").join(tasks)
     words = f"A scholar that learned {learned}, and knows {len(scholar.classes)} classes"
     if now:
         words += "; right now on " + ", ".join(

@@ -9,7 +9,7 @@ Kind = Literal["learn", "merge", "forget", "rename"]
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done with the scholar that the studio serves.
+    """A change of the scholar that the studio serves, which is to be made.
 
     kind: ``learn``: a task from the images in ``source``; ``merge``: with the scholar in the folder ``source``;
         ``forget``: ``classes``; ``rename``: the first of ``classes`` to the second
