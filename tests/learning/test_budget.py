@@ -25,20 +25,20 @@ KNOWN = Facts(images=12_000, conditions=10, ratio=0.5, generator_ratio=0.5, task
 
 
 def test_by_hand() -> None:
-    """12 sqrt(12,000) = 1,315 steps; 2.5 * 12,000 is over the cap; (32 * 1,315 + 32 * 2,000) / 4 dreams."""
+    """9 sqrt(12,000) = 986 steps; 2.5 * 12,000 is over the cap; (32 * 986 + 32 * 1,500) / 4 dreams."""
     plan = plan_settings(GREY, NEW)
-    assert plan.image_solver.steps == 1315
-    assert plan.trained_generator.steps == 2000
-    assert plan.replay.bank == (32 * 1315 + 32 * 2000) / 4
+    assert plan.image_solver.steps == 986
+    assert plan.trained_generator.steps == 1500
+    assert plan.replay.bank == (32 * 986 + 32 * 1500) / 4
     assert (plan.image_solver.noise, plan.image_solver.warm_rate) == (80, 0.001)
     few = plan_settings(GREY, Facts(images=50))
     assert (few.trained_generator.steps, few.image_solver.steps) == (125, 60)
     # Few images are learned in as many steps whatever their size.
     assert plan_settings(changed(GREY, {"image.size": 56}), Facts(images=50)).trained_generator.steps == 125
-    # Four numbers for each of them: 4^(3/10) times the steps.
+    # Four numbers for each of them: 4^(1/2) times the steps.
     larger = plan_settings(changed(GREY, {"image.size": 56}), NEW)
-    assert larger.trained_generator.steps == round(2000 * 4**0.3) == 3031
-    assert larger.image_solver.steps == round(12 * 12_000**0.5 * 4**0.3) == 1992
+    assert larger.trained_generator.steps == 1500 * 2 == 3000
+    assert larger.image_solver.steps == round(9 * 12_000**0.5 * 2) == 1972
 
 
 def test_new_classes_get_noise_and_known_ones_a_rate_that_falls() -> None:
@@ -81,7 +81,7 @@ def test_the_record_says_what_followed(low: Task, high: Task) -> None:
     open_ones = {"solver.steps": None, "solver.noise": None, "replay.bank": None, "budget": 0.05}
     settings = build(Settings, TINY, open_ones, "tests")
     one = learn(low, settings=settings)
-    steps = round(0.05 * 12 * len(low.train) ** 0.5)
+    steps = round(0.05 * 9 * len(low.train) ** 0.5)
     assert one.lineage[0].plan["solver.steps"] == steps
     assert "generator.steps" not in one.lineage[0].plan
     assert one.settings.image_solver.steps is None
@@ -118,6 +118,6 @@ def test_a_past_that_was_not_counted_is_learned_as_one_of_many_images(one: Schol
         plan_settings(settings, facts_of(LearnArgs(None, None, "dreams", settings, 0, inherited)))
         for inherited in (known, unknown)
     ]
-    assert plans[0].image_solver.steps == round(12 * known.images**0.5)
-    # Of a flow 0.4 * 2,000.
-    assert (plans[1].image_solver.steps, plans[1].trained_generator.steps) == (1500, 800)
+    assert plans[0].image_solver.steps == round(9 * known.images**0.5)
+    # Of a flow 0.4 * 1,500.
+    assert (plans[1].image_solver.steps, plans[1].trained_generator.steps) == (1150, 600)

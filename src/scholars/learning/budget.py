@@ -3,8 +3,8 @@
 docs/defaults.md explains it, and says what it was fitted on: held-out training images of several streams. With n
 training images of p numbers each (784 at least), and a scale s that is 1 for the normal budget:
 
-    solver      s * min(1.2 n, 12 n^(1/2) f, 1500 f) steps, f = (p / 784)^(3/10)
-    generator   s * c * min(2.5 n, 2000 f) steps, c by its kind
+    solver      s * min(1.2 n, 9 n^(1/2) f, 1150 f) steps, f = (p / 784)^(1/2)
+    generator   s * c * min(2.5 n, 1500 f) steps, c by its kind
     bank        a quarter of what solver and generator will draw from it: each dream is drawn four times on average
 
 A task that brings new classes to known ones is learned at another rate, and with noise: there, a solver could take all
@@ -78,19 +78,19 @@ def _generator_steps(settings: Settings, facts: Facts) -> int:
     kind = settings.generator.kind
     if settings.backbone:
         return _times(settings.scale, _STEPS_OF_FEATURES.get(kind, _OTHER_STEPS_OF_FEATURES))
-    steps = min(2.5 * facts.images, 2000 * _size_factor(settings.image))
+    steps = min(2.5 * facts.images, 1500 * _size_factor(settings.image))
     return _times(settings.scale * _STEPS_OF_KIND.get(kind, 1.0), steps)
 
 
 def _size_factor(image: ImageSettings) -> float:
     """Return how much longer images of this size are learned than those of MNIST, of 784 numbers, or smaller ones."""
-    return float(max(1.0, image.channels * image.size**2 / 784) ** 0.3)
+    return float(max(1.0, image.channels * image.size**2 / 784) ** 0.5)
 
 
 def _plan_solver(solver: SolverSettings, settings: Settings, facts: Facts) -> dict[str, Any]:
     """Return what is open of a solver of images, by dotted path."""
     unrelated_pixels, factor = solver.kind == "mlp", _size_factor(settings.image)
-    steps = min(1.2 * facts.images, 12 * facts.images**0.5 * factor, 1500 * factor)
+    steps = min(1.2 * facts.images, 9 * facts.images**0.5 * factor, 1150 * factor)
     rule = {
         "steps": _times(settings.scale, steps),
         "shift": 0 if unrelated_pixels else 2,
