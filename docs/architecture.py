@@ -24,6 +24,7 @@ LAYERS = (
     "training",
     "solvers",
     "generators",
+    "privacy",
     "ood",
     "scholar",
     "evaluation",

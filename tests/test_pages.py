@@ -287,6 +287,12 @@ def contributing_after(home: Path, printed: Mapping[str, str], names: Mapping[st
     assert names["one"].classes == ("stop", "yield")
 
 
+def privacy_after(home: Path, printed: Mapping[str, str], names: Mapping[str, Any]) -> None:
+    assert "privacy: epsilon 4" in printed["scholars inspect clinic"]
+    assert names["clinic"].privacy.epsilon == pytest.approx(3, rel=1e-3)
+    assert lineage(home / "clinic") == ["may", "june"]
+
+
 def sweep_before(home: Path) -> None:
     photos(home, first=("cat", "dog"))
     shutil.rmtree(home / "holiday")
@@ -311,6 +317,7 @@ SCENES = {
         budget=replace(SMALL, settings={**SMALL.settings, "audit.dreams": 0, "ood.dreams": 0}),
     ),
     "docs/photographs.md": Scene(two_months, after=photographs_after, budget=PHOTOGRAPHED),
+    "docs/privacy.md": Scene(two_months, after=privacy_after, budget=PHOTOGRAPHED),
     "docs/recipes.md": Scene(),
     "docs/report.md": Scene(lambda home: runs(home, "a", "b", "c"), after=report_after),
     "docs/scaling.md": Scene(),

@@ -21,7 +21,7 @@ from scholars.scholar import Scholar
 OPEN = {"solver.kind": "mlp", "solver.width": 16, "solver.steps": None, "ood.dreams": 0, "audit.dreams": 0}
 SETS = [f"{key}={'null' if value is None else value}" for key, value in {**flat(TINY), **OPEN}.items()]
 # Of a normal budget for the half of Digits that `low` is.
-NORMAL = 322
+NORMAL = 242
 
 
 def learn(home: Path, *words: str, new: bool = True, classes: str = "0,1,2,3,4") -> Done:
@@ -44,7 +44,7 @@ def problem(done: Done) -> str:
 def test_a_budget_by_name_or_number(tmp_path: Path) -> None:
     done = learn(tmp_path, "--budget", "small")
     assert done.returncode == 0, done.stderr
-    assert "budget: small: 8" in done.stderr
+    assert "budget: small: 60 steps" in done.stderr
     budget, minutes, steps = planned(tmp_path)
     assert (budget, minutes) == ("small", None)
     assert steps == pytest.approx(NORMAL / 4, abs=1)
@@ -54,7 +54,7 @@ def test_a_budget_by_name_or_number(tmp_path: Path) -> None:
     assert (budget, minutes) == (0.1, None)
     assert steps < NORMAL / 10
     shown = scholars("inspect", "s", cwd=tmp_path).stdout
-    assert "budget: small; solver.steps 8" in shown
+    assert "budget: small; solver.steps 60" in shown
     assert f"budget: 0.1 of normal; solver.steps {steps}, " in shown
     lineage = json.loads(scholars("inspect", "s", "--json", cwd=tmp_path).stdout)["lineage"]
     assert lineage[1]["plan"]["solver.steps"] == steps
@@ -87,7 +87,7 @@ def test_a_dry_run_says_what_the_time_buys(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(resume, "estimate", lambda args, backbone: Estimate(0, 600))
     done = learn(tmp_path, "--minutes", "1", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "budget: 0.1 of normal, for 1 minute: 32 steps of the solver, 12 of the generator" in done.stdout
+    assert "budget: 0.1 of normal, for 1 minute: 24 steps of the solver, 12 of the generator" in done.stdout
     assert not (tmp_path / "s").exists()
 
 
@@ -121,7 +121,7 @@ def test_a_budget_of_a_run(recipe: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     config = json.loads((tmp_path / "out" / "run.json").read_text())
     assert (config["budget"], config["minutes"]) == (0.05, None)
-    assert "low: naive, solver, 16 steps" in done.stderr
+    assert "low: naive, solver, 12 steps" in done.stderr
 
 
 def test_the_time_of_a_run_is_measured_once(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from scholars.learning.audit import _evenly_spaced, audit
 from scholars.learning.audit_warnings import audit_warnings
 from scholars.scholar import Scholar
 from scholars.settings import GANSettings, R3GANSettings, Settings, WGANGPSettings
-from scholars.storage.records import Audit
+from scholars.storage.audits import Audit
 from scholars.tasks.task import Task
 from scholars.training.loop import Trainee
 

@@ -23,7 +23,8 @@ from scholars.scholar import Scholar
 from scholars.settings import Settings
 from scholars.settings.overrides import build
 from scholars.solvers import Solver
-from scholars.storage.records import Audit, ClassAudit, LineageRecord, ScholarDescription, TaskAudit
+from scholars.storage.audits import Audit, ClassAudit, TaskAudit
+from scholars.storage.records import LineageRecord, ScholarDescription
 
 SETTINGS = build(Settings, TINY, None, where="tests")
 Kind = Literal["learn", "merge", "forget", "join", "distil"]

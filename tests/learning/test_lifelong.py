@@ -17,7 +17,8 @@ from conftest import TINY, flat
 from scholars.errors import InputError, Interrupted
 from scholars.learning.algorithm import learn
 from scholars.learning.callbacks import Callbacks, Position
-from scholars.learning.lifelong import settings_of, teach
+from scholars.learning.lifelong import teach
+from scholars.learning.next_task import settings_of
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings
 from scholars.storage import files

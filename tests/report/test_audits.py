@@ -13,7 +13,8 @@ from scholars.report.audits import build_class_table
 from scholars.report.formatting import DASH
 from scholars.report.scholar_page import write_scholar_page
 from scholars.scholar import Scholar
-from scholars.storage.records import Audit, ClassAudit, LineageRecord, TaskAudit
+from scholars.storage.audits import Audit, ClassAudit, TaskAudit
+from scholars.storage.records import LineageRecord
 
 from .test_page import Page
 

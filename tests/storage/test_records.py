@@ -13,7 +13,8 @@ import pytest
 
 from scholars.errors import InputError
 from scholars.scholar import Scholar
-from scholars.storage.records import Audit, ClassAudit, LineageRecord, ScholarDescription, TaskAudit, generations
+from scholars.storage.audits import Audit, ClassAudit, TaskAudit
+from scholars.storage.records import LineageRecord, ScholarDescription, generations
 from scholars.storage.trained_photos import CHARACTERS
 
 

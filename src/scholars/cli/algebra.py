@@ -43,6 +43,9 @@ def merge(
     budget: BudgetName = None,
     minutes: Minutes = None,
     changes: Changes = None,
+    accept_unprotected: Annotated[
+        bool, typer.Option("--accept-unprotected", help="Merge private scholars with others.")
+    ] = False,
     save_every: SaveEvery = 60,
     events: Events = None,
 ) -> None:
@@ -59,7 +62,14 @@ def merge(
     changed = _changes(changes, budget, minutes, generator)
     with explain_resume("the same command resumes it"), show_progress(messages, events) as callbacks:
         merged = merge_folders(
-            scholars, out, weights=shares, changes=changed, seed=seed, callbacks=callbacks, save_every=save_every
+            scholars,
+            out,
+            weights=shares,
+            changes=changed,
+            seed=seed,
+            accept_unprotected=accept_unprotected,
+            callbacks=callbacks,
+            save_every=save_every,
         )
     tasks = counted(len(merged.tasks), "task")
     print_line(f"{out}: generation {merged.generation} knows {_classes(merged)} of {tasks}")

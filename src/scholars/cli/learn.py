@@ -1,4 +1,4 @@
-"""The commands `learn`, `evaluate` and `inspect`."""
+"""The commands `learn` and `evaluate`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -62,6 +62,27 @@ def learn_task(
     refit: Annotated[
         bool, typer.Option("--refit", help="Once it is scored, also learn the images that Scholars itself held out.")
     ] = False,
+    private: Annotated[
+        float | None,
+        typer.Option(
+            metavar="EPSILON", help="Learn with differential privacy: what is kept has noise; see docs/privacy.md."
+        ),
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(help="Of --private: delta, below 1 / photos.", show_default="1e-6")
+    ] = None,
+    group: Annotated[
+        int | None, typer.Option(help="Of --private: the most photos of one person.", show_default="1")
+    ] = None,
+    disjoint: Annotated[
+        bool, typer.Option("--disjoint", help="Of --private: nobody here is in an earlier task of the scholar.")
+    ] = False,
+    accept_unprotected: Annotated[
+        bool, typer.Option("--accept-unprotected", help="Let private tasks and others be in one scholar.")
+    ] = False,
+    insecure_seed: Annotated[
+        int | None, typer.Option(help="Of --private, for tests: draw the noise from this seed; it is NOT private.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be learned and how long it takes, and end.")
     ] = False,
@@ -82,39 +103,34 @@ def learn_task(
     if generator:
         changed["generator.kind"] = generator
 
-    from dataclasses import replace
+    from scholars.cli.privacy import read_privacy
 
+    privacy = read_privacy(private, delta, group, disjoint, insecure_seed)
+
+    from scholars.cli.lesson import describe_outcome, open_lesson
     from scholars.cli.progress import show_progress
-    from scholars.cli.sources import SourceOptions, open_source
+    from scholars.cli.sources import SourceOptions
     from scholars.compute.processes import distributed
-    from scholars.errors import counted
-    from scholars.learning.lifelong import known_classes, plan_lesson, settings_of, teach
-    from scholars.tasks.task import Task
+    from scholars.learning.lifelong import plan_lesson, teach
 
     only, fit = split_list(classes) if classes else None, changed.get("image.fit", "crop")
     options = SourceOptions(data_dir, only, skip_unreadable, follow_links, fit)
-    known = known_classes(scholar, origin)
-    settings = settings_of(scholar, origin, changed, backbone)
-    first: Task | None = None
-    if settings is None:  # whether a new scholar has a backbone, and its image shape, is for its images to say
-        first = open_source(messages, source, options, None, split=not test)
-        settings = settings_of(scholar, origin, changed, backbone, first)
-        assert settings
-    with explain_resume("the same command resumes it"), distributed(settings.compute, devices, nodes):
-        task = first
-        if task is None or not settings.backbone:
-            task = open_source(messages, source, options, settings, known, split=not test)
-        if name:
-            task = replace(task, name=name)
-        if test == "none":
-            task = task.without_test_part()
-        elif test:
-            tests = open_source(messages, test, replace(options, classes=None), settings, known, split=False)
-            if only:
-                tests = tests.select_classes([name for name in tests.classes if name in task.classes])
-            task = task.with_test_part(tests)
+    lesson = open_lesson(source, test, options, scholar, origin, changed, backbone, privacy)
+    with explain_resume("the same command resumes it"), distributed(lesson.settings.compute, devices, nodes):
+        task, tests = lesson.tasks(name)
         if dry_run:
-            for line in plan_lesson(scholar, task, origin=origin, changes=changed, backbone=backbone, refit=refit):
+            lines = plan_lesson(
+                scholar,
+                task,
+                origin=origin,
+                changes=changed,
+                backbone=lesson.backbone,
+                refit=refit,
+                privacy=privacy,
+                test=tests,
+                accept_unprotected=accept_unprotected,
+            )
+            for line in lines:
                 print_line(line)
             return
         with show_progress(messages, events) as callbacks:
@@ -125,22 +141,17 @@ def learn_task(
                 changes=changed,
                 seed=seed,
                 keep=keep,
-                backbone=backbone,
+                backbone=lesson.backbone,
                 keep_cache=keep_cache,
                 refit=refit,
+                privacy=privacy,
+                test=tests,
+                accept_unprotected=accept_unprotected,
                 callbacks=callbacks,
                 save_every=save_every,
             )
-    record = taught.lineage[-1]
-    score = f"accuracy {_percent(record.accuracy, 1)}"
-    if record.is_uneven:
-        score += f" (mean over classes {_percent(record.mean_class_accuracy, 1)})"
-    score += f" on the {counted(record.test_count, 'test image')} of {record.name}"
-    if record.accuracy is None:
-        score = f"{record.name} has no test image, so that its accuracy is unknown"
-    elif record.refit:
-        score += ", which it has learned since"
-    print_line(f"{scholar}: generation {taught.generation} knows {len(taught.classes)} classes; {score}")
+    for line in describe_outcome(scholar, taught):
+        print_line(line)
 
 
 @app.command()
@@ -172,6 +183,7 @@ def evaluate(
     with fast_imports():
         from dataclasses import asdict
 
+        from scholars.cli.lesson import percent
         from scholars.cli.sources import SourceOptions, open_scored
         from scholars.errors import InputError, counted
         from scholars.evaluation.accuracy import by_class, evaluate
@@ -205,41 +217,11 @@ def evaluate(
         out.print_json(data={"results": rows})
         return
     for scored, evaluation in evaluations:
-        mean = f"; mean over classes {_percent(evaluation.mean_class_accuracy)}" if evaluation.is_uneven else ""
+        mean = f"; mean over classes {percent(evaluation.mean_class_accuracy)}" if evaluation.is_uneven else ""
         print_line(
-            f"{scored.task.name}: {_percent(evaluation.accuracy)} of {counted(len(scored.task.test), 'image')}{mean}"
+            f"{scored.task.name}: {percent(evaluation.accuracy)} of {counted(len(scored.task.test), 'image')}{mean}"
         )
         for row in by_class(evaluation, opened.classes)[:_WORST_SHOWN]:
             if row.mistaken_for:
-                share = f"{_percent(row.accuracy)} of {row.images:,}"
+                share = f"{percent(row.accuracy)} of {row.images:,}"
                 print_line(f"  {row.name}: {share}, most often mistaken for {row.mistaken_for}")
-
-
-@app.command()
-def inspect(
-    scholar: ScholarFolder,
-    tests: Annotated[
-        list[str] | None, typer.Option("--test", help="A source to evaluate it on now; repeatable.")
-    ] = None,
-    follow_links: FollowLinks = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what a scholar knows. Its classes, lineage and networks, and the audits of its dreams."""
-    with fast_imports():
-        from scholars.cli.sources import SourceOptions, open_scored
-        from scholars.inference.describe import describe, lineage_tree
-        from scholars.scholar import Scholar
-
-    opened = Scholar.load(scholar)
-    options = SourceOptions(data_dir, follow_links=follow_links)
-    tasks = [scored.task for scored in open_scored(messages, tests or [], options, opened)]
-    description = describe(opened, scholar, tasks)
-    if as_json:
-        out.print_json(data=description)
-    else:
-        out.print(lineage_tree(opened, str(scholar), description))
-
-
-def _percent(share: float | None, digits: int = 2) -> str:
-    return "unknown" if share is None else f"{100 * share:.{digits}f} %"

@@ -11,10 +11,10 @@ from scholars.errors import InputError, Interrupted, ScholarsError, pass_on_warn
 
 # isort: off
 # Imported for the commands that they add to `app`, in the order of `scholars --help`.
-from scholars.cli import learn, infer, algebra, report, run, sweep, serve
+from scholars.cli import learn, inspect, infer, algebra, report, run, sweep, serve
 # isort: on
 
-__all__ = ["algebra", "app", "infer", "learn", "main", "report", "run", "serve", "sweep"]
+__all__ = ["algebra", "app", "infer", "inspect", "learn", "main", "report", "run", "serve", "sweep"]
 
 
 _AS_FAR_AS_POSSIBLE = "scholars.as-far-as-possible"

@@ -55,7 +55,10 @@ def choose_scored(task: Task, lineage: Sequence[LineageRecord], which: Which = "
     if which == "all" and trained.any():
         return Scored(task, "learned", f"all {total} are scored; this scholar was trained on {int(trained.sum()):,}")
     if which == "all" or (which == "auto" and not trained.any()):
-        return Scored(task, "all", f"all {total} are scored: this scholar was not trained on any of them")
+        note = "this scholar was not trained on any of them"
+        if any(record.private for record in lineage):
+            note = "it is not known whether this scholar learned some of them, as it is private"
+        return Scored(task, "all", f"all {total} are scored: {note}")
     groups = np.ascontiguousarray(whole.deciders).view("V32")[:, 0]
     scored = ~np.isin(groups, groups[trained])
     part: Literal["held-out", "learned"] = "held-out"

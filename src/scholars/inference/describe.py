@@ -10,6 +10,7 @@ from torch import nn
 
 from scholars.evaluation.accuracy import evaluate
 from scholars.generators import Mixture
+from scholars.privacy.describe import describe_privacy, privacy_facts
 from scholars.scholar import Scholar
 from scholars.storage.records import LineageRecord, generations
 from scholars.tasks.task import Task
@@ -28,7 +29,7 @@ def describe(scholar: Scholar, folder: Path, tests: Sequence[Task] = ()) -> dict
         "classes": list(scholar.classes),
         "image": scholar.settings.image.model_dump(mode="json"),
         "backbone": _describe_backbone(scholar),
-        "privacy": None,
+        "privacy": privacy_facts(scholar.privacy, scholar.lineage),
         "generator": scholar.settings.generator.kind if scholar.generator else None,
         "memories": _describe_memories(scholar),
         "parameters": {
@@ -103,6 +104,8 @@ def lineage_tree(scholar: Scholar, title: str, description: Mapping[str, Any]) -
         )
     else:
         tree.add(f"generator: {kind}, {counts['generator']:,} parameters" if scholar.generator else "no generator")
+    if privacy := describe_privacy(scholar.privacy, scholar.lineage):
+        tree.add(f"privacy: {escape(privacy)}")
     sizes = ", ".join(f"{name} {_mib(size)}" for name, size in description["bytes"].items())
     tree.add(f"on disk: {escape(sizes)}")
     _add_past(tree.add("lineage"), scholar.lineage, len(scholar.lineage) - 1, now, set())
@@ -139,7 +142,8 @@ def _when(record: LineageRecord) -> str:
 
 def _add_record(entry: Tree, record: LineageRecord, now: Mapping[str, str]) -> None:
     if record.kind == "learn":
-        images = f"{record.train_count:,} training and {record.test_count:,} test images"
+        about = "about " if record.private else ""
+        images = f"{about}{record.train_count:,} training and {record.test_count:,} test images"
         entry.add(f"{images} of {_counted(record.classes)}")
         learned = "not tested"
         if record.accuracy is not None:

@@ -41,6 +41,7 @@ def merge(
     settings: Settings | None = None,
     seed: int = 0,
     session: Session | None = None,
+    accept_unprotected: bool = False,
 ) -> Scholar:
     """Return a scholar that knows what all of these know. Classes of one name are one class.
 
@@ -50,11 +51,12 @@ def merge(
     weights: how much each scholar's dreams count, in times of its number of classes; default: all alike
     settings: how to learn, networks and image shape included; default: those of the first scholar
     seed, session: as for `scholars.learn`
+    accept_unprotected: whether private scholars may be merged with others
 
     Raises InputError for scholars that cannot be merged: one twice, one that cannot dream, one of pixels with one of
     features, or those of two backbones; Interrupted when asked to stop.
     """
-    check_merge(scholars, weights)
+    check_merge(scholars, weights, accept_unprotected)
     settings = settings or forget_budget(scholars[0].settings)
     check_teachers(scholars, settings)
     inherited = inherit(scholars, weights=weights, sort_classes=settings.backbone is not None)
@@ -174,12 +176,21 @@ def _find_least_sure(scholars: Sequence[Scholar], settings: Settings, seed: int)
     return max((each for each in scholars if can_start_from(each, settings)), key=entropy, default=None)
 
 
-def check_merge(scholars: Sequence[Scholar], weights: Sequence[float] | None) -> None:
-    """Raise InputError for too few scholars, for one that is there twice, and for weights that do not fit."""
+def check_merge(scholars: Sequence[Scholar], weights: Sequence[float] | None, accept_unprotected: bool = False) -> None:
+    """Raise InputError for too few scholars, for one that is there twice, and for weights that do not fit.
+
+    And for private scholars among others, unless that is accepted.
+    """
     if len(scholars) < 2:
         raise InputError("merge takes two scholars or more")
     if weights is not None and (len(weights) != len(scholars) or not all(0 < weight < 1e6 for weight in weights)):
         raise InputError(f"weights: give one positive number for each of the {len(scholars)} scholars")
+    private = [scholar.privacy is not None for scholar in scholars]
+    if any(private) and not all(private) and not accept_unprotected:
+        raise InputError(
+            f"{scholars[private.index(True)]!r} is private and {scholars[private.index(False)]!r} is not: "
+            "--accept-unprotected merges them all the same, and the photos of the one stay as protected as they are"
+        )
     seen: dict[object, int] = {}
     for place, scholar in enumerate(scholars, start=1):
         last = scholar.lineage[-1]

@@ -31,6 +31,7 @@ def merge_folders(
     weights: Sequence[float] | None = None,
     changes: Mapping[str, Any] | None = None,
     seed: int = 0,
+    accept_unprotected: bool = False,
     callbacks: Callbacks | None = None,
     save_every: float = SAVE_EVERY,
 ) -> Scholar:
@@ -48,7 +49,14 @@ def merge_folders(
 
     def make(session: Session) -> Scholar:
         scholars = [Scholar.load(folder) for folder in folders]
-        return merge(scholars, weights=weights, settings=_settings(scholars[0], changes), seed=seed, session=session)
+        return merge(
+            scholars,
+            weights=weights,
+            settings=_settings(scholars[0], changes),
+            seed=seed,
+            session=session,
+            accept_unprotected=accept_unprotected,
+        )
 
     what = ["merge", *map(str, same), list(weights or ()), dict(changes or {}), seed]
     return _work(Path(out), what, make, callbacks, save_every, new=True)
@@ -127,11 +135,15 @@ def forget_classes(
 
     def make(session: Session) -> Scholar:
         scholar = Scholar.load(folder)
-        exact = isinstance(scholar.settings.generator, MixtureSettings)
+        # The memories of a private task share one covariance and one centre, which are of all its photos.
+        shared = any(record.private and set(record.classes) & set(classes) for record in scholar.lineage)
+        exact = isinstance(scholar.settings.generator, MixtureSettings) and not shared
         learned = forget(scholar, classes, seed=seed, session=session)
         note(
             "exact: the networks are those of a scholar that never learned it"
             if exact
+            else "approximate: what it was privately learned with shares noisy sums with it; the guarantee stays"
+            if shared
             else "approximate: it was taught by dreams of the other classes, which may show traces of a forgotten one "
             "(docs/algebra.md)"
         )

@@ -58,6 +58,7 @@ def learn(
     past: Past = "dreams",
     session: Session | None = None,
     backbone: Backbone | None = None,
+    accept_unprotected: bool = False,
 ) -> Scholar:
     """Learn ``task`` and return a new scholar that knows it and all that ``previous`` knew.
 
@@ -74,6 +75,7 @@ def learn(
         this very call, else removed
     backbone: that of a first task, opened; default: what ``settings.backbone`` names. What it sees is kept until the
         end, unless it has looked at the task before (`scholars.backbones.look`)
+    accept_unprotected: whether ``previous`` may be private, which this task will not be (`scholars.learn_privately`)
 
     Raises InputError for a task or settings that do not fit ``previous``, Interrupted when asked to stop.
     """
@@ -81,7 +83,7 @@ def learn(
     settings = settings or (forget_budget(previous.settings) if previous else choose_settings(task).settings)
     settings, backbone = resolve_backbone(previous, settings, backbone)
     session = session or Session()
-    args = LearnArgs(task, previous, past, settings, seed)
+    args = LearnArgs(task, previous, past, settings, seed, accept_unprotected=accept_unprotected)
     args.check()
     args = fit_minutes(args, backbone, session.folder)
     settings = args.settings
@@ -137,7 +139,8 @@ def train_scholar(args: LearnArgs, backbone: Backbone | None, session: Session) 
         "engine": backbone.engine.name if backbone else None,
     }
     lineage = args.inherited.lineage
-    return Scholar(trained.solver, trained.generator, args.classes, lineage, settings, backbone=backbone), record
+    scholar = Scholar(trained.solver, trained.generator, args.classes, lineage, settings, backbone=backbone)
+    return replace(scholar, privacy=args.inherited.privacy), record
 
 
 @dataclass(frozen=True)

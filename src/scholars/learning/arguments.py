@@ -7,11 +7,13 @@ from typing import Literal, Self, get_args
 
 from scholars.compute.device import derive_seed
 from scholars.compute.processes import check_divisible
-from scholars.errors import InputError, did_you_mean
+from scholars.errors import InputError, did_you_mean, shortlist
+from scholars.generators.memories import Memory
 from scholars.learning.dreams import check_replay
 from scholars.learning.inheritance import Inheritance, inherit
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, HeadSettings, MixtureSettings, Settings, SolverSettings
+from scholars.settings.privacy import Privacy, check_private
 from scholars.tasks.task import Task
 
 Replayed = Literal["dreams", "current data"]
@@ -26,6 +28,9 @@ class LearnArgs:
     new: the new task
     previous: the scholar whose weights a warm start takes
     scholars: what is taken over from scholars; None: all of ``previous``
+    privacy: the guarantee of a private task, of which ``new`` has no photos; None: it is not private
+    accept_unprotected: whether tasks with and without a guarantee may be in one lineage
+    memories: of the classes of a private task, once they are made
     """
 
     new: Task | None
@@ -34,6 +39,9 @@ class LearnArgs:
     settings: Settings
     seed: int
     scholars: Inheritance | None = None
+    privacy: Privacy | None = None
+    accept_unprotected: bool = False
+    memories: Sequence[Memory] | None = None
 
     @property
     def task(self) -> Task:
@@ -98,6 +106,10 @@ class LearnArgs:
         """Raise InputError for a task or settings that do not fit the previous scholar."""
         task, previous, settings = self.task, self.previous, self.settings
         task.check_classes()
+        if self.privacy:
+            check_private(settings)
+        if not self.accept_unprotected:
+            self._check_protection()
         if isinstance(self.past, str) and self.past not in _PASTS:
             raise InputError(
                 f"past={self.past!r} is not known. {did_you_mean(self.past, _PASTS)} Or give the tasks to replay"
@@ -123,6 +135,21 @@ class LearnArgs:
             )
         if self.past == "dreams" and not isinstance(settings.generator, MixtureSettings):
             check_divisible("generator.batch", settings.generator.batch)
+
+    def _check_protection(self) -> None:
+        """Raise InputError where private tasks and others would be in one lineage."""
+        lineage = self.inherited.lineage
+        open_ones = [record.name for record in lineage if record.kind == "learn" and not record.private]
+        if self.privacy and open_ones:
+            raise InputError(
+                f"this scholar learned {shortlist(open_ones, ', ')} without a guarantee, and these photos stay "
+                "unprotected: --accept-unprotected learns a private task all the same"
+            )
+        if not self.privacy and self.inherited.privacy:
+            raise InputError(
+                "this scholar is private, and a task that is learned without --private has no guarantee: "
+                "--accept-unprotected learns it all the same"
+            )
 
     def _check_feature_generator(self, previous: Scholar) -> None:
         """Raise InputError where the new generator could not know what the previous scholar knows."""

@@ -23,7 +23,7 @@ from scholars.learning.networks import train_solver
 from scholars.scholar import Scholar
 from scholars.settings.base import planned
 from scholars.solvers import default_width
-from scholars.storage.records import Audit, ClassAudit, TaskAudit
+from scholars.storage.audits import Audit, ClassAudit, TaskAudit
 from scholars.tasks.images import Images
 from scholars.tasks.resize import resize_images
 from scholars.tasks.task import Task

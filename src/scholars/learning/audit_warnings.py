@@ -9,7 +9,7 @@ from scholars.errors import shortlist
 from scholars.evaluation.accuracy import Evaluation
 from scholars.scholar import Scholar
 from scholars.settings import MixtureSettings, OwnSettings
-from scholars.storage.records import ClassAudit, TaskAudit
+from scholars.storage.audits import ClassAudit, TaskAudit
 
 # A conditional generator whose dreams of a class are seen as it less often than this mostly teaches something else.
 MISTAKEN_THRESHOLD = 0.5

@@ -45,7 +45,10 @@ def build_feature_generator(args: LearnArgs, fabric: Fabric, session: Session) -
     """Return the generator that knows the new task and all that the previous one knew."""
     settings, inherited, task = args.settings, args.inherited, args.new
     if isinstance(settings.generator, MixtureSettings):
-        return Mixture([*inherited_memories(inherited), *(_new_memories(task, settings.generator) if task else ())])
+        memories = args.memories
+        if memories is None:
+            memories = _new_memories(task, settings.generator) if task else ()
+        return Mixture([*inherited_memories(inherited), *memories])
     classes, parts, features = len(args.classes), [], []
     if task:
         new = _real([(task, args.known_conditions)], args.classes, settings.replay.balance).pool(classes)

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from scholars.generators import Mixture
 from scholars.learning.dreamer import Dreamer
+from scholars.privacy.account import add_accounts
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings
+from scholars.storage.privacy_account import PrivacyAccount
 from scholars.storage.records import LineageRecord, generations
 
 # From a class name to the one that it has in the new scholar; None: the class is left out.
@@ -51,6 +53,11 @@ class Inheritance:
     def class_counts(self) -> list[int]:
         """The number of classes of each task."""
         return [len(record.classes) for record in self.lineage if record.kind == "learn"]
+
+    @property
+    def privacy(self) -> PrivacyAccount | None:
+        """What the private tasks of these scholars cost together; None without any."""
+        return add_accounts(dreamer.scholar.privacy for dreamer in self.dreamers)
 
     @property
     def shares(self) -> list[float]:

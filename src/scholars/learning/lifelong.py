@@ -1,6 +1,7 @@
 """A scholar in a folder: teach it one task after another, resumably; go back to an earlier generation."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -15,23 +16,20 @@ from scholars.learning.callbacks import Callbacks, Position
 from scholars.learning.generations import keep_generation, kept_folder
 from scholars.learning.looking import (
     AUTO,
-    NONE,
-    Choice,
-    choose_settings,
-    decided_settings,
     look_at_task,
     resolve_backbone,
 )
-from scholars.learning.minutes import forget_budget
+from scholars.learning.next_task import check_absent, choose_next, load_previous
 from scholars.learning.plan import describe_plan, task_warnings
+from scholars.learning.private import check_kept, describe_private_plan, learn_photos, private_notes
 from scholars.learning.refit import check_refit, learn_held_out
-from scholars.learning.resume import already_learned, fit_minutes, record_outcome, unfinished_work
+from scholars.learning.resume import already_learned, fit_minutes, is_not_private, record_outcome, unfinished_work
 from scholars.scholar import Scholar
-from scholars.settings import ComputeSettings, Settings
-from scholars.settings.overrides import changed
+from scholars.settings import EMBEDDED
+from scholars.settings.privacy import Privacy
 from scholars.storage import files, scholar_folder
-from scholars.storage.records import ScholarDescription
 from scholars.storage.work import exclusive
+from scholars.tasks.images import Images
 from scholars.tasks.task import Task
 from scholars.training.loop import SAVE_EVERY, Session
 
@@ -47,6 +45,9 @@ def teach(
     backbone: str | None = None,
     keep_cache: bool = False,
     refit: bool = False,
+    privacy: Privacy | None = None,
+    test: Task | None = None,
+    accept_unprotected: bool = False,
     callbacks: Callbacks | None = None,
     save_every: float = SAVE_EVERY,
 ) -> Scholar:
@@ -59,6 +60,8 @@ def teach(
     refit: learn once more when the accuracy is known, also from the test images that Scholars itself held out; takes
         twice as long
     keep: leave the previous scholar beside the new one, as ``FOLDER.gen-N`` (see `scholars.learning.generations`)
+    privacy, test, accept_unprotected: see `scholars.learn_privately`; without ``privacy`` the task's own test part is
+        used
     save_every: seconds between checkpoints of the unfinished work
 
     The old scholar stays whole until the new one is. Interrupted work is kept beside the folder, and the same call
@@ -73,8 +76,14 @@ def teach(
         for path in (folder, work):
             files.remove_stale_temps(path)
         check_task(task)
-        previous = _previous(folder, origin)
-        settings, seer, lines = _prepare(previous, task, changes, backbone, seed, refit, work)
+        previous, photos = load_previous(folder, origin), task.train
+        if privacy:
+            check_kept(refit, keep_cache)
+            task = task.without_photos(test)
+        args, seer, lines = _prepare(
+            previous, task, changes, backbone, seed, refit, work, privacy=privacy, accept_unprotected=accept_unprotected
+        )
+        settings = args.settings
         if callbacks.on_plan:
             for line in lines:
                 callbacks.on_plan(position, line)
@@ -88,11 +97,10 @@ def teach(
             files.remove_folder(work)
             return previous
         if origin is not None:
-            _check_absent(folder)
+            check_absent(folder)
         for note in task_warnings(task, previous):
             on_note(note)
-        args = LearnArgs(task, previous, "dreams", settings, seed)
-        learned = _learn(args, seer, work, session, on_note)
+        learned = _learn(replace(args, new=task), photos, seer, work, session, on_note)
         if refit:
             learned = learn_held_out(learned, args, seer, session)
         if keep and previous and not origin:
@@ -113,14 +121,21 @@ def plan_lesson(
     changes: Mapping[str, Any] | None = None,
     backbone: str | None = None,
     refit: bool = False,
+    privacy: Privacy | None = None,
+    test: Task | None = None,
+    accept_unprotected: bool = False,
 ) -> list[str]:
     """Return lines for people about what `teach` would do with these arguments; nothing is learned or written.
 
     Raises InputError for what cannot be learned.
     """
     check_task(task)
-    previous = _previous(Path(folder), origin)
-    _, _, lines = _prepare(previous, task, changes, backbone, 0, refit, None)
+    previous = load_previous(Path(folder), origin)
+    if privacy:
+        task = task.without_photos(test)
+    _, _, lines = _prepare(
+        previous, task, changes, backbone, 0, refit, None, privacy=privacy, accept_unprotected=accept_unprotected
+    )
     return [*lines, *task.remarks, *task_warnings(task, previous)]
 
 
@@ -132,8 +147,10 @@ def _prepare(
     seed: int,
     refit: bool,
     work: Path | None,
-) -> tuple[Settings, Backbone | None, Iterator[str]]:
-    """Return the settings and the backbone to learn with, and lines for people about what will be learned.
+    privacy: Privacy | None = None,
+    accept_unprotected: bool = False,
+) -> tuple[LearnArgs, Backbone | None, Iterator[str]]:
+    """Return the arguments and the backbone to learn with, and lines for people about what will be learned.
 
     work: the folder of unfinished work, if there may be some
 
@@ -141,19 +158,33 @@ def _prepare(
     """
     if refit:
         check_refit(task)
-    chosen = _choose(previous.lineage[-1].settings if previous else None, changes, backbone, task)
+    if privacy and previous is None and backbone in (None, AUTO):
+        backbone = EMBEDDED  # whether photos are photographs is for photos to say
+    chosen = choose_next(previous.lineage[-1].settings if previous else None, changes, backbone, task)
     settings, seer = resolve_backbone(previous, chosen.settings)
-    args = LearnArgs(task, previous, "dreams", settings, seed)
+    args = LearnArgs(task, previous, "dreams", settings, seed, privacy=privacy, accept_unprotected=accept_unprotected)
     args.check()
-    settings = fit_minutes(args, seer, work, times=2 if refit else 1).settings
     reason = [] if previous else [chosen.reason]
-    return settings, seer, chain(reason, describe_plan(task, previous, settings, seer, refit))
+    if privacy:
+        if work and is_not_private(work):
+            raise InputError(f"{work} is unfinished work that is not private: finish it, or remove that folder")
+        return args, seer, chain(reason, describe_private_plan(args))
+    args = fit_minutes(args, seer, work, times=2 if refit else 1)
+    return args, seer, chain(reason, describe_plan(task, previous, args.settings, seer, refit))
 
 
 def _learn(
-    args: LearnArgs, seer: Backbone | None, work: Path, session: Session, on_note: Callable[[str], None]
+    args: LearnArgs,
+    photos: Images,
+    seer: Backbone | None,
+    work: Path,
+    session: Session,
+    on_note: Callable[[str], None],
 ) -> Scholar:
-    """Learn in the folder ``work``, resuming what is in it, and audit the dreams."""
+    """Learn in the folder ``work``, resuming what is in it, and audit the dreams.
+
+    photos: of a private task, which ``args`` is without
+    """
     settings = args.settings
     unfinished = unfinished_work(work, args).state()
     if unfinished == "same":
@@ -161,7 +192,20 @@ def _learn(
     elif unfinished == "other":
         on_note("warning: unfinished work, of other data, settings or seed, is removed; learning starts again")
     try:
-        learned = learn(args.task, args.previous, settings=settings, seed=args.seed, session=session, backbone=seer)
+        if args.privacy:
+            learned = learn_photos(args, photos, seer, session)
+            for note in private_notes(learned, photos, work):
+                on_note(note)
+        else:
+            learned = learn(
+                args.task,
+                args.previous,
+                settings=settings,
+                seed=args.seed,
+                session=session,
+                backbone=seer,
+                accept_unprotected=args.accept_unprotected,
+            )
     except InputError:
         # Unfinished work of another command is not this one's to remove.
         if unfinished == "new":
@@ -169,7 +213,7 @@ def _learn(
         raise
     if not settings.audit.dreams:
         return learned
-    found = audit(learned, [args.task], seed=args.seed, session=session)
+    found = audit(learned, [] if args.privacy else [args.task], seed=args.seed, session=session)
     for warning in found.warnings:
         on_note(f"warning: {warning}")
     return learned.with_audit(found)
@@ -195,67 +239,3 @@ def check_replaceable(folder: Path) -> Path:
         whole = folder.resolve()
         raise InputError(f"{folder} is replaced as a whole: go out of it, to {whole.parent}, and name it {whole.name}")
     return folder
-
-
-def settings_of(
-    folder: Path, origin: Path | None, changes: Mapping[str, Any], backbone: str | None = None, task: Task | None = None
-) -> Settings | None:
-    """Return the settings with which the scholar in ``folder`` would learn its next task.
-
-    task: the first one, whose images decide whether a new scholar has a backbone, and in which shape one of pixels
-        learns; without it, None where they decide
-    """
-    known = _description(folder, origin)
-    if known is None and task is None:
-        return decided_settings(changes, backbone)
-    return _choose(known.lineage[-1].settings if known else None, changes, backbone, task).settings
-
-
-def known_classes(folder: Path, origin: Path | None) -> tuple[str, ...]:
-    """Return the classes that the scholar in ``folder`` knows, or will know when it is begun; none of a new one."""
-    known = _description(folder, origin)
-    return known.classes if known else ()
-
-
-def _choose(
-    before: Settings | None, changes: Mapping[str, Any] | None, backbone: str | None, task: Task | None
-) -> Choice:
-    """Return the settings to learn with: the last task's, ``before``, with the changes; or those of a new scholar."""
-    if before is None:
-        assert task is not None
-        return choose_settings(task, changes, backbone)
-    changes = dict(changes or {})
-    if backbone not in (None, AUTO, NONE):
-        changes["backbone.name"] = backbone
-    if (backbone == NONE) if before.backbone else any(key.startswith("backbone.") for key in changes):
-        has = f"has the backbone {before.backbone.name}" if before.backbone else "learns pixels"
-        raise InputError(f"a scholar's backbone is fixed by its first task, and this one {has}: start a new one")
-    # The machine may be another one.
-    return Choice(changed(forget_budget(before).model_copy(update={"compute": ComputeSettings()}), changes), "")
-
-
-def _previous(folder: Path, origin: str | Path | None) -> Scholar | None:
-    place = _place(folder, origin)
-    return Scholar.load(place) if place else None
-
-
-def _description(folder: Path, origin: str | Path | None) -> ScholarDescription | None:
-    """Return the description of the scholar that `_previous` loads, without its networks."""
-    place = _place(folder, origin)
-    return scholar_folder.read_known(place) if place else None
-
-
-def _place(folder: Path, origin: str | Path | None) -> Path | None:
-    """Return where the scholar is that learns next; None of a new one."""
-    if origin is None:
-        return folder if scholar_folder.is_occupied(folder) else None
-    # Both are there when a process died as soon as it had learned: see `already_learned`.
-    if folder.exists() and scholar_folder.work_folder(folder).is_dir():
-        return folder
-    _check_absent(folder)
-    return Path(origin)
-
-
-def _check_absent(folder: Path) -> None:
-    if folder.exists():
-        raise InputError(f"{folder} is there already; --from starts a new scholar: choose a folder that is not")

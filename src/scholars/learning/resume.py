@@ -30,7 +30,10 @@ def unfinished_work(folder: Path, args: LearnArgs) -> WorkFolder:
         return WorkFolder(folder, _NOTE, _key_of_dreams(args))
     previous = weights_digest(args.previous) if args.previous else None
     past = args.past if isinstance(args.past, str) else [task.digest for task in args.past]
-    return WorkFolder(folder, _NOTE, {**_key(args.task, args.settings, args.seed), "from": previous, "past": past})
+    key = {**_key(args.task, args.settings, args.seed), "from": previous, "past": past}
+    if args.privacy:
+        key["privacy"] = args.privacy.model_dump(mode="json")
+    return WorkFolder(folder, _NOTE, key)
 
 
 def _key_of_dreams(args: LearnArgs) -> dict[str, Any]:
@@ -103,6 +106,14 @@ def is_of_task(folder: Path) -> bool:
     """Return whether the unfinished work in ``folder`` is the learning of a task."""
     try:
         return "task" in files.read_json(folder / _NOTE)
+    except InputError:
+        return False
+
+
+def is_not_private(folder: Path) -> bool:
+    """Return whether the work in ``folder`` is unfinished, and not that of a private task."""
+    try:
+        return "privacy" not in files.read_json(folder / _NOTE)
     except InputError:
         return False
 

@@ -8,7 +8,8 @@ from scholars.experiments.methods import find_method
 from scholars.report.charts import DASHES, MUTED, SCHEMA, Spec, truncated_labels
 from scholars.report.formatting import DASH, PERCENT, evenly_spaced, number, percent
 from scholars.report.html import Chart
-from scholars.storage.records import Audit, ClassAudit, LineageRecord, generations
+from scholars.storage.audits import Audit, ClassAudit
+from scholars.storage.records import LineageRecord, generations
 
 # Bars that a chart has room for on a phone, and generations that can be told apart in it.
 _MAX_CLASSES = 40

@@ -9,6 +9,7 @@ import yaml
 from scholars.evaluation.accuracy import concat, evaluate
 from scholars.experiments.samples import select_samples
 from scholars.inference.describe import describe, describe_training, gaussians, span
+from scholars.privacy.describe import describe_privacy
 from scholars.report.audits import build_class_table
 from scholars.report.confusions import summarise_confusions
 from scholars.report.dream_grid import build_dream_grid
@@ -102,6 +103,8 @@ def _facts(scholar: Scholar, description: Mapping[str, Any], tests: Sequence[Tas
         facts["memories"] = _describe_memories(memories, _photo_bytes(scholar, tests))
         del counts["generator"]  # it is fitted, and has memories
     facts["parameters"] = counts
+    if privacy := describe_privacy(scholar.privacy, scholar.lineage):
+        facts["privacy"] = privacy
     facts["on disk, MB"] = {name: megabytes(size) for name, size in description["bytes"].items()}
     return facts
 

@@ -15,6 +15,7 @@ from scholars.ood import OODDetector
 from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver, build_solver
 from scholars.storage import scholar_folder
+from scholars.storage.privacy_account import PrivacyAccount
 from scholars.storage.records import LineageRecord, ScholarDescription
 from scholars.storage.weights import build_from_weights
 
@@ -29,6 +30,7 @@ class Parts(NamedTuple):
     settings: Settings
     ood: OODDetector | None
     backbone: Backbone | None
+    privacy: PrivacyAccount | None
 
 
 def read_parts(folder: Path, compute: ComputeSettings) -> Parts:
@@ -56,7 +58,7 @@ def read_parts(folder: Path, compute: ComputeSettings) -> Parts:
     ood = None
     if "ood" in weights:
         ood = OODDetector.from_tensors(weights["ood"], features or _depth(solver, settings), f"{folder}/ood")
-    return Parts(solver, generator, known.classes, known.lineage, settings, ood, backbone)
+    return Parts(solver, generator, known.classes, known.lineage, settings, ood, backbone, known.privacy)
 
 
 def _read_backbone(

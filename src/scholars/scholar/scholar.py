@@ -26,7 +26,9 @@ from scholars.scholar.reading import read_parts
 from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver
 from scholars.storage import scholar_folder
-from scholars.storage.records import Audit, LineageRecord, generations
+from scholars.storage.audits import Audit
+from scholars.storage.privacy_account import PrivacyAccount
+from scholars.storage.records import LineageRecord, generations
 from scholars.tasks.images import Images
 from scholars.tasks.resize import ImageLike
 from scholars.training.batches import Batch, concat_batches
@@ -47,6 +49,7 @@ class Scholar:
     settings: how the last task was learned, and how the next one will be unless told otherwise
     ood: finds images that are unlike anything learned; None where it was not asked for
     backbone: turns images into features; None for a scholar of pixels
+    privacy: what its private tasks cost; None without any
     """
 
     solver: Solver
@@ -56,6 +59,7 @@ class Scholar:
     settings: Settings
     ood: OODDetector | None = None
     backbone: Backbone | None = None
+    privacy: PrivacyAccount | None = None
 
     def __repr__(self) -> str:
         shape = [self.settings.image.channels, *[self.settings.image.size] * 2]
@@ -115,11 +119,9 @@ class Scholar:
 
     def score(self, images: ImageLike, labels: Sequence[str]) -> float:
         """Return the share of images, in [0, 1], whose predicted class name is the one in ``labels``."""
-        for name in set(labels):
-            if name not in self.classes:
-                raise InputError(
-                    f"score: {name!r} is no class name of this scholar. {did_you_mean(str(name), self.classes)}"
-                )
+        if unknown := set(labels) - set(self.classes):
+            name = min(map(str, unknown))
+            raise InputError(f"score: {name!r} is no class name of this scholar. {did_you_mean(name, self.classes)}")
         predicted = self.predict(images)
         if len(predicted) != len(labels) or not predicted:
             raise InputError(f"score needs one label per image, got {len(predicted)} images and {len(labels)} labels")
@@ -130,9 +132,9 @@ class Scholar:
 
         Raises InputError for a scholar that cannot say: one without dreams, or learned with ood.dreams=0.
         """
-        if self.ood is None:
-            raise InputError("this scholar cannot say what is unfamiliar: it was learned with ood.dreams=0")
-        return self.ood.unfamiliar(*self.features_and_logits(self._converted(images))).numpy()
+        if self.ood:
+            return self.ood.unfamiliar(*self.features_and_logits(self._converted(images))).numpy()
+        raise InputError("this scholar cannot say what is unfamiliar: it was learned with ood.dreams=0")
 
     def dream(self, count: int, *, seed: int = 0, of: str | None = None) -> tuple[Tensor, Tensor]:
         """Draw ``count`` dreams: images ``[n, C, H, W]`` uint8 and the solver's probabilities ``[n, K]``.
@@ -255,9 +257,8 @@ class Scholar:
             return self
         device, settings = device_for(compute).device, self.settings.model_copy(update={"compute": compute})
         solver, generator = copy.deepcopy((self.solver, self.generator))
-        to_device(solver, device)
-        if generator:
-            to_device(generator, device)
+        for network in filter(None, (solver, generator)):
+            to_device(network, device)
         backbone = self.backbone.on(compute) if self.backbone else None
         return replace(self, solver=solver, generator=generator, settings=settings, backbone=backbone)
 
@@ -273,6 +274,7 @@ class Scholar:
             "image": self.settings.image.model_dump(mode="json"),
             "backbone": self.backbone.record.model_dump(mode="json") if self.backbone else None,
             "generation": self.generation,
+            "privacy": self.privacy.model_dump(mode="json") if self.privacy else None,
             "lineage": [record.model_dump(mode="json") for record in self.lineage],
         }
         weights, linked = self._weights(), {}

@@ -1,4 +1,4 @@
-"""The description of a scholar, as ``scholar.json`` holds it: its lineage, and the audits of its dreams."""
+"""The description of a scholar, as ``scholar.json`` holds it: its backbone and its lineage."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -12,71 +12,13 @@ from pydantic import Field, ValidationError, model_validator
 from scholars.errors import InputError, printable
 from scholars.settings import ImageSettings, Settings
 from scholars.settings.base import PLANNED_PARTS, Section, first_problem
+from scholars.storage.audits import Audit
+from scholars.storage.privacy_account import PrivacyAccount
 from scholars.storage.trained_photos import CHARACTERS, encode_trained, find_trained
 
 Positive = Annotated[float, Field(gt=0)]
 # Keys of ``scholar.json`` that are about its files: `scholars.storage.scholar_folder` reads them.
 FILE_KEYS = ("format", "sha256")
-
-
-class ClassAudit(Section):
-    """The dreams of one class."""
-
-    name: str = Field(description="name of the class")
-    share: float = Field(description="share of all dreams that the solver predicts to be of this class, in [0, 1]")
-    confidence: float | None = Field(
-        description="mean probability that the solver gives the class on these dreams; None if there are none"
-    )
-    agreement: float | None = Field(
-        description="of the dreams conditioned on this class, the share that the solver predicts to be of it; None if "
-        "there are none"
-    )
-    accuracy: float | None = Field(
-        None,
-        description="accuracy on real test images of this class of a small solver trained on dreams only; None if "
-        "there are no such images",
-    )
-
-    def is_dying(self, num_classes: int) -> bool:
-        """Return whether its share is less than a tenth of an even one, 1 / ``num_classes``."""
-        return self.share < 0.1 / num_classes
-
-
-class TaskAudit(Section):
-    """The dreams of one task, compared with its real images."""
-
-    name: str = Field(description="name of the task")
-    accuracy: float = Field(
-        description="classification accuracy score: accuracy on the real test part of a small solver trained on dreams "
-        "only"
-    )
-    recall: float = Field(description="share of real test images on the dreams' manifold, in features of the solver")
-    shares: dict[str, float] = Field(description="share of each class in the real training part")
-    copies: float = Field(
-        description="share of dreams nearer to a training image than all but 0.1 % of the real test images are and, of "
-        "features, than half of its own augmented views"
-    )
-    nearest_dream: float = Field(
-        description="0.1 % quantile over dreams of the distance to the nearest training image: root mean square "
-        "difference of pixels, in [0, 1], or of features"
-    )
-    nearest_real: float = Field(description="the same quantile over real test images")
-
-
-class Audit(Section):
-    """The audit of a scholar's dreams: how much the next generation can keep at best."""
-
-    dreams: int = Field(description="number of dreams that were examined")
-    classes: tuple[ClassAudit, ...] = Field(description="every class of the scholar")
-    tasks: tuple[TaskAudit, ...] = Field(description="the tasks whose real images were available")
-    frechet_distance: float | None = Field(
-        description="Frechet distance between dreams and real test images, in features of the solver; None unless all "
-        "tasks of the lineage were available, with two test images or more"
-    )
-    precision: float | None = Field(
-        description="share of dreams on the real test images' manifold; None where the Frechet distance is"
-    )
-    warnings: tuple[str, ...] = Field(description="what is wrong, and what to do about it")
 
 
 class BackboneRecord(Section):
@@ -146,6 +88,9 @@ class LineageRecord(Section):
         description="the photos that it was trained on, where they are files: see `scholars.storage.trained_photos`",
     )
     refit: bool = Field(False, description="whether the held-out images were learned, too, once it was scored")
+    private: bool = Field(
+        False, description="whether it was learned with differential privacy: then all that is said of it is noisy"
+    )
 
     @model_validator(mode="after")
     def _check_plan(self) -> Self:
@@ -255,6 +200,7 @@ class ScholarDescription(Section):
     image: ImageSettings = Field(description="the shape of all images")
     backbone: BackboneRecord | None = Field(None, description="the backbone; None for a scholar of pixels")
     generation: int = Field(description="1 + the largest generation of the parents of the last record in the lineage")
+    privacy: PrivacyAccount | None = Field(None, description="what its private tasks cost; None without any")
     lineage: tuple[LineageRecord, ...] = Field(
         min_length=1,
         description="the tasks, and what was done without any, in that order; the last one is the scholar's",

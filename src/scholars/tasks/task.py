@@ -21,7 +21,7 @@ from scholars.tasks.images import Images
 from scholars.tasks.resize import CHUNK
 from scholars.tasks.skipped import Skipped, describe_skipped
 
-Split = Literal["given", "held out", "none", "whole"]
+Split = Literal["given", "held out", "none", "whole", "private"]
 
 
 def nfc(name: str) -> str:
@@ -53,7 +53,8 @@ class Task:
     skipped: files of its source that were left out
     notes: what was decided while its source was read, a line each for people
     split: where the test part comes from: it was "given"; it was "held out" by Scholars, and may be empty; there is
-        "none", and all images are trained on; or the task is "whole": both parts are all images, to be scored alone
+        "none", and all images are trained on; or the task is "whole": both parts are all images, to be scored alone;
+        or its photos are "private": the train part is empty here, and a test part is public
     """
 
     name: str
@@ -75,7 +76,7 @@ class Task:
         if len(set(self.classes)) != len(self.classes):
             raise InputError(f"task {self.name!r}: class names repeat: {', '.join(self.classes)}")
         for part, data in (("train", self.train), ("test", self.test)):
-            if part == "test" and len(data) == 0 and self.split in ("held out", "none"):
+            if len(data) == 0 and self.split in (("private",) if part == "train" else ("held out", "none", "private")):
                 continue
             if len(data) == 0:
                 raise InputError(f"task {self.name!r}: the {part} part holds no image")
@@ -132,7 +133,7 @@ class Task:
             raise InputError(
                 f"task {self.name!r} has no test part: open it with one, take that of another task, or go without"
             )
-        if empty := set(range(len(self.classes))) - set(self.train.labels.tolist()):
+        if self.split != "private" and (empty := set(range(len(self.classes))) - set(self.train.labels.tolist())):
             missing = self.classes[min(empty)]
             raise InputError(f"task {self.name!r}: class {missing!r} has no training image; leave it out")
 
@@ -176,7 +177,7 @@ class Task:
             test=replace(other.test, labels=new_labels[other.test.labels]),
             skipped=tuple(dict.fromkeys((*self.skipped, *other.skipped))),
             notes=tuple(dict.fromkeys((*self.notes, *other.notes, *unused))),
-            split="given",
+            split="private" if self.split == "private" else "given",
         )
 
     def without_test_part(self) -> Task:
@@ -186,6 +187,12 @@ class Task:
         notes = (*self.notes, "the images of the test part are trained on, too")
         train = self.train.followed_by(self.test)
         return replace(self, train=train, test=self.test[:0], split="none", notes=notes)
+
+    def without_photos(self, test: Task | None = None) -> Task:
+        """Return the task as a private one: its classes, without its photos, and the public test part of another."""
+        notes = ("its own test part is not used",) if self.split == "given" else ()
+        blank = replace(self, train=self.train[:0], test=self.test[:0], skipped=(), notes=notes, split="private")
+        return blank.with_test_part(test) if test else blank
 
     def _warn_of_known(self, other: Task) -> None:
         """Warn where test images of another task are trained on here, or near-duplicates of them."""

@@ -1,0 +1,59 @@
+"""Find the directions of features in which private statistics are taken, from the backbone's weights alone."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scholars.backbones import Backbone
+from scholars.backbones.networks import build_network, probe_images
+from scholars.compute.device import derive_seed
+
+# The most directions: more hold more noise, and fewer tell classes apart less (docs/measurements.md).
+MOST_DIRECTIONS = 320
+# Directions whose singular value is a smaller share of the largest one are left out: nothing varies along them.
+_LEAST_SHARE = 1e-3
+# Noise images by which the length of a backbone's features is known without any photo, and how many times longer the
+# features of a photo may be.
+_PROBES, _TIMES_LONGER = 8, 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Public directions of features.
+
+    basis: ``[q, D]`` float64, orthonormal rows
+    scale: ``[q]`` float64, how far features spread along each of them, by the weights
+    longest: the length at which features are clipped where their mean length is measured
+    """
+
+    basis: Tensor
+    scale: Tensor
+    longest: float
+
+
+def find_directions(backbone: Backbone) -> Directions:
+    """Return the leading left singular vectors of the backbone's last matrix of weights, and its singular values.
+
+    Features are what that matrix maps to, so that they spread along these directions; and no photo is needed to know
+    them. A backbone without such a matrix has random directions instead, drawn by its digest.
+    """
+    record = backbone.record
+    probes = backbone.features(probe_images(_PROBES, record.size)).double()
+    longest = _TIMES_LONGER * float(probes.norm(dim=1).mean().clamp_min(1e-6))
+    # In the order of the network: files have their tensors in that of names.
+    with torch.device("meta"):
+        names = list(build_network(record.architecture, record.size).state_dict())
+    matrices = [
+        weight.double().reshape(len(weight), -1)
+        for weight in (backbone.weights[name] for name in names)
+        if weight.ndim > 1 and len(weight) == record.features
+    ]
+    if not matrices:
+        with torch.random.fork_rng([]):
+            torch.manual_seed(derive_seed(int(record.sha256[:15], 16), "directions", 0))
+            matrices = [torch.randn(record.features, min(MOST_DIRECTIONS, record.features), dtype=torch.float64)]
+            matrices = [torch.linalg.qr(matrices[0]).Q]
+    left, values, _ = torch.linalg.svd(matrices[-1].cpu(), full_matrices=False)
+    kept = min(MOST_DIRECTIONS, int((values > _LEAST_SHARE * values[0]).sum()))
+    return Directions(left[:, :kept].T.contiguous(), values[:kept], longest)
