@@ -51,8 +51,9 @@ never negative, for the threshold is chosen afterwards, in the attacker's favour
 single person could be harmed: how many members are found when one non-member in a hundred is suspected wrongly.
 
 **What it does not say.** This attacker is simple. Anyone with the files has the weights, among them those of a critic
-that saw the training images. Attacks that train models of their own do better. None of this is a guarantee such as
-differential privacy gives: if it must stay secret whose images were used, do not share the scholar.
+that saw the training images. Attacks that train models of their own do better. None of this is a guarantee. If it
+must stay secret whose images were used, learn photographs with [differential privacy](privacy.md), or do not share the
+scholar.
 """
 
 

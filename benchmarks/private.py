@@ -133,7 +133,8 @@ def likelihood_ratios(margins: Array, inside: npt.NDArray[np.bool_]) -> Array:
         for which in (True, False):
             mask = inside[others] == which
             values = np.where(mask, margins[others], np.nan)
-            log[which] = norm.logpdf(margins[target], np.nanmean(values, 0), np.nanstd(values, 0) + 1e-6)
+            # One variance for all photos: of few scholars, that of one photo is not known (section V.C there).
+            log[which] = norm.logpdf(margins[target], np.nanmean(values, 0), np.nanvar(values, 0).mean() ** 0.5)
         scores[target] = log[True] - log[False]
     return scores
 

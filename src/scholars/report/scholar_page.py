@@ -17,7 +17,7 @@ from scholars.report.formatting import PERCENT, megabytes, number, percent
 from scholars.report.html import write_page
 from scholars.report.lineage_graph import draw_lineage
 from scholars.scholar import Scholar
-from scholars.storage.records import generations
+from scholars.storage.records import LineageRecord, generations
 from scholars.tasks.task import Task
 
 # Class names in a row of the lineage; a task may have a thousand.
@@ -44,7 +44,7 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
             "name": record.name,
             "when": record.learned_at[:10],
             "classes": _some(record.classes),
-            "images": number(record.train_count) if record.kind == "learn" else "",
+            "images": _images(record),
             "accuracy": percent(record.accuracy),
             "class_mean": percent(record.mean_class_accuracy) if record.is_uneven else "",
             "now": now.get(record.name, ""),
@@ -63,6 +63,7 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
         generation=scholar.generation,
         lineage=lineage,
         graph=draw_lineage(scholar.lineage),
+        privacy=describe_privacy(scholar.privacy, scholar.lineage),
         is_evaluated=bool(now),
         is_uneven=bool(means) or any(record.is_uneven for record in scholar.lineage),
         elsewhere={
@@ -80,6 +81,13 @@ def write_scholar_page(folder: Path, out: Path, tests: Sequence[Task] = ()) -> P
         config=yaml.safe_dump(scholar.settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
     )
     return out
+
+
+def _images(record: LineageRecord) -> str:
+    """Return how many images a task had; of a private one by a count with noise."""
+    if record.kind != "learn":
+        return ""
+    return f"{'about ' if record.private else ''}{number(record.train_count)}"
 
 
 def _facts(scholar: Scholar, description: Mapping[str, Any], tests: Sequence[Task]) -> dict[str, Any]:
@@ -103,8 +111,6 @@ def _facts(scholar: Scholar, description: Mapping[str, Any], tests: Sequence[Tas
         facts["memories"] = _describe_memories(memories, _photo_bytes(scholar, tests))
         del counts["generator"]  # it is fitted, and has memories
     facts["parameters"] = counts
-    if privacy := describe_privacy(scholar.privacy, scholar.lineage):
-        facts["privacy"] = privacy
     facts["on disk, MB"] = {name: megabytes(size) for name, size in description["bytes"].items()}
     return facts
 
