@@ -322,6 +322,14 @@ def test_distilled_into_another_generator_and_shape(ten: Scholar, hasty: Setting
     assert small.settings.generator.kind == kind
 
 
+def test_a_narrower_solver_starts_with_the_channels_that_matter(ten: Scholar, hasty: Settings) -> None:
+    changes = {"solver__width": 4, "solver__steps": 1, "solver__warm_rate": 1e-9}
+    small = distil(ten, settings=with_changes(hasty, **changes))
+    wide, narrow = (next(iter(scholar.solver.parameters())).flatten(1) for scholar in (ten, small))
+    assert (len(wide), len(narrow)) == (8, 4)
+    assert bool((torch.cdist(narrow, wide).amin(1) < 1e-4).all())
+
+
 Change = Callable[[Scholar, Scholar, Settings], Scholar]
 CHANGES: dict[str, Change] = {
     "merged": lambda five, other, settings: merge([five, other], settings=settings),

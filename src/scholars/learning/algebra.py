@@ -14,6 +14,7 @@ from typing import Literal
 
 import torch
 
+from scholars.compute.device import fork_rng
 from scholars.errors import InputError, did_you_mean, printable, shortlist
 from scholars.generators import Mixture
 from scholars.learning.algorithm import train_scholar
@@ -25,8 +26,9 @@ from scholars.learning.minutes import forget_budget
 from scholars.learning.networks import can_start_from
 from scholars.learning.resume import claim, fit_minutes, weights_digest
 from scholars.scholar import Scholar
-from scholars.settings import MixtureSettings, Settings
-from scholars.solvers import Head
+from scholars.settings import ComputeSettings, MixtureSettings, Settings, SolverSettings
+from scholars.solvers import Head, build_solver
+from scholars.solvers.pruning import prune_channels
 from scholars.storage.records import LineageRecord
 from scholars.training.loop import Session
 
@@ -124,6 +126,9 @@ def distil(
 ) -> Scholar:
     """Return a scholar that knows the same, with other networks or another image shape, taught by dreams alone.
 
+    A solver of pixels starts with the weights of this one's where it is of the same network, and where it is narrower
+    with those of the channels that matter most (`scholars.solvers.pruning`).
+
     settings: of the new one; default: those of this one
     seed, session: as for `scholars.learn`
 
@@ -133,8 +138,23 @@ def distil(
     settings = settings or forget_budget(scholar.settings)
     inherited = inherit([scholar], sort_classes=settings.backbone is not None)
     check_teachers([scholar], settings)
-    start = scholar if can_start_from(scholar, settings) else None
-    return learn_from_dreams(inherited, "distil", "distilled", settings, seed, session, start)
+    return learn_from_dreams(inherited, "distil", "distilled", settings, seed, session, _start_of(scholar, settings))
+
+
+def _start_of(scholar: Scholar, settings: Settings) -> Scholar | None:
+    """Return the scholar if a solver with these settings can start with its weights; of a narrower one, pruned.
+
+    None where nothing of it fits.
+    """
+    s = settings.solver
+    if can_start_from(scholar, settings):
+        return scholar
+    if not isinstance(s, SolverSettings) or s.start != "warm" or scholar.backbone:
+        return None
+    with fork_rng(torch.device("cpu")):
+        narrower = build_solver(s, settings.image, len(scholar.classes))
+    pruned = prune_channels(scholar.on(ComputeSettings(device="cpu")).solver, narrower)
+    return replace(scholar, solver=narrower, settings=settings) if pruned else None
 
 
 def learn_from_dreams(
