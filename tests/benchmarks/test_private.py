@@ -18,6 +18,14 @@ def test_the_canary_finds_noise_that_is_too_small(share: float, holds: bool) -> 
     assert (private.lower_bound(inside, outside, 1e-5) <= 1) == holds
 
 
+def test_a_canary_is_as_far_from_none_as_the_multiplier_says() -> None:
+    """Log likelihood ratios of a Gaussian mechanism are m^2 apart, with a standard deviation of m <= 1 / z."""
+    inside, outside = (np.array(list(private.suspicions(present, 0.5, 400))) for present in (True, False))
+    apart = (inside.mean() - outside.mean()) / np.r_[inside - inside.mean(), outside - outside.mean()].std()
+    # 1 / 0.5, and four standard errors.
+    assert 1.5 < apart < 2.3
+
+
 def test_a_lower_bound_by_hand() -> None:
     """Of Gaussians one standard deviation apart not much is refuted, of those ten apart a large epsilon."""
     rng = np.random.default_rng(0)

@@ -82,6 +82,7 @@ def test_a_dry_run_tells_nothing_of_the_photos(home: Path) -> None:
 
 REFUSED = {
     "epsilon 0": (["new", "june", "--private", "0"], "epsilon would take noise without end"),
+    "epsilon 1e-12": (["new", "june", "--private", "1e-12", "--delta", "1e-12"], "nothing would be left of any photos"),
     "epsilon 51": (["new", "june", "--private", "51"], "epsilon is no privacy"),
     "delta 0": (["new", "june", "--private", "1", "--delta", "0"], "--delta 0: it is above 0"),
     "delta 0.5": (["new", "june", "--private", "1", "--delta", "0.5"], "at most 0.01"),
@@ -103,7 +104,14 @@ def test_what_cannot_be_is_refused_with_one_message(case: str, home: Path) -> No
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not (home / "new").exists()
-    assert not (home / ".new.work").exists()
+    assert not [path for path in home.iterdir() if path.name.startswith(".new.") and path.is_dir()]
+
+
+def test_no_copy_of_a_photo_is_left_where_pixels_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCHOLARS_CACHE", str(home / "cache"))
+    done = scholars("learn", "new", "june", "--private", "1", "--backbone", "none", cwd=home)
+    assert done.returncode == 2
+    assert not (home / "cache").exists() or not [path for path in (home / "cache").rglob("*") if path.is_file()]
 
 
 def test_unfinished_work_that_is_not_private_is_left(home: Path) -> None:

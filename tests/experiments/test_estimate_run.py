@@ -33,7 +33,7 @@ def found(tasks: list[Task], **changes: Any) -> Estimate:
 
 
 def steps(*tasks: Task) -> int:
-    return sum(round(12 * len(task.train) ** 0.5) for task in tasks)
+    return sum(round(9 * len(task.train) ** 0.5) for task in tasks)
 
 
 def test_every_task_method_and_seed_counts(low: Task, high: Task) -> None:

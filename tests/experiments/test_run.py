@@ -457,7 +457,7 @@ def test_joint_takes_as_many_steps_as_the_tasks_one_after_another(
     document = {**RECIPE, "solver": {"kind": "mlp", "width": 16, "batch": 8}, "budget": 0.02}
     plan = build(Recipe, {"name": "tiny", **document, "methods": ["naive", "joint"]}, None, where="tests")
     run(plan, tmp_path / "out", callbacks=Callbacks(on_tick=noting))
-    low, high = (round(0.02 * 12 * count**0.5) for count in (len(open_task("digits").train) * 0.5, 300))
+    low, high = (round(0.02 * 9 * count**0.5) for count in (len(open_task("digits").train) * 0.5, 300))
     assert taken["naive high"] == high
     assert taken["naive low"] == pytest.approx(low, abs=1)
     assert taken["joint high"] == taken["naive low"] + taken["naive high"]

@@ -49,7 +49,7 @@ def test_steps_that_are_set_are_taken_whatever_the_budget(low: Task) -> None:
 def test_steps_by_the_rule_grow_with_the_budget(low: Task) -> None:
     args = LearnArgs(low, None, "dreams", pixels(generator__steps=40), 0)
     found = estimate.estimate(args, None)
-    assert found.scaled == round(12 * len(low.train) ** 0.5)
+    assert found.scaled == round(9 * len(low.train) ** 0.5)
     assert found.seconds(3) - found.seconds(1) == pytest.approx(2 * found.scaled)
 
 

@@ -133,7 +133,7 @@ def test_interrupted_teaching_goes_on_bit_for_bit_at_another_pace(
     whole = learn(low, settings=resumed.settings)
     assert same_weights(resumed, whole)
     assert resumed.settings.budget == 0.1
-    assert resumed.lineage[0].plan["solver.steps"] == round(0.1 * 12 * len(low.train) ** 0.5)
+    assert resumed.lineage[0].plan["solver.steps"] == round(0.1 * 9 * len(low.train) ** 0.5)
 
     # The next task is planned anew, without being told the time again; a budget by hand ends that.
     second = teach(home, high)

@@ -36,7 +36,7 @@ def test_the_more_is_known_the_gentler_a_solver_goes_on(
 
     monkeypatch.setattr("scholars.learning.networks.Descent", noting)
     by_rule = {"solver__steps": None, "budget": 0.02, "generator__steps": 1}
-    steps = round(0.02 * 12 * len(low.train) ** 0.5)
+    steps = round(0.02 * 9 * len(low.train) ** 0.5)
     learn(low, two, settings=with_changes(hasty, solver__warm_rate=0.002))
     for highest in (0.1, 0.005):
         learn(low, two, settings=with_changes(hasty, **by_rule, solver__rate=highest))

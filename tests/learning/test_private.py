@@ -9,22 +9,24 @@ import numpy as np
 import pytest
 import torch
 from conftest import same_weights
-from photographs import QUICK, arrays, own_features, photo_task, quick
+from photographs import QUICK, arrays, own_features, photo_folder, photo_task, quick
 
 from scholars.backbones import Backbone, open_backbone
 from scholars.errors import InputError
 from scholars.evaluation.accuracy import evaluate
 from scholars.generators import Mixture
-from scholars.generators.memories import Memory
 from scholars.learning import private
 from scholars.learning.algebra import forget, merge, rename
 from scholars.learning.algorithm import learn
 from scholars.learning.callbacks import Callbacks
 from scholars.learning.lifelong import teach
 from scholars.learning.private import learn_privately, named_classes
+from scholars.privacy.mechanism import GRID, Whole
 from scholars.scholar import Scholar
 from scholars.settings import BackboneSettings
 from scholars.settings.privacy import Privacy
+from scholars.storage import files
+from scholars.tasks.open import open_task
 from scholars.tasks.task import Task
 from scholars.training.loop import Session
 
@@ -114,19 +116,69 @@ def test_private_and_other_tasks_do_not_mix_unasked(first: Scholar, july: Task, 
     assert learn_privately(june, SEEDED, open_one, accept_unprotected=True).privacy is not None
 
 
-def memory_of(scholar: Scholar) -> Memory:
+def test_photos_show_nowhere_but_in_the_statistics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If what is drawn has nothing of the photos, folders of two very different sets are the same."""
+
+    def blind(values: Whole, deviation: float, insecure: object) -> Whole:
+        return np.arange(len(values), dtype=np.int64) * GRID
+
+    monkeypatch.setattr(private, "add_noise", blind)
+    own_features(monkeypatch, tmp_path / "cache")
+    said: list[list[str]] = []
+    for number, each in enumerate((3, 14)):
+        task = photo_task(tmp_path / f"photos{number}", ("disc", "box"), each=each, first=100 * number)
+        said.append([])
+        callbacks = Callbacks(on_note=lambda _, note: said[-1].append(note))
+        teach(
+            tmp_path / f"s{number}",
+            replace(task, name="photos"),
+            changes=dict(QUICK),
+            privacy=SEEDED,
+            callbacks=callbacks,
+        )
+    one, other = (contents(tmp_path / f"s{number}") for number in (0, 1))
+    assert one == other
+    assert said[0] == said[1]
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """Return a scholar's files, without when it was learned and how long its networks took."""
+    found: dict[str, object] = {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
+    description = files.read_json(folder / "scholar.json")
+    for record in description["lineage"]:
+        del record["learned_at"]
+        assert set(record.pop("seconds")) == {"generator", "solver"}
+    return {**found, "scholar.json": description}
+
+
+def test_photos_that_were_held_out_by_others_are_refused(tmp_path: Path, backbone: Backbone) -> None:
+    photo_folder(tmp_path / "photos", ("disc", "box"))
+    (tmp_path / "photos" / "test").rename(tmp_path / "test")
+    held_out = open_task(tmp_path / "photos" / "train", decode=False)
+    with pytest.raises(InputError, match="open it with split=False"):
+        learn_privately(held_out, SEEDED, settings=quick(), backbone=backbone)
+
+
+def test_so_much_noise_is_refused_before_a_photo_is_looked_at(
+    june: Task, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(private, "mean_features")
+    with pytest.raises(InputError, match="nothing would be left"):
+        learn_privately(june, Privacy(epsilon=1e-9, delta=1e-12), settings=quick(), backbone=backbone)
+
+
+def test_a_few_photos_under_much_noise_are_learned_without_an_overflow(june: Task, backbone: Backbone) -> None:
+    few = Privacy(epsilon=0.01, insecure_seed=1)
+    scholar = learn_privately(june, few, settings=quick(), backbone=backbone)
     assert isinstance(scholar.generator, Mixture)
-    return scholar.generator.memories[0]
+    assert all(bool(memory.mean.isfinite().all()) for memory in scholar.generator.memories)
 
 
-def test_photos_show_nowhere_but_in_the_statistics(june: Task, backbone: Backbone) -> None:
-    """Other photos under noise that hides all of them alike: nothing but what is drawn may differ."""
-    huge = Privacy(epsilon=1e-3, delta=1e-9, insecure_seed=3)
-    others = arrays(("disc", "box"), 60, first=7000)
-    first, other = (learn_privately(task, huge, settings=quick(), backbone=backbone) for task in (june, others))
-    assert first.lineage[0].train_counts == other.lineage[0].train_counts
-    left, right = (memory_of(scholar) for scholar in (first, other))
-    assert torch.allclose(left.mean.float(), right.mean.float(), atol=0.05)
+def test_delta_of_an_earlier_task_counts(first: Scholar, july: Task) -> None:
+    many = replace(july, train=july.train[np.tile(np.arange(120), 10)])
+    small = Privacy(epsilon=50, delta=1e-9, insecure_seed=4)
+    with pytest.raises(InputError, match=r"delta=0.001, the largest of this scholar"):
+        learn_privately(many, small, first)
 
 
 def test_statistics_are_drawn_once(

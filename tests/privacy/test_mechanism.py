@@ -140,3 +140,28 @@ def test_nothing_can_be_divided_by_no_photo() -> None:
     assert found.photos.tolist() == [1, 1]
     assert bool(found.centre(5.0).isfinite().all())
     assert all(value > 0 for value in energies(found, 5.0))
+
+
+@given(st.integers(2, 6), st.integers(0, 10_000))
+def test_all_that_is_drawn_is_one_mechanism_of_its_multiplier(count: int, seed: int) -> None:
+    """Without any one photo, all six sums together move by 1 / z^2 at most, each in units of its own noise."""
+    vectors, labels = photos(count, seed)
+    centre = first_of(vectors, labels)
+    recorder = Recorder()
+    release_statistics(vectors, labels, K, directions(), 2.0, recorder)
+    counts, length, total, sums, diagonal, rest_of_moment, energy = (deviation for _, deviation in recorder.asked)
+    by_name = {"counts": counts, "length": length, "total": total, "sums": sums, "energy": energy}
+    for gone in range(count):
+        kept = torch.arange(count) != gone
+        whole, rest = (
+            sum_first(vectors[rows], labels[rows], K, directions())
+            | sum_second(vectors[rows], labels[rows], K, directions(), centre)
+            for rows in (slice(None), kept)
+        )
+        change = {name: (whole[name] - rest[name]).double() for name in whole}
+        moved = sum(float((change[name] / deviation).square().sum()) for name, deviation in by_name.items())
+        # The upper triangle is what is drawn.
+        moment = change["moment"]
+        moved += float((moment.diagonal() / diagonal).square().sum())
+        moved += float((moment.triu(1) / rest_of_moment).square().sum())
+        assert moved <= 1 / 2.0**2 + 1e-9

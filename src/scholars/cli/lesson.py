@@ -13,7 +13,7 @@ from scholars.learning.private import named_classes
 from scholars.privacy.describe import describe_privacy
 from scholars.scholar import Scholar
 from scholars.settings import EMBEDDED, Settings
-from scholars.settings.privacy import Privacy
+from scholars.settings.privacy import Privacy, check_private
 from scholars.tasks.task import Task
 
 
@@ -73,6 +73,8 @@ def open_lesson(
     if settings is None and privacy:
         backbone = backbone or EMBEDDED
         settings = settings_of(scholar, origin, changes, backbone)
+    if privacy:  # before a photo is decoded, and a copy cached
+        check_private(settings or Settings())
     if settings is None:  # whether a new scholar has a backbone, and its image shape, is for its images to say
         first = open_source(messages, source, options, None, split=not test)
         settings = settings_of(scholar, origin, changes, backbone, first)

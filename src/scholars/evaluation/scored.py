@@ -59,10 +59,11 @@ def choose_scored(task: Task, lineage: Sequence[LineageRecord], which: Which = "
         if any(record.private for record in lineage):
             note = "it is not known whether this scholar learned some of them, as it is private"
         return Scored(task, "all", f"all {total} are scored: {note}")
+    unknown = "; of private tasks that is not known" if any(record.private for record in lineage) else ""
     groups = np.ascontiguousarray(whole.deciders).view("V32")[:, 0]
     scored = ~np.isin(groups, groups[trained])
     part: Literal["held-out", "learned"] = "held-out"
-    what = "which this scholar was not trained on"
+    what = f"which this scholar was not trained on{unknown}"
     if not trained.any():
         scored, what = hold_out(whole.labels, whole.deciders), "which learning from here would hold out"
     elif not scored.any():

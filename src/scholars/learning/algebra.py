@@ -25,6 +25,7 @@ from scholars.learning.looking import resolve_backbone
 from scholars.learning.minutes import forget_budget
 from scholars.learning.networks import can_start_from
 from scholars.learning.resume import claim, fit_minutes, weights_digest
+from scholars.privacy.describe import unprotected_tasks
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, MixtureSettings, Settings, SolverSettings
 from scholars.solvers import Head, build_solver
@@ -205,11 +206,11 @@ def check_merge(scholars: Sequence[Scholar], weights: Sequence[float] | None, ac
         raise InputError("merge takes two scholars or more")
     if weights is not None and (len(weights) != len(scholars) or not all(0 < weight < 1e6 for weight in weights)):
         raise InputError(f"weights: give one positive number for each of the {len(scholars)} scholars")
-    private = [scholar.privacy is not None for scholar in scholars]
-    if any(private) and not all(private) and not accept_unprotected:
+    open_ones = [name for scholar in scholars for name in unprotected_tasks(scholar.lineage)]
+    if any(scholar.privacy for scholar in scholars) and open_ones and not accept_unprotected:
         raise InputError(
-            f"{scholars[private.index(True)]!r} is private and {scholars[private.index(False)]!r} is not: "
-            "--accept-unprotected merges them all the same, and the photos of the one stay as protected as they are"
+            f"some of these scholars are private, and {shortlist(open_ones, ', ')} was learned without a guarantee: "
+            "--accept-unprotected merges them all the same, and each photo stays as protected as it is"
         )
     seen: dict[object, int] = {}
     for place, scholar in enumerate(scholars, start=1):

@@ -11,6 +11,8 @@ from scholars.errors import InputError, did_you_mean, shortlist
 from scholars.generators.memories import Memory
 from scholars.learning.dreams import check_replay
 from scholars.learning.inheritance import Inheritance, inherit
+from scholars.privacy.account import noise_multiplier
+from scholars.privacy.noise import check_library
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, HeadSettings, MixtureSettings, Settings, SolverSettings
 from scholars.settings.privacy import Privacy, check_private
@@ -108,6 +110,8 @@ class LearnArgs:
         task.check_classes()
         if self.privacy:
             check_private(settings)
+            noise_multiplier(self.privacy)
+            check_library(self.privacy.insecure_seed is not None)
         if not self.accept_unprotected:
             self._check_protection()
         if isinstance(self.past, str) and self.past not in _PASTS:

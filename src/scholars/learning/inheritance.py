@@ -157,7 +157,9 @@ class _Union:
         """Add a record of a scholar, whose earlier ones are there already."""
         record, places, spots = self.scholars[number].lineage[index], self.places[number], self.spots[number]
         parents = tuple(sorted({place for parent in record.parents for place in places[parent]}))
-        key = (record.kind, record.name, record.learned_at, record.seed, record.classes, record.trained, parents)
+        # A private record has no digests of its photos, but noise that no other has.
+        told = tuple(self._contents(number, index)) if record.private else record.trained
+        key = (record.kind, record.name, record.learned_at, record.seed, record.classes, told, parents)
         if key in self._same:
             twin, at = self._same[key]
             places.append(self.places[twin][at])

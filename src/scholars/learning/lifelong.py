@@ -21,7 +21,7 @@ from scholars.learning.looking import (
 )
 from scholars.learning.next_task import check_absent, choose_next, load_previous
 from scholars.learning.plan import describe_plan, task_warnings
-from scholars.learning.private import check_kept, describe_private_plan, learn_photos, private_notes
+from scholars.learning.private import check_kept, describe_private_plan, has_drawn, learn_photos, private_notes
 from scholars.learning.refit import check_refit, learn_held_out
 from scholars.learning.resume import already_learned, fit_minutes, is_not_private, record_outcome, unfinished_work
 from scholars.scholar import Scholar
@@ -132,6 +132,7 @@ def plan_lesson(
     check_task(task)
     previous = load_previous(Path(folder), origin)
     if privacy:
+        check_kept(refit, keep_cache=False)
         task = task.without_photos(test)
     _, _, lines = _prepare(
         previous, task, changes, backbone, 0, refit, None, privacy=privacy, accept_unprotected=accept_unprotected
@@ -189,6 +190,10 @@ def _learn(
     unfinished = unfinished_work(work, args).state()
     if unfinished == "same":
         on_note("resuming unfinished work: what is done is not done again")
+        if args.privacy and has_drawn(work):
+            on_note(
+                f"the noisy sums that were drawn are used, the photos are not looked at; remove {work} to draw anew"
+            )
     elif unfinished == "other":
         on_note("warning: unfinished work, of other data, settings or seed, is removed; learning starts again")
     try:
@@ -208,7 +213,7 @@ def _learn(
             )
     except InputError:
         # Unfinished work of another command is not this one's to remove.
-        if unfinished == "new":
+        if unfinished == "new" and not has_drawn(work):
             files.remove_folder(work)
         raise
     if not settings.audit.dreams:

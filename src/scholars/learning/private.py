@@ -100,7 +100,7 @@ def learn_photos(args: LearnArgs, photos: Images, backbone: Backbone | None, ses
         vectors, labels = mean_features(photos, backbone, args.settings, session)
         released = draw_statistics(vectors, labels, len(task.classes), privacy, find_directions(backbone))
         _store(session.folder, *released)
-    _check_delta(released[0], privacy, session.folder)
+    _check_delta(released[0], args, session.folder)
     return learn_statistics(args, *released, backbone, session)
 
 
@@ -149,9 +149,7 @@ def learn_statistics(
         insecure=privacy.insecure_seed is not None,
     )
     before = scholar.privacy
-    account = compose_account(
-        (*(before.costs if before else ()), cost), max(privacy.delta, before.delta if before else 0.0)
-    )
+    account = compose_account((*(before.costs if before else ()), cost), _delta(args))
     return with_ood_detector(replace(scholar, lineage=(*scholar.lineage, record), privacy=account), args.seed)
 
 
@@ -186,6 +184,11 @@ def private_notes(scholar: Scholar, photos: Images, folder: Path | None) -> Iter
             )
     names = ", no file names" if photos.files is not None else ""
     yield f"nothing of the photos is kept but noisy sums: no features, no decoded copies, no digests{names}"
+
+
+def has_drawn(folder: Path) -> bool:
+    """Return whether the unfinished work in a folder has drawn its noisy statistics."""
+    return (folder / _STATISTICS).is_file()
 
 
 def check_kept(refit: bool, keep_cache: bool) -> None:
@@ -253,14 +256,19 @@ def _stored(folder: Path | None) -> tuple[Statistics, str] | None:
     return Statistics(**tensors), notes["id"]
 
 
-def _check_delta(statistics: Statistics, privacy: Privacy, folder: Path | None) -> None:
+def _check_delta(statistics: Statistics, args: LearnArgs, folder: Path | None) -> None:
     """Raise InputError where delta is above 1 / photos, by their noisy number: one of them might be told outright."""
-    photos = float(statistics.photos.sum())
-    if privacy.delta * photos < 1:
+    if _delta(args) * float(statistics.photos.sum()) < 1:
         return
     if folder:
         files.remove_folder(folder)
     raise InputError(
-        f"delta={privacy.delta:g} promises nothing for about {photos:,.0f} photos: it must be below 1 / photos, "
-        f"such as {0.1 / photos:.0e}. What was drawn is removed"
+        f"delta={_delta(args):g}, the largest of this scholar, promises nothing here: it must be below 1 / photos, by "
+        "their noisy number. What was drawn is removed"
     )
+
+
+def _delta(args: LearnArgs) -> float:
+    """Return the delta of the scholar that learns this task."""
+    before = args.inherited.privacy
+    return max(args.privacy.delta if args.privacy else 0.0, before.delta if before else 0.0)

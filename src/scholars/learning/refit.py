@@ -35,7 +35,15 @@ def learn_held_out(learned: Scholar, args: LearnArgs, backbone: Backbone | None,
     whole = replace(task, train=sort_by_digest(task.train.followed_by(held_out)))
     # A folder of its own: what the first learning left is what it is resumed from.
     own = replace(session, folder=session.folder / "refit" if session.folder else None)
-    again = learn(whole, args.previous, settings=args.settings, seed=args.seed, session=own, backbone=backbone)
+    again = learn(
+        whole,
+        args.previous,
+        settings=args.settings,
+        seed=args.seed,
+        session=own,
+        backbone=backbone,
+        accept_unprotected=args.accept_unprotected,
+    )
     first, last = learned.lineage[-1], again.lineage[-1]
     record = first.model_copy(
         update={

@@ -10,11 +10,13 @@ and what epsilon that is at a delta follows exactly (Balle & Wang 2018, theorem 
 is in an earlier one: for them it is its own cost that counts, for all others that of the tasks before it.
 """
 
+import importlib
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scholars.errors import import_extra
+from scholars.errors import InputError, import_extra
 from scholars.settings.privacy import Privacy
 from scholars.storage.privacy_account import PrivacyAccount, PrivacyCost, unite_costs
 
@@ -22,12 +24,22 @@ EXTRA = "private"
 # Noise is discrete, and the formula is of continuous noise. Its deviation is some ten thousand steps of the grid, at
 # which the two differ by less than 1e-4 of it; so much wider it is drawn than the account says.
 _MARGIN = 1.001
+# With more noise than that, in times of what one photo changes, a million photos tell nothing; and whole numbers end.
+_MOST_NOISE = 10_000.0
 
 
 def noise_multiplier(privacy: Privacy) -> float:
-    """Return the z of one photo that gives this guarantee. Raises InputError where dp-accounting is not installed."""
-    found = _dp_accounting().get_sigma_gaussian(privacy.epsilon, privacy.delta)
-    return privacy.group * float(found)
+    """Return the z of one photo that gives this guarantee.
+
+    Raises InputError where that is too much noise to learn anything, and where dp-accounting is not installed.
+    """
+    found = privacy.group * float(_dp_accounting().get_sigma_gaussian(privacy.epsilon, privacy.delta))
+    if found > _MOST_NOISE:
+        raise InputError(
+            f"epsilon {privacy.epsilon:g}, delta {privacy.delta:g} and a group of {privacy.group} take noise of "
+            f"{found:,.0f} times what one photo changes: nothing would be left of any photos"
+        )
+    return found
 
 
 def drawn_multiplier(multiplier: float) -> float:
@@ -58,4 +70,9 @@ def add_accounts(accounts: Iterable[PrivacyAccount | None]) -> PrivacyAccount | 
 
 
 def _dp_accounting() -> Any:
-    return import_extra("dp_accounting", EXTRA, "differential privacy")
+    library = import_extra("dp_accounting", EXTRA, "differential privacy")
+    # absl, which it imports, keeps the standard error stream as it is now, a notebook's or a test's perhaps, and closes
+    # it when logging is configured anew, as servers do. The process's own stream it leaves open.
+    if sys.__stderr__ is not None:
+        importlib.import_module("absl.logging").get_absl_handler().python_handler.setStream(sys.__stderr__)
+    return library

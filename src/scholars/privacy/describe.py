@@ -17,6 +17,7 @@ def privacy_facts(account: PrivacyAccount | None, lineage: Sequence[LineageRecor
         "delta": account.delta,
         "photos_of_a_person": account.group,
         "tasks": len(account.costs),
+        "disjoint": any(cost.disjoint for cost in account.costs),
         "noise_multipliers": [cost.noise_multiplier for cost in account.costs],
         "unprotected": unprotected_tasks(lineage),
     }
@@ -42,6 +43,8 @@ def describe_privacy(account: PrivacyAccount | None, lineage: Sequence[LineageRe
         f"{account.delta:g}. Not protected: what many photos have in common, the names of classes and tasks, and "
         f"people of whom there are more than {other}"
     )
+    if any(cost.disjoint for cost in account.costs):
+        words += ". It holds if, as was said, nobody in a disjoint task is in an earlier one"
     if open_ones := unprotected_tasks(lineage):
         words += f". NOT protected: the photos of {', '.join(open_ones)}, which were learned without a guarantee"
     return words

@@ -13,6 +13,8 @@ from scholars.compute.device import derive_seed
 MOST_DIRECTIONS = 320
 # Directions whose singular value is a smaller share of the largest one are left out: nothing varies along them.
 _LEAST_SHARE = 1e-3
+# A matrix that features come from has at least a quarter as many columns as rows, as in networks that widen at the end.
+_COLUMNS = 4
 # Noise images by which the length of a backbone's features is known without any photo, and how many times longer the
 # features of a photo may be.
 _PROBES, _TIMES_LONGER = 8, 4.0
@@ -47,7 +49,8 @@ def find_directions(backbone: Backbone) -> Directions:
     matrices = [
         weight.double().reshape(len(weight), -1)
         for weight in (backbone.weights[name] for name in names)
-        if weight.ndim > 1 and len(weight) == record.features
+        # Not those of gates and depthwise convolutions, of few columns: features do not lie in what they map to.
+        if weight.ndim > 1 and len(weight) == record.features and _COLUMNS * weight[0].numel() >= record.features
     ]
     if not matrices:
         with torch.random.fork_rng([]):
@@ -56,4 +59,7 @@ def find_directions(backbone: Backbone) -> Directions:
             matrices = [torch.linalg.qr(matrices[0]).Q]
     left, values, _ = torch.linalg.svd(matrices[-1].cpu(), full_matrices=False)
     kept = min(MOST_DIRECTIONS, int((values > _LEAST_SHARE * values[0]).sum()))
-    return Directions(left[:, :kept].T.contiguous(), values[:kept], longest)
+    basis = left[:, :kept].T.contiguous()
+    # Which of both signs is returned is for the library to say: the largest number of each is positive here.
+    signs = basis.gather(1, basis.abs().argmax(1, keepdim=True)).sign()
+    return Directions(basis * signs, values[:kept], longest)

@@ -68,7 +68,9 @@ class Statistics(NamedTuple):
 
     def centre(self, longest: float) -> Tensor:
         """Return m, the mean of all feature vectors, ``[D]`` float64."""
-        return self.mean_length(longest) * self.total.double() / GRID / self.photos.sum()
+        # That of vectors of length 1 is no longer than 1, whatever noise says of few photos.
+        mean = self.total.double() / GRID / self.photos.sum()
+        return cast(Tensor, self.mean_length(longest) * mean / mean.norm().clamp_min(1))
 
 
 def release_statistics(

@@ -14,6 +14,12 @@ from scholars.privacy.account import EXTRA
 Whole = npt.NDArray[np.int64]
 
 
+def check_library(insecure: bool) -> None:
+    """Raise InputError where OpenDP is not installed, unless it is not needed."""
+    if not insecure:
+        import_extra("opendp.prelude", EXTRA, "differential privacy")
+
+
 def add_noise(values: Whole, deviation: float, insecure: np.random.Generator | None = None) -> Whole:
     """Return whole numbers ``[N]`` with independent Gaussian noise of a standard deviation.
 

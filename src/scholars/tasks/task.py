@@ -189,7 +189,15 @@ class Task:
         return replace(self, train=train, test=self.test[:0], split="none", notes=notes)
 
     def without_photos(self, test: Task | None = None) -> Task:
-        """Return the task as a private one: its classes, without its photos, and the public test part of another."""
+        """Return the task as a private one: its classes, without its photos, and the public test part of another.
+
+        Raises InputError for a task whose test part was held out: by near-duplicates, one photo decides about others.
+        """
+        if self.split == "held out":
+            raise InputError(
+                f"task {self.name!r}: which photos are held out depends on other photos, and a private task holds out "
+                "none: open it with split=False"
+            )
         notes = ("its own test part is not used",) if self.split == "given" else ()
         blank = replace(self, train=self.train[:0], test=self.test[:0], skipped=(), notes=notes, split="private")
         return blank.with_test_part(test) if test else blank
