@@ -23,6 +23,8 @@ QUICK: dict[str, object] = {
     "solver.hidden": 64,
     "ood.dreams": 60,
 }
+# The same for a command.
+QUICK_WORDS = [word for key, value in QUICK.items() for word in ("--set", f"{key}={value}")]
 # Shape and colour of each class.
 THINGS = {
     "disc": ("ellipse", (220, 40, 40)),

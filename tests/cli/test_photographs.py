@@ -12,15 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import scholars
-from photographs import photo_folder, photograph
+from photographs import QUICK_WORDS, photo_folder, photograph
 
 from scholars.storage.files import read_tensors
-
-QUICK = [
-    word
-    for change in ("backbone.size=64", "backbone.views=1", "solver.steps=60", "solver.hidden=64", "ood.dreams=60")
-    for word in ("--set", change)
-]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     photo_folder(home / "june", ("disc", "box"))
     photo_folder(home / "july", ("leaf", "ring"))
-    first = scholars("learn", "my-scholar", "june", *QUICK, cwd=home)
+    first = scholars("learn", "my-scholar", "june", *QUICK_WORDS, cwd=home)
     assert first.returncode == 0, first.stderr
     assert "backbone: efficientnet-lite0" in first.stderr
     second = scholars("learn", "my-scholar", "july", cwd=home)
@@ -65,7 +59,7 @@ def test_archives_and_links_are_sources(home: Path) -> None:
         done = scholars("predict", "my-scholar", word, "--follow-links", "june", "--csv", cwd=home)
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[1].startswith(word)
-    learned = scholars("learn", "packed-scholar", "links", "--follow-links", "june", *QUICK, cwd=home)
+    learned = scholars("learn", "packed-scholar", "links", "--follow-links", "june", *QUICK_WORDS, cwd=home)
     assert learned.returncode == 0, learned.stderr
 
 
@@ -220,7 +214,7 @@ def test_means_over_classes_are_said_where_classes_have_different_numbers_of_tes
         photo_folder(home / "uneven", (thing,), 4, first=300)
     for file in sorted((home / "uneven" / "test" / "ring").iterdir())[1:]:
         file.unlink()
-    learned = scholars("learn", "small", "uneven", *QUICK, cwd=home)
+    learned = scholars("learn", "small", "uneven", *QUICK_WORDS, cwd=home)
     assert learned.returncode == 0, learned.stderr
     mean = r"\(mean over classes \d+\.\d %\)"
     assert re.search(rf"accuracy \d+\.\d % {mean} on the 5 test images of uneven", learned.stdout)
@@ -285,7 +279,7 @@ def test_a_folder_of_labelled_photos_is_the_test(home: Path) -> None:
             (home / part / thing).mkdir(parents=True)
             for number in numbers:
                 photograph(thing, number).save(home / part / thing / f"{number}.jpg")
-    learned = scholars("learn", "tested", "mine", "--test", "held", *QUICK, cwd=home)
+    learned = scholars("learn", "tested", "mine", "--test", "held", *QUICK_WORDS, cwd=home)
     assert re.search(r"on the 10 test images of mine", learned.stdout), learned.stderr
     record = json.loads(scholars("inspect", "tested", "--json", cwd=home).stdout)["lineage"][0]
     assert (record["train_count"], record["test_count"]) == (20, 10)
@@ -300,7 +294,7 @@ def test_a_folder_of_labelled_photos_is_the_test(home: Path) -> None:
     part, images, said = scored("my-scholar", "mine", "--held-out")
     assert (part, 0 < images < 20) == ("held-out", True)
     assert "which learning from here would hold out" in said
-    untested = scholars("learn", "whole", "mine", "--test", "none", *QUICK, cwd=home)
+    untested = scholars("learn", "whole", "mine", "--test", "none", *QUICK_WORDS, cwd=home)
     assert "mine has no test image, so that its accuracy is unknown" in untested.stdout
     assert scored("whole", "mine")[0] == "learned"
     assert scored("my-scholar", "june")[:2] == ("test", 8)
@@ -313,7 +307,7 @@ def test_a_small_folder_is_refitted(home: Path) -> None:
         (home / "few" / thing).mkdir(parents=True)
         for number in range(6):
             photograph(thing, 200 + number).save(home / "few" / thing / f"{number}.jpg")
-    done = scholars("learn", "refitted", "few", "--refit", *QUICK, cwd=home)
+    done = scholars("learn", "refitted", "few", "--refit", *QUICK_WORDS, cwd=home)
     assert re.search(r"test images of few, which it has learned since", done.stdout), done.stderr
     (row,) = json.loads(scholars("evaluate", "refitted", "few", "--json", cwd=home).stdout)["results"]
     assert row["part"] == "learned"

@@ -8,13 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import scholars
-from photographs import photo_folder
-
-QUICK = [
-    word
-    for change in ("backbone.size=64", "backbone.views=1", "solver.steps=60", "solver.hidden=64", "ood.dreams=60")
-    for word in ("--set", change)
-]
+from photographs import QUICK_WORDS, photo_folder
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +17,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     photo_folder(home / "june", ("disc", "box"), each=40)
     photo_folder(home / "public", ("disc", "box"), each=2, first=900)
-    words = ["learn", "s", "june", "--private", "40", "--delta", "1e-4", "--test", "public", *QUICK]
+    words = ["learn", "s", "june", "--private", "40", "--delta", "1e-4", "--test", "public", *QUICK_WORDS]
     done = scholars(*words, cwd=home)
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stderr.split())
@@ -57,7 +51,7 @@ def test_what_it_learned_is_not_told_by_scoring(home: Path) -> None:
 
 def test_equal_commands_make_other_scholars_but_with_an_insecure_seed(home: Path) -> None:
     for name, words in (("a", []), ("b", []), ("c", ["--insecure-seed", "5"]), ("d", ["--insecure-seed", "5"])):
-        done = scholars("learn", name, "june", "--private", "40", *words, *QUICK, cwd=home)
+        done = scholars("learn", name, "june", "--private", "40", *words, *QUICK_WORDS, cwd=home)
         assert done.returncode == 0, done.stderr
         assert ("this scholar is not private" in " ".join(done.stderr.split())) == bool(words)
     sums = {}
@@ -116,14 +110,14 @@ def test_no_copy_of_a_photo_is_left_where_pixels_are_refused(home: Path, monkeyp
 
 def test_unfinished_work_that_is_not_private_is_left(home: Path) -> None:
     """Unfinished work of a private task holds noisy values only: no other may stay beside it."""
-    done = scholars("learn", "half", "june", *QUICK, "--dry-run", cwd=home)
+    done = scholars("learn", "half", "june", *QUICK_WORDS, "--dry-run", cwd=home)
     assert done.returncode == 0
     from scholars.storage.scholar_folder import work_folder
 
     work = work_folder(home / "half")
     work.mkdir()
     (work / "learning.json").write_text('{"task": "x"}', encoding="utf-8")
-    refused = scholars("learn", "half", "june", "--private", "1", *QUICK, cwd=home)
+    refused = scholars("learn", "half", "june", "--private", "1", *QUICK_WORDS, cwd=home)
     assert refused.returncode == 2
     assert "unfinished work that is not private" in " ".join(refused.stderr.split())
     assert work.is_dir()

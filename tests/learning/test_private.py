@@ -18,9 +18,11 @@ from scholars.generators import Mixture
 from scholars.learning import private
 from scholars.learning.algebra import forget, merge, rename
 from scholars.learning.algorithm import learn
+from scholars.learning.arguments import LearnArgs
 from scholars.learning.callbacks import Callbacks
 from scholars.learning.lifelong import teach
 from scholars.learning.private import learn_privately, named_classes
+from scholars.learning.resume import already_learned, claim, record_outcome
 from scholars.privacy.mechanism import GRID, Whole
 from scholars.scholar import Scholar
 from scholars.settings import BackboneSettings
@@ -283,3 +285,13 @@ def test_a_folder_keeps_nothing_of_the_photos(tmp_path: Path, monkeypatch: pytes
         teach(tmp_path / "t", task, changes=changes, privacy=SEEDED, keep_cache=True)
     with pytest.raises(InputError, match="--refit"):
         teach(tmp_path / "t", task, changes=changes, privacy=SEEDED, refit=True)
+
+
+def test_another_guarantee_is_another_learning(june: Task, first: Scholar, tmp_path: Path) -> None:
+    """Where a process died at the very end, the same command is done already; with less noise it is not."""
+    blank, settings = june.without_photos(june), first.settings
+    claim(tmp_path, LearnArgs(blank, None, "dreams", settings, 0, privacy=SEEDED))
+    record_outcome(tmp_path, first)
+    assert already_learned(tmp_path, first, blank, settings, 0, SEEDED)
+    other = SEEDED.model_copy(update={"epsilon": 10.0})
+    assert not already_learned(tmp_path, first, blank, settings, 0, other)

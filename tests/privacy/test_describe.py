@@ -1,4 +1,4 @@
-"""What people are told of a scholar's privacy."""
+"""Privacy accounts in words: the promise, its limits, and where there is none."""
 
 from __future__ import annotations
 

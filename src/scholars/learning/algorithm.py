@@ -29,7 +29,6 @@ from typing import Any
 from scholars.backbones import Backbone, forget_task
 from scholars.compute.device import Fabric
 from scholars.compute.processes import current_fabric, num_processes, run_everywhere
-from scholars.evaluation.accuracy import evaluate
 from scholars.generators import Generator
 from scholars.learning.arguments import LearnArgs, Past, check_task
 from scholars.learning.budget import facts_of, open_settings, plan_settings
@@ -41,10 +40,10 @@ from scholars.learning.minutes import forget_budget
 from scholars.learning.mixture import build_mixture
 from scholars.learning.networks import train_generator, train_solver
 from scholars.learning.resume import SPENT, claim, fit_minutes, stage_timer
+from scholars.learning.task_record import record_task
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, Settings
 from scholars.solvers import Solver
-from scholars.storage.records import LineageRecord
 from scholars.tasks.task import Task
 from scholars.training.loop import NO_SESSION, Session
 
@@ -95,18 +94,7 @@ def learn(
     if session.folder:
         claim(session.folder, args)
     scholar, learned = train_scholar(args, backbone, session)
-    tested = evaluate(scholar, args.task) if len(task.test) else None
-    record = LineageRecord(
-        name=task.name,
-        classes=task.classes,
-        train_count=len(task.train),
-        train_counts=task.train.count_labels(len(task.classes)),
-        test_count=len(task.test),
-        test_counts=task.test.count_labels(len(task.classes)),
-        accuracy=tested.accuracy if tested else None,
-        mean_class_accuracy=tested.mean_class_accuracy if tested else None,
-        **learned,
-    )
+    record = record_task(scholar, args.task, task.train.count_labels(len(task.classes)), learned)
     if task.train.files is not None:
         record = record.remembering(task.train.digests, task.train.labels)
     for before, after in zip((task, *stored), (args.task, *args.stored), strict=True):

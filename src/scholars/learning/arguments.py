@@ -12,6 +12,7 @@ from scholars.generators.memories import Memory
 from scholars.learning.dreams import check_replay
 from scholars.learning.inheritance import Inheritance, inherit
 from scholars.privacy.account import noise_multiplier
+from scholars.privacy.describe import unprotected_tasks
 from scholars.privacy.noise import check_library
 from scholars.scholar import Scholar
 from scholars.settings import ComputeSettings, HeadSettings, MixtureSettings, Settings, SolverSettings
@@ -142,8 +143,7 @@ class LearnArgs:
 
     def _check_protection(self) -> None:
         """Raise InputError where private tasks and others would be in one lineage."""
-        lineage = self.inherited.lineage
-        open_ones = [record.name for record in lineage if record.kind == "learn" and not record.private]
+        open_ones = unprotected_tasks(self.inherited.lineage)
         if self.privacy and open_ones:
             raise InputError(
                 f"this scholar learned {shortlist(open_ones, ', ')} without a guarantee, and these photos stay "

@@ -56,7 +56,7 @@ class Inheritance:
 
     @property
     def privacy(self) -> PrivacyAccount | None:
-        """What the private tasks of these scholars cost together; None without any."""
+        """The account of all private tasks of these scholars together; None without any."""
         return add_accounts(dreamer.scholar.privacy for dreamer in self.dreamers)
 
     @property

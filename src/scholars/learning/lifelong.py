@@ -93,7 +93,7 @@ def teach(
         if seer:
             task = look_at_task(task, seer, settings, session)
         last = previous.lineage[-1] if previous else None
-        if previous and last and last.refit == refit and already_learned(work, previous, task, settings, seed):
+        if previous and last and last.refit == refit and already_learned(work, previous, task, settings, seed, privacy):
             files.remove_folder(work)
             return previous
         if origin is not None:

@@ -22,13 +22,13 @@ from scholars.backbones import Backbone
 from scholars.backbones.look import look_at
 from scholars.compute.device import derive_seed
 from scholars.errors import InputError, counted, did_you_mean, shortlist
-from scholars.evaluation.accuracy import evaluate
 from scholars.learning.algorithm import train_scholar
 from scholars.learning.arguments import LearnArgs, check_task
 from scholars.learning.dreams import with_ood_detector
 from scholars.learning.looking import choose_settings, resolve_backbone
 from scholars.learning.minutes import forget_budget
 from scholars.learning.resume import claim
+from scholars.learning.task_record import record_task
 from scholars.privacy.account import compose_account, drawn_multiplier, noise_multiplier
 from scholars.privacy.directions import Directions, find_directions
 from scholars.privacy.mechanism import Statistics, release_statistics
@@ -39,7 +39,6 @@ from scholars.settings import EMBEDDED, Settings
 from scholars.settings.privacy import Privacy
 from scholars.storage import files
 from scholars.storage.privacy_account import PrivacyCost
-from scholars.storage.records import LineageRecord
 from scholars.tasks.images import Images
 from scholars.tasks.task import Task, nfc
 from scholars.training.loop import Session
@@ -120,27 +119,14 @@ def learn_statistics(
     args: LearnArgs, statistics: Statistics, number: str, backbone: Backbone, session: Session
 ) -> Scholar:
     """Return the scholar that follows from noisy statistics: no photo is needed any more."""
-    privacy, task = args.privacy, args.task
+    privacy = args.privacy
     assert privacy
     asked = noise_multiplier(privacy)
     memories = private_memories(statistics, find_directions(backbone), drawn_multiplier(asked))
     scholar, learned = train_scholar(replace(args, memories=memories), backbone, session)
-    tested = evaluate(scholar, task) if len(task.test) else None
-    counts = tuple(int(memory.photos) for memory in memories)
     # The time of looking would tell how many photos there are.
     learned["seconds"] = {stage: spent for stage, spent in learned["seconds"].items() if stage != "features"}
-    record = LineageRecord(
-        name=task.name,
-        classes=task.classes,
-        train_count=sum(counts),
-        train_counts=counts,
-        test_count=len(task.test),
-        test_counts=task.test.count_labels(len(task.classes)),
-        accuracy=tested.accuracy if tested else None,
-        mean_class_accuracy=tested.mean_class_accuracy if tested else None,
-        private=True,
-        **learned,
-    )
+    record = record_task(scholar, args.task, [int(memory.photos) for memory in memories], learned, private=True)
     cost = PrivacyCost(
         id=number,
         noise_multiplier=asked,

@@ -15,6 +15,7 @@ from scholars.learning.estimate import estimate
 from scholars.learning.minutes import fit_budget, with_noted_budget
 from scholars.scholar import Scholar
 from scholars.settings import Settings
+from scholars.settings.privacy import Privacy
 from scholars.storage import files
 from scholars.storage.work import WorkFolder
 from scholars.tasks.task import Task
@@ -30,10 +31,8 @@ def unfinished_work(folder: Path, args: LearnArgs) -> WorkFolder:
         return WorkFolder(folder, _NOTE, _key_of_dreams(args))
     previous = weights_digest(args.previous) if args.previous else None
     past = args.past if isinstance(args.past, str) else [task.digest for task in args.past]
-    key = {**_key(args.task, args.settings, args.seed), "from": previous, "past": past}
-    if args.privacy:
-        key["privacy"] = args.privacy.model_dump(mode="json")
-    return WorkFolder(folder, _NOTE, key)
+    key = _key(args.task, args.settings, args.seed, args.privacy)
+    return WorkFolder(folder, _NOTE, {**key, "from": previous, "past": past})
 
 
 def _key_of_dreams(args: LearnArgs) -> dict[str, Any]:
@@ -118,7 +117,9 @@ def is_not_private(folder: Path) -> bool:
         return False
 
 
-def already_learned(folder: Path, scholar: Scholar, task: Task, settings: Settings, seed: int) -> bool:
+def already_learned(
+    folder: Path, scholar: Scholar, task: Task, settings: Settings, seed: int, privacy: Privacy | None
+) -> bool:
     """Return whether the learning in ``folder`` is of this task, and ``scholar`` is its outcome.
 
     That is so where a process died after the new scholar had taken its place and before its work was removed: repeated,
@@ -130,7 +131,7 @@ def already_learned(folder: Path, scholar: Scholar, task: Task, settings: Settin
         return False
     if settings.minutes is not None:  # the budget was chosen by the machine's pace then
         settings = with_noted_budget(settings, note)
-    same = note == {**note, **_key(task, settings, seed), "past": "dreams"}
+    same = note == {**note, **_key(task, settings, seed, privacy), "past": "dreams"}
     return same and outcome.get("scholar") == weights_digest(scholar)
 
 
@@ -162,8 +163,9 @@ def stage_timer(note: Path | None, session: Session, seconds: dict[str, float], 
         write(time.perf_counter())
 
 
-def _key(task: Task, settings: Settings, seed: int) -> dict[str, Any]:
-    return {"task": task.digest, "seed": seed, "settings": settings.model_dump(mode="json")}
+def _key(task: Task, settings: Settings, seed: int, privacy: Privacy | None) -> dict[str, Any]:
+    asked = {"privacy": privacy.model_dump(mode="json")} if privacy else {}
+    return {"task": task.digest, "seed": seed, "settings": settings.model_dump(mode="json"), **asked}
 
 
 def weights_digest(scholar: Scholar) -> str:

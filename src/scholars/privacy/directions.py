@@ -1,6 +1,7 @@
 """Find the directions of features in which private statistics are taken, from the backbone's weights alone."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from scholars.backbones import Backbone
 from scholars.backbones.networks import build_network, probe_images
 from scholars.compute.device import derive_seed
+from scholars.storage.records import BackboneRecord
 
 # The most directions: more hold more noise, and fewer tell classes apart less (docs/measurements.md).
 MOST_DIRECTIONS = 320
@@ -52,14 +54,18 @@ def find_directions(backbone: Backbone) -> Directions:
         # Not those of gates and depthwise convolutions, of few columns: features do not lie in what they map to.
         if weight.ndim > 1 and len(weight) == record.features and _COLUMNS * weight[0].numel() >= record.features
     ]
-    if not matrices:
-        with torch.random.fork_rng([]):
-            torch.manual_seed(derive_seed(int(record.sha256[:15], 16), "directions", 0))
-            matrices = [torch.randn(record.features, min(MOST_DIRECTIONS, record.features), dtype=torch.float64)]
-            matrices = [torch.linalg.qr(matrices[0]).Q]
-    left, values, _ = torch.linalg.svd(matrices[-1].cpu(), full_matrices=False)
+    matrix = matrices[-1].cpu() if matrices else _random_matrix(record)
+    left, values, _ = torch.linalg.svd(matrix, full_matrices=False)
     kept = min(MOST_DIRECTIONS, int((values > _LEAST_SHARE * values[0]).sum()))
     basis = left[:, :kept].T.contiguous()
     # Which of both signs is returned is for the library to say: the largest number of each is positive here.
     signs = basis.gather(1, basis.abs().argmax(1, keepdim=True)).sign()
     return Directions(basis * signs, values[:kept], longest)
+
+
+def _random_matrix(record: BackboneRecord) -> Tensor:
+    """Return ``[D, q]`` float64 with orthonormal columns, always the same for a backbone."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(derive_seed(int(record.sha256[:15], 16), "directions", 0))
+        drawn = torch.randn(record.features, min(MOST_DIRECTIONS, record.features), dtype=torch.float64)
+    return cast(Tensor, torch.linalg.qr(drawn).Q)

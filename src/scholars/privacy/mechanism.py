@@ -29,10 +29,12 @@ from scholars.privacy.directions import Directions
 SHARES = {"counts": 0.02, "length": 0.005, "total": 0.05, "sums": 0.64, "moment": 0.28, "energy": 0.005}
 # Vectors are sums of whole steps of this size: 2^-16.
 GRID = 2**16
-# Vectors of which outer products are summed at a time: 2^20 of at most 2^32 are exact in double precision.
+# Vectors of which outer products are summed at a time: 2^18 numbers of at most 2^32 add up exactly in double precision.
 _CHUNK = 2**18
 # Energies are clipped at so many times the square of the mean length.
 _MOST_ENERGY = 2.0
+# The least that noise may leave of a mean length, as a share of the longest, and of a mean energy: both are divided by.
+_LEAST_LENGTH, _LEAST_ENERGY = 1 / 64, 1e-3
 # Of vectors of length 1, so that rounding errors make none longer.
 _JUST_BELOW_1 = 1 - 1e-9
 
@@ -64,7 +66,7 @@ class Statistics(NamedTuple):
     def mean_length(self, longest: float) -> float:
         """Return the mean length of feature vectors."""
         share = float(self.length) / GRID / float(self.photos.sum())
-        return longest * min(max(share, 1 / 64), 1.0)
+        return longest * min(max(share, _LEAST_LENGTH), 1.0)
 
     def centre(self, longest: float) -> Tensor:
         """Return m, the mean of all feature vectors, ``[D]`` float64."""
@@ -85,12 +87,8 @@ def release_statistics(
 
     def release(sums: dict[str, Tensor]) -> None:
         for name, values in sums.items():
-            deviation = multiplier / SHARES[name] ** 0.5 * (GRID**2 if name == "moment" else GRID)
-            noisy[name] = (
-                _noisy_moment(values, deviation, add_noise)
-                if name == "moment"
-                else _noisy(values, deviation, add_noise)
-            )
+            add, unit = (_noisy_moment, GRID**2) if name == "moment" else (_noisy, GRID)
+            noisy[name] = add(values, multiplier / SHARES[name] ** 0.5 * unit, add_noise)
 
     release(sum_first(vectors, labels, classes, directions))
     blank = torch.zeros(0, dtype=torch.int64)
@@ -140,7 +138,7 @@ def energies(statistics: Statistics, longest: float) -> tuple[float, float]:
     """Return the mean of |U (z - m)|^2, and of the rest of |z - m|^2."""
     photos = float(statistics.photos.sum())
     unit = _MOST_ENERGY * statistics.mean_length(longest) ** 2
-    inside, rest = (statistics.energy.double() / GRID / photos).clamp(1e-3, 1.0).tolist()
+    inside, rest = (statistics.energy.double() / GRID / photos).clamp(_LEAST_ENERGY, 1.0).tolist()
     return unit * inside, unit * rest
 
 

@@ -125,8 +125,8 @@ class Results(_Section):
 
     @property
     def scenario_note(self) -> str:
-        """What makes the scenario easier than telling all classes apart: a test image's task is given, or classes are
-        merged; empty if nothing does.
+        """The advantage of the scenario over telling all classes apart: a test image's task is given, or classes are
+        merged; empty if it has none.
         """
         match self.config.get("scenario"):
             case "task":

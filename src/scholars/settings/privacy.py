@@ -1,4 +1,4 @@
-"""How a task is learned with differential privacy."""
+"""The guarantee of differential privacy with which a task is learned, and the settings that it rules out."""
 
 from pydantic import Field
 

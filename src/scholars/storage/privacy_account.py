@@ -13,7 +13,7 @@ Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class PrivacyCost(Section):
-    """What the statistics of one task cost. It stays when classes are forgotten: they were drawn from all photos."""
+    """The cost of the statistics of one task. It stays when classes are forgotten: they were drawn from all photos."""
 
     id: Id = Field(description="a random number, by which a cost that two merged scholars share counts once")
     noise_multiplier: float = Field(

@@ -40,7 +40,7 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        """Whether the job is done or failed."""
+        """True if the job is done or failed."""
         return self.state in ("done", "failed")
 
 
